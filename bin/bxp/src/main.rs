@@ -1,0 +1,3 @@
+//! `bxp`: one program, a whole node of the BitMED Healthcare Protocol.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Mempool, proposals, block import, certificates and sync.

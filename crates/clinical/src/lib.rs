@@ -1,0 +1,1 @@
+//! FHIR resources, validation, ingest, cohort criteria and the patient generator.

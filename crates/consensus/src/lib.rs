@@ -1,0 +1,1 @@
+//! Red Belly consensus as a pure state machine.

@@ -1,0 +1,1 @@
+//! Bindings, bytecode and addresses of the system contracts.

@@ -1,0 +1,1 @@
+//! Ethereum state machine: revm over the state tables and the trie.

@@ -1,0 +1,1 @@
+//! FHIR REST at the edge.

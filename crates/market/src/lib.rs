@@ -1,0 +1,1 @@
+//! Data requests: matching, delivery and settlement.

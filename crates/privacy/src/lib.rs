@@ -1,0 +1,1 @@
+//! The privacy manager: the split by default deny, permits, consent and residency decisions.

@@ -1,0 +1,1 @@
+//! Tables, batches and write-ahead log over fjall.

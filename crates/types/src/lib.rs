@@ -1,0 +1,28 @@
+//! The ground of BXP: the words every other room speaks.
+//!
+//! Typed ids, amounts, jurisdictions, the genesis document, blocks with their certificates, the wrappers that keep
+//! identifying data and secrets out of logs ([`Phi`], [`Secret`]), and the [`Ledger`] trait by which upper rooms see
+//! the chain. It knows nothing above itself: no consensus rule, no storage, no FHIR.
+
+pub mod amount;
+pub mod block;
+pub mod content;
+pub mod genesis;
+pub mod guarded;
+pub mod ids;
+pub mod jurisdiction;
+pub mod ledger;
+
+pub use amount::{Amount, ParseAmountError};
+pub use block::{
+    Attestation, Certificate, RecoveredTransaction, StoredBlock, StoredReceipt, Transaction,
+    TransactionLocation,
+};
+pub use content::{BlockClass, SealedBlock};
+pub use genesis::{Genesis, GenesisAccount, GenesisError, ValidatorEntry};
+pub use guarded::{Phi, Secret};
+pub use ids::{Digest, Height, NetworkId, ParseIdError, RecordId, SubjectId, ValidatorIndex};
+pub use jurisdiction::{Jurisdiction, ParseJurisdictionError};
+pub use ledger::{AccountState, CallOutcome, CallRequest, Ledger, LedgerError, SubmitError};
+
+pub use alloy_primitives::{self as primitives, Address, B256, Bytes, U256, keccak256};

@@ -1,0 +1,1 @@
+//! Content-addressed sealed records in residency partitions.
