@@ -1,0 +1,96 @@
+//! Writes to several tables that happen together or not at all.
+
+use crate::{KEY_BYTES_MAX, Result, StorageError, Table, store::Inner};
+use fjall::{OwnedWriteBatch, PersistMode};
+use std::sync::Arc;
+
+const ACTION: &str = "commit batch";
+
+/// What [`Batch::commit`] has done when it returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The batch is in the operating system's hands: it survives the process, not the machine.
+    Buffered,
+    /// The batch is on disk (fsync), and so is every batch before it.
+    Synced,
+}
+
+/// Writes that wait for [`Batch::commit`]. Where a key is written twice, the later write wins.
+#[must_use = "a batch writes nothing before it is committed"]
+pub struct Batch {
+    writes: OwnedWriteBatch,
+    misuse: Option<&'static str>,
+    store: Arc<Inner>,
+}
+
+impl Batch {
+    pub(crate) fn new(store: Arc<Inner>) -> Self {
+        Self { writes: store.database.batch(), misuse: None, store }
+    }
+
+    /// Sets `key` of `table` to `value`. A key has 1 to [`KEY_BYTES_MAX`] bytes, a value less than 4 GiB; a write that
+    /// breaks this, or goes to a table of another store, makes [`Batch::commit`] fail.
+    pub fn put(&mut self, table: &Table, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        if u32::try_from(value.len()).is_err() {
+            self.misuse = Some("a value has less than 4 GiB");
+        } else if self.may_write(table, key) {
+            self.writes.insert(table.keyspace(), key, value);
+        }
+    }
+
+    /// Removes `key` from `table`; nothing happens where there is none.
+    pub fn remove(&mut self, table: &Table, key: impl AsRef<[u8]>) {
+        if self.may_write(table, key.as_ref()) {
+            self.writes.remove(table.keyspace(), key.as_ref());
+        }
+    }
+
+    fn may_write(&mut self, table: &Table, key: &[u8]) -> bool {
+        if !table.belongs_to(&self.store) {
+            self.misuse = Some("the table is of another store");
+        } else if key.is_empty() || key.len() > KEY_BYTES_MAX {
+            self.misuse = Some("a key has 1 to 65535 bytes");
+        } else {
+            return true;
+        }
+        false
+    }
+
+    /// The number of writes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// Whether nothing would be written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// Writes everything, atomically over all tables. With [`Durability::Synced`] an empty batch syncs too: whatever
+    /// was committed before is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`StorageError::DiskFull`] and [`StorageError::Io`]: the batch may or may not be there after the folder is
+    /// opened again, but never a part of it. [`StorageError::Poisoned`] for every commit after those.
+    /// [`StorageError::Misuse`]: nothing is written.
+    pub fn commit(self, durability: Durability) -> Result<()> {
+        if let Some(detail) = self.misuse {
+            return Err(StorageError::Misuse { action: ACTION, detail });
+        }
+        let committed = match durability {
+            Durability::Buffered => self.writes.durability(Some(PersistMode::Buffer)).commit(),
+            Durability::Synced if self.writes.is_empty() => self.store.database.persist(PersistMode::SyncAll),
+            Durability::Synced => self.writes.durability(Some(PersistMode::SyncAll)).commit(),
+        };
+        committed.map_err(|error| StorageError::database(ACTION, &self.store.folder, error))
+    }
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch").field("writes", &self.writes.len()).finish()
+    }
+}

@@ -1,0 +1,72 @@
+//! Files that appear whole or not at all.
+
+use crate::{Result, StorageError};
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// Replaces the file at `path` by one that holds `bytes`: written beside it, synced, renamed, folder synced. A crash
+/// leaves the old file or the new one. Returns the new file, open for reading and writing at its end.
+pub(crate) fn replace(action: &'static str, path: &Path, bytes: &[u8]) -> Result<File> {
+    let file = write_beside(action, path, bytes)?;
+    move_in_place(action, path)?;
+    Ok(file)
+}
+
+/// The first half of [`replace`]: after it, and after its failure, the old file is untouched.
+pub(crate) fn write_beside(action: &'static str, path: &Path, bytes: &[u8]) -> Result<File> {
+    let beside = beside(path);
+    let write = || {
+        let mut options = File::options();
+        let mut file = options.create(true).truncate(true).read(true).write(true).open(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        Ok(file)
+    };
+    write().map_err(|source| {
+        // A half-written file takes up space that a full disk lacks; whether it goes does not matter otherwise.
+        let _ = fs::remove_file(&beside);
+        StorageError::io(action, path, source)
+    })
+}
+
+/// The second half of [`replace`]: after its failure it is unknown which file has the name.
+pub(crate) fn move_in_place(action: &'static str, path: &Path) -> Result<()> {
+    fs::rename(beside(path), path).map_err(|source| StorageError::io(action, path, source))?;
+    sync_folder_of(action, path)
+}
+
+/// Where [`replace`] writes before it renames; a leftover there is of an interrupted replacement.
+pub(crate) fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
+}
+
+/// Makes the names in the folder that holds `path` durable.
+pub(crate) fn sync_folder_of(action: &'static str, path: &Path) -> Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| StorageError::io(action, folder, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replacing_leaves_one_file_with_the_new_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        for bytes in [b"first and longer".as_slice(), b"second"] {
+            drop(replace("write file", &path, bytes).unwrap());
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,210 @@
+//! An append-only file of records that must be on disk before the node says something.
+
+mod record;
+
+pub use record::RECORD_BYTES_MAX;
+
+use crate::{Result, StorageError, files};
+use bytes::Bytes;
+use record::Found;
+use std::{
+    fs::{self, File},
+    hash::{BuildHasher, Hasher, RandomState},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+/// A write-ahead log. It belongs in the folder of a [`Store`](crate::Store), whose lock keeps other processes away.
+///
+/// After an append or a sync that failed nothing more is accepted: it is unknown what the disk holds, and only
+/// opening the log again tells.
+#[derive(Debug)]
+pub struct Log {
+    file: File,
+    path: PathBuf,
+    salt: u64,
+    end: u64,
+    torn_bytes: u64,
+    poisoned: bool,
+}
+
+impl Log {
+    /// Opens the log at `path` and gives back its records in order; creates it when it is not there.
+    ///
+    /// What a crash left of the last record is cut off; [`Log::torn_bytes`] says how much that was. A damaged last
+    /// record cannot be told from one cut short.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`] when the file is no log, or when a whole record follows a damaged one;
+    /// [`StorageError::DiskFull`], [`StorageError::Io`].
+    pub fn open(path: &Path) -> Result<(Self, Vec<Bytes>)> {
+        let io = |source| StorageError::io("open log", path, source);
+        remove_leftover(path)?;
+        let mut file = match File::options().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok((Self::create(path)?, Vec::new()));
+            }
+            Err(error) => return Err(io(error)),
+        };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io)?;
+        let (salt, records, end) = replay(path, &bytes.into())?;
+        let length = file.seek(SeekFrom::End(0)).map_err(io)?;
+        if length > end {
+            file.set_len(end).map_err(io)?;
+            file.seek(SeekFrom::Start(end)).map_err(io)?;
+        }
+        // Records that the last process appended and did not sync are replayed, so they must not vanish later.
+        file.sync_all().map_err(io)?;
+        let torn_bytes = length.saturating_sub(end);
+        Ok((Self { file, path: path.to_owned(), salt, end, torn_bytes, poisoned: false }, records))
+    }
+
+    /// Bytes that [`Log::open`] cut off behind the last whole record.
+    #[must_use]
+    pub const fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
+    }
+
+    /// Bytes of the file.
+    #[must_use]
+    pub const fn size_bytes(&self) -> u64 {
+        self.end
+    }
+
+    /// Adds a record. It survives the process when this returns, and the machine after [`Log::sync`].
+    ///
+    /// # Errors
+    /// [`StorageError::RecordTooLong`]; [`StorageError::DiskFull`] and [`StorageError::Io`], after which the log is
+    /// [`StorageError::Poisoned`].
+    pub fn append(&mut self, payload: &[u8]) -> Result<()> {
+        const ACTION: &str = "append to log";
+        self.check_usable(ACTION)?;
+        check_length(payload)?;
+        let mut bytes = Vec::with_capacity(record::RECORD_HEADER_BYTES + payload.len());
+        record::write(self.salt, self.end, payload, &mut bytes);
+        if let Err(source) = self.file.write_all(&bytes) {
+            self.poisoned = true;
+            return Err(StorageError::io(ACTION, &self.path, source));
+        }
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Returns when every record added so far is on disk (fdatasync).
+    ///
+    /// # Errors
+    /// [`StorageError::DiskFull`] and [`StorageError::Io`], after which the log is [`StorageError::Poisoned`].
+    pub fn sync(&mut self) -> Result<()> {
+        const ACTION: &str = "sync log";
+        self.check_usable(ACTION)?;
+        self.file.sync_data().map_err(|source| {
+            self.poisoned = true;
+            StorageError::io(ACTION, &self.path, source)
+        })
+    }
+
+    /// Puts a log that holds only `keep` in this one's place, durably and at once: a crash leaves the old log or the
+    /// new one.
+    ///
+    /// # Errors
+    /// [`StorageError::RecordTooLong`], [`StorageError::DiskFull`], [`StorageError::Io`]: the log is as it was,
+    /// unless the new file could not take its name; then it is [`StorageError::Poisoned`].
+    pub fn rotate<R: AsRef<[u8]>>(&mut self, keep: impl IntoIterator<Item = R>) -> Result<()> {
+        const ACTION: &str = "rotate log";
+        self.check_usable(ACTION)?;
+        let new = Self::write_beside(ACTION, &self.path, keep)?;
+        files::move_in_place(ACTION, &self.path).inspect_err(|_| self.poisoned = true)?;
+        *self = new;
+        Ok(())
+    }
+
+    /// Drops every record: [`Log::rotate`] with nothing to keep.
+    ///
+    /// # Errors
+    /// As [`Log::rotate`].
+    pub fn reset(&mut self) -> Result<()> {
+        self.rotate([[]; 0])
+    }
+
+    fn create(path: &Path) -> Result<Self> {
+        const ACTION: &str = "create log";
+        let log = Self::write_beside(ACTION, path, [[]; 0])?;
+        files::move_in_place(ACTION, path)?;
+        Ok(log)
+    }
+
+    /// A new log for `path`, which does not have that name yet.
+    fn write_beside<R: AsRef<[u8]>>(
+        action: &'static str,
+        path: &Path,
+        records: impl IntoIterator<Item = R>,
+    ) -> Result<Self> {
+        let salt = RandomState::new().build_hasher().finish();
+        let mut bytes = record::file_header(salt);
+        for payload in records {
+            check_length(payload.as_ref())?;
+            record::write(salt, bytes.len() as u64, payload.as_ref(), &mut bytes);
+        }
+        let file = files::write_beside(action, path, &bytes)?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            salt,
+            end: bytes.len() as u64,
+            torn_bytes: 0,
+            poisoned: false,
+        })
+    }
+
+    fn check_usable(&self, action: &'static str) -> Result<()> {
+        if self.poisoned { Err(StorageError::Poisoned { action, path: self.path.clone() }) } else { Ok(()) }
+    }
+}
+
+fn check_length(payload: &[u8]) -> Result<()> {
+    if payload.len() > RECORD_BYTES_MAX {
+        return Err(StorageError::RecordTooLong { bytes: payload.len(), max: RECORD_BYTES_MAX });
+    }
+    Ok(())
+}
+
+fn remove_leftover(path: &Path) -> Result<()> {
+    let beside = files::beside(path);
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StorageError::io("open log", &beside, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The salt, the records, and where the last whole one ends.
+fn replay(path: &Path, file: &Bytes) -> Result<(u64, Vec<Bytes>, u64)> {
+    let corrupt =
+        |detail: String| StorageError::Corrupt { action: "open log", path: path.to_owned(), detail };
+    let salt =
+        record::read_file_header(file).ok_or_else(|| corrupt("it is no log of version 1".to_owned()))?;
+    let (mut records, mut offset) = (Vec::new(), record::FILE_HEADER_BYTES);
+    loop {
+        match record::read(salt, file, offset) {
+            Found::Record(payload) => {
+                offset += record::RECORD_HEADER_BYTES + payload.len();
+                records.push(file.slice_ref(payload));
+            }
+            Found::End | Found::CutShort => return Ok((salt, records, offset as u64)),
+            Found::Damage => {
+                return match record::find_after(salt, file, offset) {
+                    None => Ok((salt, records, offset as u64)),
+                    Some(next) => Err(corrupt(format!(
+                        "the record at byte {offset} is damaged, and one at byte {next} is whole"
+                    ))),
+                };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

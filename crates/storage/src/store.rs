@@ -1,0 +1,110 @@
+//! The data folder: its lock, its network, its database.
+
+use crate::{Batch, Result, Snapshot, StorageError, Table, files, network_marker};
+use bxp_types::NetworkId;
+use fjall::{Database, KeyspaceCreateOptions};
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+const LOCK_FILE: &str = "lock";
+const DATABASE_FOLDER: &str = "database";
+
+/// A node's data folder. Clones share it; the lock is released when the last clone and the last [`Table`] are gone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+/// Fields are dropped in this order, so that the database is closed before the lock is released.
+pub(crate) struct Inner {
+    pub(crate) database: Database,
+    pub(crate) folder: PathBuf,
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the data folder at `folder` for `network`, creating it when it is not there.
+    ///
+    /// # Errors
+    /// [`StorageError::InUse`] while another process has it open, [`StorageError::OtherNetwork`] when it was made by
+    /// a node of another network, [`StorageError::Corrupt`], [`StorageError::DiskFull`] and [`StorageError::Io`].
+    pub fn open(folder: &Path, network: NetworkId) -> Result<Self> {
+        let io = |source| StorageError::io("create data folder", folder, source);
+        fs::create_dir_all(folder).map_err(io)?;
+        let lock = lock(folder)?;
+        network_marker::claim(folder, network)?;
+        let database = open_database(&folder.join(DATABASE_FOLDER))?;
+        Ok(Self(Arc::new(Inner { database, folder: folder.to_owned(), _lock: lock })))
+    }
+
+    /// The table called `name`, created when it is not there.
+    ///
+    /// # Errors
+    /// [`StorageError::Misuse`] for an empty name or one above 255 bytes, [`StorageError::DiskFull`],
+    /// [`StorageError::Io`].
+    pub fn table(&self, name: &str) -> Result<Table> {
+        const ACTION: &str = "open table";
+        if name.is_empty() || name.len() > usize::from(u8::MAX) {
+            return Err(StorageError::Misuse { action: ACTION, detail: "a table's name has 1 to 255 bytes" });
+        }
+        let keyspace = self.0.database.keyspace(name, KeyspaceCreateOptions::default);
+        let keyspace = keyspace.map_err(|error| StorageError::database(ACTION, &self.0.folder, error))?;
+        Ok(Table::new(keyspace, Arc::clone(&self.0)))
+    }
+
+    /// An empty batch.
+    pub fn batch(&self) -> Batch {
+        Batch::new(Arc::clone(&self.0))
+    }
+
+    /// All tables as they are now, whatever is written later.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(self.0.database.snapshot())
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Store").field(&self.0.folder).finish()
+    }
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    const ACTION: &str = "lock data folder";
+    let path = folder.join(LOCK_FILE);
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|source| StorageError::io(ACTION, &path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StorageError::InUse { folder: folder.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(StorageError::io(ACTION, &path, source)),
+    }
+}
+
+/// A database is made beside its place and moved there once it is whole, since fjall does not open one whose creation
+/// was interrupted.
+fn open_database(place: &Path) -> Result<Database> {
+    const ACTION: &str = "create database";
+    let open = |path: &Path| {
+        Database::builder(path).open().map_err(|error| StorageError::database("open database", path, error))
+    };
+    if !place.exists() {
+        let beside = files::beside(place);
+        if beside.exists() {
+            fs::remove_dir_all(&beside).map_err(|source| StorageError::io(ACTION, &beside, source))?;
+        }
+        drop(open(&beside)?);
+        fs::rename(&beside, place).map_err(|source| StorageError::io(ACTION, place, source))?;
+        files::sync_folder_of(ACTION, place)?;
+    }
+    open(place)
+}

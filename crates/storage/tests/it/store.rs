@@ -1,0 +1,179 @@
+//! Tables, batches, snapshots, and what opening a folder refuses.
+
+use bxp_storage::{Batch, Durability, Result, StorageError, Store};
+use bxp_types::NetworkId;
+use std::{collections::BTreeMap, fs};
+
+pub(crate) const NETWORK: NetworkId = NetworkId([0xab; 32]);
+
+#[test]
+fn a_batch_is_seen_in_all_tables_and_after_opening_again() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    for durability in [Durability::Buffered, Durability::Synced] {
+        let store = Store::open(folder.path(), NETWORK)?;
+        let (one, two) = (store.table("one")?, store.table("two")?);
+        let mut batch = store.batch();
+        batch.put(&one, b"key", b"replaced");
+        batch.put(&one, b"key", b"value");
+        batch.put(&two, b"key", b"");
+        batch.remove(&two, b"absent");
+        assert_eq!((batch.len(), one.get(b"key")?.is_some()), (4, durability == Durability::Synced));
+        batch.commit(durability)?;
+        drop((one, two, store));
+
+        let store = Store::open(folder.path(), NETWORK)?;
+        let (one, two) = (store.table("one")?, store.table("two")?);
+        assert_eq!(one.get(b"key")?.unwrap(), b"value".as_slice());
+        assert!(two.contains(b"key")? && !two.contains(b"absent")?);
+        store.batch().commit(Durability::Synced)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn entries_come_in_the_order_of_their_keys_from_both_ends() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let table = Store::open(folder.path(), NETWORK)?.table("ordered")?;
+    assert_eq!((table.first()?, table.last()?), (None, None));
+    let store = Store::open(folder.path(), NETWORK);
+    assert!(matches!(store, Err(StorageError::InUse { .. })), "a table keeps the folder locked");
+    drop(table);
+    let store = Store::open(folder.path(), NETWORK)?;
+    let table = store.table("ordered")?;
+    let mut batch = store.batch();
+    for key in ["b2", "a", "b1", "c", "b"] {
+        batch.put(&table, key, key.to_uppercase());
+    }
+    batch.commit(Durability::Buffered)?;
+    let keys = |entries: bxp_storage::Entries| -> Result<Vec<String>> {
+        entries.map(|entry| Ok(String::from_utf8(entry?.0.to_vec()).unwrap())).collect()
+    };
+    assert_eq!(keys(table.iter_prefix("b"))?, ["b", "b1", "b2"]);
+    assert_eq!(keys(table.range("a".."b1"))?, ["a", "b"]);
+    assert_eq!(keys(table.iter())?, ["a", "b", "b1", "b2", "c"]);
+    assert_eq!(table.iter_prefix("b").next_back().unwrap()?.1, b"B2".as_slice());
+    assert_eq!((table.first()?.unwrap().0, table.last()?.unwrap().1), ("a".into(), "C".into()));
+    Ok(())
+}
+
+#[test]
+fn a_snapshot_sees_none_of_what_comes_later() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), NETWORK)?;
+    let table = store.table("table")?;
+    let write = |value: &str| {
+        let mut batch = store.batch();
+        batch.put(&table, "key", value);
+        batch.put(&table, value, "");
+        batch.commit(Durability::Buffered)
+    };
+    write("old")?;
+    let snapshot = store.snapshot();
+    write("new")?;
+    assert_eq!(snapshot.get(&table, "key")?.unwrap(), "old");
+    assert_eq!(snapshot.iter_prefix(&table, "").count(), 2);
+    assert_eq!(table.get("key")?.unwrap(), "new");
+    Ok(())
+}
+
+#[test]
+fn another_process_and_another_network_are_refused_by_name() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made/on/the/way");
+    let store = Store::open(&path, NETWORK)?;
+    let error = Store::open(&path, NETWORK).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!("another process uses data folder {}; stop it, or use another --dir", path.display())
+    );
+    drop(store);
+    let other = NetworkId([0xcd; 32]);
+    assert_eq!(
+        Store::open(&path, other).unwrap_err().to_string(),
+        format!(
+            "data folder {} belongs to network {NETWORK}, this node is of network {other}; use another --dir",
+            path.display()
+        )
+    );
+    fs::write(path.join("network"), "no id").unwrap();
+    assert!(matches!(Store::open(&path, NETWORK), Err(StorageError::Corrupt { .. })));
+    Ok(())
+}
+
+#[test]
+fn a_folder_whose_creation_was_interrupted_is_made_anew() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let beside = folder.path().join("database.new");
+    fs::create_dir_all(&beside).unwrap();
+    fs::write(beside.join("0.jnl"), b"").unwrap();
+    let store = Store::open(folder.path(), NETWORK)?;
+    assert!(store.table("table")?.last()?.is_none() && !beside.exists());
+    Ok(())
+}
+
+#[test]
+fn a_path_that_is_a_file_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = Store::open(file.path(), NETWORK).unwrap_err();
+    assert!(error.to_string().starts_with("create data folder at /"), "{error}");
+}
+
+#[test]
+fn what_the_database_cannot_hold_is_refused_before_anything_is_written() -> Result<()> {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = Store::open(folder.path(), NETWORK)?;
+    let table = store.table("table")?;
+    let foreign = Store::open(other.path(), NETWORK)?.table("table")?;
+    assert!(store.table("").is_err() && store.table(&"x".repeat(256)).is_err());
+    let misuses: [&dyn Fn(&mut Batch); 4] = [
+        &|batch| batch.put(&table, b"", b"value"),
+        &|batch| batch.put(&table, vec![0; 65_536], b"value"),
+        &|batch| batch.remove(&table, b""),
+        &|batch| batch.put(&foreign, b"key", b"value"),
+    ];
+    for misuse in misuses {
+        let mut batch = store.batch();
+        batch.put(&table, b"good", b"value");
+        misuse(&mut batch);
+        assert!(matches!(batch.commit(Durability::Buffered), Err(StorageError::Misuse { .. })));
+        assert!(table.last()?.is_none() && foreign.last()?.is_none());
+    }
+    Ok(())
+}
+
+type Write = (bool, u8, Option<Vec<u8>>);
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+    /// Two tables behave as two `BTreeMap`s, over batches and restarts.
+    #[test]
+    fn tables_are_maps(batches: Vec<(bool, Vec<Write>)>) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut oracle: [BTreeMap<Vec<u8>, Vec<u8>>; 2] = Default::default();
+        let mut store = Store::open(folder.path(), NETWORK).unwrap();
+        for (restart, writes) in batches {
+            if restart {
+                drop(store);
+                store = Store::open(folder.path(), NETWORK).unwrap();
+            }
+            let tables = ["zero", "one"].map(|name| store.table(name).unwrap());
+            let mut batch = store.batch();
+            for (table, key, value) in writes {
+                let table = usize::from(table);
+                if let Some(value) = value {
+                    batch.put(&tables[table], [key], &value);
+                    oracle[table].insert(vec![key], value);
+                } else {
+                    batch.remove(&tables[table], [key]);
+                    oracle[table].remove([key].as_slice());
+                }
+            }
+            batch.commit(Durability::Buffered).unwrap();
+            for (table, oracle) in tables.iter().zip(&oracle) {
+                let read: BTreeMap<_, _> =
+                    table.iter().map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())).unwrap()).collect();
+                proptest::prop_assert_eq!(&read, oracle);
+            }
+        }
+    }
+}
