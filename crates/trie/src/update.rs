@@ -1,0 +1,422 @@
+//! Applying a batch of updates.
+//!
+//! The batch is sorted by key and handed down: a branch gives each child the part of the batch below it, so a node
+//! is read, decoded and encoded once, whatever the size of the batch. A node comes back up undecided about where it
+//! stands, because a parent that loses its other children merges with the one that is left; it is settled (encoded,
+//! hashed, put under its path) as soon as its parent is known to stay a branch.
+
+use crate::{
+    EMPTY_ROOT, NodeReader, TrieError,
+    changes::Changes,
+    node::{self, Reference, TrieNode},
+};
+use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_trie::{
+    Nibbles,
+    nodes::{ExtensionNode, RlpNode},
+};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// From this many updates on, the root's children are worked on in parallel; below, threads cost more than they give.
+const PARALLEL_UPDATES_MIN: usize = 256;
+
+/// A trie's root after an update, and how its stored nodes change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrieUpdate {
+    /// The new root hash.
+    pub root: B256,
+    /// By path: the node's RLP to store, or none to delete what is stored there.
+    pub nodes: BTreeMap<Nibbles, Option<Bytes>>,
+}
+
+/// Applies `updates` to the trie in `reader`. Keys are hashed (keccak256), values RLP; none deletes. Order does not
+/// matter, except that of several updates of one key the last counts. Deleting an absent key changes nothing.
+///
+/// Stored nodes are trusted to be what their parents refer to: checking would double the hashing. [`crate::prove`]
+/// checks.
+///
+/// # Errors
+/// [`TrieError`]; of a value without bytes, a node that cannot be read, is missing or is malformed.
+pub fn update(
+    reader: &impl NodeReader,
+    updates: Vec<(B256, Option<Vec<u8>>)>,
+) -> Result<TrieUpdate, TrieError> {
+    let updates = sorted(updates)?;
+    let mut walk = Walk { reader, changes: Changes::default() };
+    let top = match walk.root()? {
+        Some(node) => walk.apply(Nibbles::new(), node, &updates)?,
+        None => walk.insert(Nibbles::new(), &updates)?,
+    };
+    let root = match top {
+        TrieNode::EmptyRoot => EMPTY_ROOT,
+        node => {
+            let (rlp, _) = node::encode(&node);
+            let root = keccak256(&rlp);
+            walk.changes.put(Nibbles::new(), rlp);
+            root
+        }
+    };
+    Ok(TrieUpdate { root, nodes: walk.changes.into_difference() })
+}
+
+/// The root hash of the trie in `reader`.
+///
+/// # Errors
+/// [`TrieError::Read`] where the store fails.
+pub fn root(reader: &impl NodeReader) -> Result<B256, TrieError> {
+    Ok(read(reader, &Nibbles::new())?.map_or(EMPTY_ROOT, keccak256))
+}
+
+/// Reads the node stored under `path`.
+pub(crate) fn read(reader: &impl NodeReader, path: &Nibbles) -> Result<Option<Bytes>, TrieError> {
+    reader.node(path).map_err(|source| TrieError::Read { path: *path, source })
+}
+
+/// Decodes the node that begins at `path`.
+pub(crate) fn decode(path: &Nibbles, rlp: &[u8]) -> Result<TrieNode, TrieError> {
+    node::decode(path.len(), rlp).map_err(|reason| TrieError::Malformed { path: *path, reason })
+}
+
+/// Reads what a parent says of the child at `path`.
+pub(crate) fn reference<'a>(path: &Nibbles, child: &'a RlpNode) -> Result<Reference<'a>, TrieError> {
+    node::reference(child).map_err(|reason| TrieError::Malformed { path: *path, reason })
+}
+
+/// One key's new value; none deletes.
+type Update<V> = (Nibbles, Option<V>);
+
+/// The updates in key order, one for a key.
+fn sorted(mut updates: Vec<(B256, Option<Vec<u8>>)>) -> Result<Vec<Update<Vec<u8>>>, TrieError> {
+    // The sort is stable, so the last update of a key comes last among its equals.
+    updates.sort_by_key(|update| update.0);
+    let mut unique: Vec<Update<Vec<u8>>> = Vec::with_capacity(updates.len());
+    for (key, value) in updates {
+        if value.as_ref().is_some_and(Vec::is_empty) {
+            return Err(TrieError::EmptyValue { key });
+        }
+        let path = Nibbles::unpack(key);
+        match unique.last_mut() {
+            Some(last) if last.0 == path => last.1 = value,
+            _ => unique.push((path, value)),
+        }
+    }
+    Ok(unique)
+}
+
+/// A child on the way up.
+enum Slot {
+    /// There is none.
+    Empty,
+    /// Untouched: the parent's reference to it holds.
+    Kept(RlpNode),
+    /// New or changed, and not yet settled.
+    Node(TrieNode),
+    /// A new or changed branch, settled.
+    Settled(RlpNode),
+}
+
+/// One walk through a part of the trie.
+struct Walk<'a, R> {
+    reader: &'a R,
+    changes: Changes,
+}
+
+impl<R: NodeReader> Walk<'_, R> {
+    /// Takes the root out of the store.
+    fn root(&mut self) -> Result<Option<TrieNode>, TrieError> {
+        let path = Nibbles::new();
+        let Some(rlp) = read(self.reader, &path)? else { return Ok(None) };
+        let node = decode(&path, &rlp)?;
+        self.changes.take(path, rlp);
+        Ok(Some(node))
+    }
+
+    /// Loads the child at `path`, and takes it out of the store if it has an entry and `moves` says so of it.
+    fn load(
+        &mut self,
+        path: Nibbles,
+        child: &RlpNode,
+        moves: impl Fn(&TrieNode) -> bool,
+    ) -> Result<TrieNode, TrieError> {
+        match reference(&path, child)? {
+            Reference::Inline(rlp) => decode(&path, rlp),
+            Reference::Hash(_) => {
+                let rlp = read(self.reader, &path)?.ok_or(TrieError::Missing { path })?;
+                let node = decode(&path, &rlp)?;
+                if moves(&node) {
+                    self.changes.take(path, rlp);
+                }
+                Ok(node)
+            }
+        }
+    }
+
+    /// Applies `updates`, all of them below `path`, to the node that begins there.
+    fn apply<V: AsRef<[u8]> + Sync>(
+        &mut self,
+        path: Nibbles,
+        node: TrieNode,
+        updates: &[Update<V>],
+    ) -> Result<TrieNode, TrieError> {
+        match node {
+            _ if updates.is_empty() => Ok(node),
+            TrieNode::EmptyRoot => self.insert(path, updates),
+            TrieNode::Leaf(leaf) => self.insert_beside(path, path.join(&leaf.key), &leaf.value, updates),
+            TrieNode::Extension(extension) => self.apply_to_extension(path, extension, updates),
+            TrieNode::Branch(branch) => {
+                let slots = node::children(branch).map(|child| child.map_or(Slot::Empty, Slot::Kept));
+                self.apply_to_slots(path, slots, updates)
+            }
+        }
+    }
+
+    /// Applies `updates` to a subtree that so far is one leaf.
+    fn insert_beside<V: AsRef<[u8]>>(
+        &mut self,
+        path: Nibbles,
+        leaf_key: Nibbles,
+        leaf_value: &[u8],
+        updates: &[Update<V>],
+    ) -> Result<TrieNode, TrieError> {
+        let mut pairs = present(updates);
+        if let Err(at) = updates.binary_search_by(|update| update.0.cmp(&leaf_key)) {
+            let deleted = updates[..at].iter().filter(|update| update.1.is_none()).count();
+            pairs.insert(at - deleted, (leaf_key, leaf_value));
+        }
+        Ok(self.build(path, &pairs))
+    }
+
+    /// Builds the subtree at `path`, where so far there is none.
+    fn insert<V: AsRef<[u8]> + Sync>(
+        &mut self,
+        path: Nibbles,
+        updates: &[Update<V>],
+    ) -> Result<TrieNode, TrieError> {
+        if works_in_parallel(&path, updates) {
+            return self.apply_to_slots(path, [const { Slot::Empty }; 16], updates);
+        }
+        Ok(self.build(path, &present(updates)))
+    }
+
+    /// Applies `updates` to the extension at `path`.
+    fn apply_to_extension<V: AsRef<[u8]> + Sync>(
+        &mut self,
+        path: Nibbles,
+        extension: ExtensionNode,
+        updates: &[Update<V>],
+    ) -> Result<TrieNode, TrieError> {
+        let ExtensionNode { key, child } = extension;
+        let end = path.join(&key);
+        let shared = shared_length(&end, updates);
+        if shared == end.len() {
+            let below = self.load(end, &child, |_| true)?;
+            let below = self.apply(end, below, updates)?;
+            return Ok(self.prefixed(path, key, below));
+        }
+        // Some keys leave the extension's way: a branch comes to stand where the first does so, and what remains of
+        // the extension below it is the branch's one child so far.
+        let fork = end.slice(..shared);
+        let rest = end.slice(shared + 1..);
+        let remainder =
+            if rest.is_empty() { Slot::Kept(child) } else { Slot::Node(node::extension(rest, child)) };
+        let mut slots = [const { Slot::Empty }; 16];
+        slots[usize::from(end.get_unchecked(shared))] = remainder;
+        let below = self.apply_to_slots(fork, slots, updates)?;
+        Ok(self.prefixed(path, fork.slice(path.len()..), below))
+    }
+
+    /// Applies `updates` to the children of a branch at `path`.
+    fn apply_to_slots<V: AsRef<[u8]> + Sync>(
+        &mut self,
+        path: Nibbles,
+        slots: [Slot; 16],
+        updates: &[Update<V>],
+    ) -> Result<TrieNode, TrieError> {
+        let parts = partition(path.len(), updates);
+        let work: Vec<(u8, Slot, &[Update<V>])> =
+            (0u8..).zip(slots).zip(parts).map(|((nibble, slot), part)| (nibble, slot, part)).collect();
+        let slots = if works_in_parallel(&path, updates) {
+            self.apply_in_parallel(path, work)?
+        } else {
+            work.into_iter()
+                .map(|(nibble, slot, part)| {
+                    Ok((nibble, self.apply_to_slot(child_path(path, nibble), slot, part)?))
+                })
+                .collect::<Result<Vec<_>, TrieError>>()?
+        };
+        self.joined(path, slots)
+    }
+
+    /// Applies each part of the work on a thread of its own; every child's changes are disjoint from the others'.
+    fn apply_in_parallel<V: AsRef<[u8]> + Sync>(
+        &mut self,
+        path: Nibbles,
+        work: Vec<(u8, Slot, &[Update<V>])>,
+    ) -> Result<Vec<(u8, Slot)>, TrieError> {
+        let reader = self.reader;
+        let done: Vec<_> = work
+            .into_par_iter()
+            .map(|(nibble, slot, part)| {
+                let mut walk = Walk { reader, changes: Changes::default() };
+                let path = child_path(path, nibble);
+                let slot = match walk.apply_to_slot(path, slot, part)? {
+                    // Settling is most of the hashing. A leaf or an extension waits: it may yet move up.
+                    Slot::Node(node @ TrieNode::Branch(_)) => Slot::Settled(walk.settled(path, &node)),
+                    slot => slot,
+                };
+                Ok((nibble, slot, walk.changes))
+            })
+            .collect::<Result<_, TrieError>>()?;
+        let mut slots = Vec::with_capacity(done.len());
+        for (nibble, slot, changes) in done {
+            self.changes.absorb(changes);
+            slots.push((nibble, slot));
+        }
+        Ok(slots)
+    }
+
+    /// Applies `updates` to one child.
+    fn apply_to_slot<V: AsRef<[u8]> + Sync>(
+        &mut self,
+        path: Nibbles,
+        slot: Slot,
+        updates: &[Update<V>],
+    ) -> Result<Slot, TrieError> {
+        if updates.is_empty() {
+            return Ok(slot);
+        }
+        let node = match slot {
+            Slot::Empty => self.insert(path, updates)?,
+            Slot::Kept(child) | Slot::Settled(child) => {
+                let node = self.load(path, &child, |_| true)?;
+                self.apply(path, node, updates)?
+            }
+            Slot::Node(node) => self.apply(path, node, updates)?,
+        };
+        Ok(if node == TrieNode::EmptyRoot { Slot::Empty } else { Slot::Node(node) })
+    }
+
+    /// What a branch at `path` with these children is: nothing, its only child grown by a nibble, or a branch.
+    fn joined(&mut self, path: Nibbles, slots: Vec<(u8, Slot)>) -> Result<TrieNode, TrieError> {
+        let mut present: Vec<_> =
+            slots.into_iter().filter(|(_, slot)| !matches!(slot, Slot::Empty)).collect();
+        if present.len() > 1 {
+            let children: Vec<_> = present
+                .into_iter()
+                .filter_map(|(nibble, slot)| match slot {
+                    Slot::Empty => None,
+                    Slot::Kept(child) | Slot::Settled(child) => Some((nibble, child)),
+                    Slot::Node(node) => Some((nibble, self.settled(child_path(path, nibble), &node))),
+                })
+                .collect();
+            return Ok(node::branch(children));
+        }
+        let Some((nibble, slot)) = present.pop() else { return Ok(TrieNode::EmptyRoot) };
+        let key = Nibbles::from_nibbles([nibble]);
+        match slot {
+            Slot::Empty => Ok(TrieNode::EmptyRoot),
+            Slot::Node(node) => Ok(self.prefixed(path, key, node)),
+            Slot::Kept(child) => self.merged(path, key, child),
+            Slot::Settled(branch) => Ok(node::extension(key, branch)),
+        }
+    }
+
+    /// The untouched last child of a branch at `path` that ends with it. A leaf or an extension moves up into the
+    /// branch's place; a branch stays where it is, below an extension.
+    fn merged(&mut self, path: Nibbles, key: Nibbles, child: RlpNode) -> Result<TrieNode, TrieError> {
+        let moves = |node: &TrieNode| !matches!(node, TrieNode::Branch(_));
+        match self.load(path.join(&key), &child, moves)? {
+            TrieNode::Branch(_) => Ok(node::extension(key, child)),
+            node => Ok(self.prefixed(path, key, node)),
+        }
+    }
+
+    /// The subtree at `path` that leads by `key` to `node`.
+    fn prefixed(&mut self, path: Nibbles, key: Nibbles, node: TrieNode) -> TrieNode {
+        match node {
+            _ if key.is_empty() => node,
+            TrieNode::EmptyRoot => TrieNode::EmptyRoot,
+            TrieNode::Leaf(mut leaf) => {
+                leaf.key = key.join(&leaf.key);
+                TrieNode::Leaf(leaf)
+            }
+            TrieNode::Extension(mut extension) => {
+                extension.key = key.join(&extension.key);
+                TrieNode::Extension(extension)
+            }
+            TrieNode::Branch(_) => {
+                let child = self.settled(path.join(&key), &node);
+                node::extension(key, child)
+            }
+        }
+    }
+
+    /// Encodes a node whose place is certain, puts it there if it gets an entry, and returns its reference.
+    fn settled(&mut self, path: Nibbles, node: &TrieNode) -> RlpNode {
+        let (rlp, reference) = node::encode(node);
+        if rlp.len() >= B256::len_bytes() {
+            self.changes.put(path, rlp);
+        }
+        reference
+    }
+
+    /// Builds the subtree at `path` of pairs in key order.
+    fn build(&mut self, path: Nibbles, pairs: &[(Nibbles, &[u8])]) -> TrieNode {
+        let (Some(first), Some(last)) = (pairs.first(), pairs.last()) else { return TrieNode::EmptyRoot };
+        if pairs.len() == 1 {
+            return node::leaf(first.0.slice(path.len()..), first.1);
+        }
+        let fork = first.0.slice(..first.0.common_prefix_length(&last.0));
+        let mut children = Vec::with_capacity(16);
+        let mut rest = pairs;
+        while let Some((key, _)) = rest.first() {
+            let nibble = key.get_unchecked(fork.len());
+            let (below, others) = rest.split_at(run(fork.len(), nibble, rest));
+            let child = child_path(fork, nibble);
+            let node = self.build(child, below);
+            children.push((nibble, self.settled(child, &node)));
+            rest = others;
+        }
+        self.prefixed(path, fork.slice(path.len()..), node::branch(children))
+    }
+}
+
+/// Whether the children of the branch at `path` are worth a thread each.
+fn works_in_parallel<V>(path: &Nibbles, updates: &[Update<V>]) -> bool {
+    path.is_empty() && updates.len() >= PARALLEL_UPDATES_MIN
+}
+
+/// The path of a branch's child.
+fn child_path(mut path: Nibbles, nibble: u8) -> Nibbles {
+    path.push(nibble);
+    path
+}
+
+/// The pairs that `updates` set.
+fn present<V: AsRef<[u8]>>(updates: &[Update<V>]) -> Vec<(Nibbles, &[u8])> {
+    updates.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?.as_ref()))).collect()
+}
+
+/// How many nibbles of `path` all keys of the sorted `updates` share with it.
+fn shared_length<V>(path: &Nibbles, updates: &[Update<V>]) -> usize {
+    let shared = |update: Option<&Update<V>>| update.map_or(0, |update| update.0.common_prefix_length(path));
+    shared(updates.first()).min(shared(updates.last()))
+}
+
+/// How many of the first sorted entries have `nibble` at `depth`.
+fn run<T>(depth: usize, nibble: u8, entries: &[(Nibbles, T)]) -> usize {
+    entries.partition_point(|entry| entry.0.get_unchecked(depth) <= nibble)
+}
+
+/// The part of the sorted `updates` for each nibble at `depth`.
+fn partition<V>(depth: usize, updates: &[Update<V>]) -> [&[Update<V>]; 16] {
+    let mut rest = updates;
+    let mut nibble = 0;
+    [(); 16].map(|()| {
+        let (part, others) = rest.split_at(run(depth, nibble, rest));
+        rest = others;
+        nibble += 1;
+        part
+    })
+}
