@@ -1,0 +1,170 @@
+//! A data key: one fresh AES-256-GCM key for one sealed content.
+
+use crate::EnclaveError;
+use bxp_types::Secret;
+use ring::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey},
+    rand::{SecureRandom, SystemRandom},
+};
+use std::fmt;
+
+/// Bytes that sealing adds: a nonce of 12 in front, a tag of 16 behind.
+pub const SEALED_OVERHEAD: usize = NONCE_LEN + MAX_TAG_LEN;
+
+/// NIST SP 800-38D, 5.2.1.1: a plaintext has 2^39 - 256 bits at most.
+const PLAINTEXT_BYTES_MAX: u64 = (1 << 36) - 32;
+
+/// The AES-256-GCM key of one sealed content. Wiped when dropped, redacted in `Debug`, written nowhere unwrapped.
+#[derive(Clone)]
+pub struct DataKey(Secret<[u8; 32]>);
+
+impl DataKey {
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Secret::new(bytes))
+    }
+
+    pub(crate) const fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+
+    /// Seals `plaintext` under a fresh key: `nonce (12) || ciphertext || tag (16)`.
+    ///
+    /// # Errors
+    /// [`EnclaveError::Randomness`], [`EnclaveError::TooLong`].
+    pub fn seal(plaintext: &[u8], aad: &[u8]) -> Result<(Vec<u8>, Self), EnclaveError> {
+        // One call for key and nonce: the system call is the cost, not the bytes.
+        let mut random = [0; 32 + NONCE_LEN];
+        fill_random(&mut random)?;
+        let (key_bytes, nonce) = random.split_at(32);
+        let mut key = [0; 32];
+        key.copy_from_slice(key_bytes);
+        let mut start = [0; NONCE_LEN];
+        start.copy_from_slice(nonce);
+        zeroize::Zeroize::zeroize(&mut random);
+        let key = Self::from_bytes(key);
+        let sealed = seal_with(key.expose(), start, &start, plaintext, aad)?;
+        Ok((sealed, key))
+    }
+
+    /// Opens what [`DataKey::seal`] gave.
+    ///
+    /// # Errors
+    /// [`EnclaveError::Unsealable`] when the key, the `aad` or a single bit differs.
+    pub fn unseal(&self, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, EnclaveError> {
+        let (nonce, body) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(EnclaveError::Unsealable)?;
+        open_with(self.expose(), *nonce, body, aad)
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DataKey(redacted)")
+    }
+}
+
+/// Fills `bytes` from the operating system.
+pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<(), EnclaveError> {
+    SystemRandom::new().fill(bytes).map_err(|_| EnclaveError::Randomness)
+}
+
+/// AES-256-GCM: `prefix || ciphertext || tag`. The caller answers for a nonce that `key` never saw.
+pub(crate) fn seal_with(
+    key: &[u8; 32],
+    nonce: [u8; NONCE_LEN],
+    prefix: &[u8],
+    plaintext: &[u8],
+    aad: &[u8],
+) -> Result<Vec<u8>, EnclaveError> {
+    let too_long = || EnclaveError::TooLong(plaintext.len());
+    if plaintext.len() as u64 > PLAINTEXT_BYTES_MAX {
+        return Err(too_long());
+    }
+    let mut out = Vec::with_capacity(prefix.len() + plaintext.len() + MAX_TAG_LEN);
+    out.extend_from_slice(prefix);
+    out.extend_from_slice(plaintext);
+    let tag = gcm(key)?
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(aad),
+            &mut out[prefix.len()..],
+        )
+        .map_err(|_| too_long())?;
+    out.extend_from_slice(tag.as_ref());
+    Ok(out)
+}
+
+/// The inverse of [`seal_with`], without its prefix.
+pub(crate) fn open_with(
+    key: &[u8; 32],
+    nonce: [u8; NONCE_LEN],
+    body: &[u8],
+    aad: &[u8],
+) -> Result<Vec<u8>, EnclaveError> {
+    let mut out = body.to_vec();
+    let length = gcm(key)?
+        .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut out)
+        .map_err(|_| EnclaveError::Unsealable)?
+        .len();
+    out.truncate(length);
+    Ok(out)
+}
+
+fn gcm(key: &[u8; 32]) -> Result<LessSafeKey, EnclaveError> {
+    UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new).map_err(|_| EnclaveError::Unsealable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_key_is_fresh_and_hidden() {
+        let (first, key) = DataKey::seal(b"text", b"").unwrap();
+        let (second, other) = DataKey::seal(b"text", b"").unwrap();
+        assert_ne!(first, second);
+        assert_ne!(key.expose(), other.expose());
+        assert!(other.unseal(&first, b"").is_err());
+        assert_eq!(format!("{key:?}"), "DataKey(redacted)");
+        assert_eq!(first.len(), 4 + SEALED_OVERHEAD);
+    }
+
+    /// NIST GCM test case 16 (McGrew and Viega, appendix B).
+    #[test]
+    fn aes_256_gcm_gives_the_published_vector() {
+        let hex = |text: &str| hex::decode(text).unwrap();
+        let key = hex("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308");
+        let plaintext = hex("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72\
+             1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39");
+        let aad = hex("feedfacedeadbeeffeedfacedeadbeefabaddad2");
+        let nonce: [u8; 12] = hex("cafebabefacedbaddecaf888").try_into().unwrap();
+        let sealed = seal_with(&key.try_into().unwrap(), nonce, &[], &plaintext, &aad).unwrap();
+        let expected = hex("522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa\
+             8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662\
+             76fc6ece0f4e1768cddf8853bb2d551b");
+        assert_eq!(sealed, expected);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn one_changed_bit_closes_it(
+            plaintext in proptest::collection::vec(any::<u8>(), 0..200),
+            aad in proptest::collection::vec(any::<u8>(), 0..20),
+            position in any::<prop::sample::Index>(),
+            bit in 0_u8..8,
+        ) {
+            let (mut sealed, key) = DataKey::seal(&plaintext, &aad).unwrap();
+            prop_assert_eq!(key.unseal(&sealed, &aad).unwrap(), plaintext);
+            prop_assert!(key.unseal(&sealed, &[aad.as_slice(), b"x"].concat()).is_err());
+            let length = sealed.len();
+            sealed[position.index(length)] ^= 1 << bit;
+            prop_assert!(matches!(key.unseal(&sealed, &aad), Err(EnclaveError::Unsealable)));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_open(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            prop_assert!(DataKey::from_bytes([7; 32]).unseal(&bytes, b"").is_err());
+        }
+    }
+}
