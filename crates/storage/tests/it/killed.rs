@@ -11,7 +11,10 @@ use std::{
 };
 
 const FOLDER: &str = "BXP_STORAGE_TEST_FOLDER";
+const VALUE_BYTES: &str = "BXP_STORAGE_TEST_VALUE_BYTES";
 const ACKNOWLEDGED_MIN: u64 = 40;
+/// A child that nobody kills ends by itself after so many bytes.
+const CHILD_BYTES_MAX: u64 = 256 << 20;
 
 /// The child: writes until it is killed. In an ordinary run of the tests there is no folder and nothing to do.
 #[test]
@@ -21,10 +24,12 @@ fn child_writes_until_killed() {
     let store = Store::open(folder, NETWORK).unwrap();
     let (numbers, copies) = (store.table("numbers").unwrap(), store.table("copies").unwrap());
     let (mut log, _) = Log::open(&folder.join("wal")).unwrap();
-    for number in 0_u64.. {
-        let written = write(&store, &mut log, number, |batch, key, value| {
-            batch.put(&numbers, key, value);
-            batch.put(&copies, key, value);
+    let value_bytes: u64 = env::var(VALUE_BYTES).unwrap().parse().unwrap();
+    for number in 0..CHILD_BYTES_MAX / value_bytes {
+        let value = value(number, value_bytes);
+        let written = write(&store, &mut log, number, |batch, key| {
+            batch.put(&numbers, key, &value);
+            batch.put(&copies, key, &value);
         });
         match written {
             Ok(()) => println!("acknowledged {number}"),
@@ -40,21 +45,23 @@ fn write(
     store: &Store,
     log: &mut Log,
     number: u64,
-    put: impl Fn(&mut bxp_storage::Batch, [u8; 8], &[u8]),
+    put: impl Fn(&mut bxp_storage::Batch, [u8; 8]),
 ) -> Result<(), StorageError> {
     let key = number.to_be_bytes();
     log.append(&key)?;
     log.sync()?;
     let mut batch = store.batch();
-    // Values that do not compress, so that a bounded disk fills.
-    let value: Vec<u8> = (0..4096_u64)
-        .map(|at| ((number * 31 + at).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
-        .collect();
-    put(&mut batch, key, &value);
+    put(&mut batch, key);
     batch.commit(Durability::Synced)
 }
 
-fn child(folder: &Path, shell: Option<&str>) -> Child {
+/// Bytes that do not compress, so that a bounded disk fills.
+fn value(number: u64, bytes: u64) -> Vec<u8> {
+    let mixed = |at: u64| (number.wrapping_mul(1 << 32) + at + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (0..bytes).map(|at| (mixed(mixed(at) >> 7) >> 56) as u8).collect()
+}
+
+fn child(folder: &Path, value_bytes: u64, shell: Option<&str>) -> Child {
     let test = ["killed::child_writes_until_killed", "--exact", "--nocapture", "--test-threads=1"];
     let binary = env::current_exe().unwrap();
     let mut command = if let Some(limits) = shell {
@@ -64,7 +71,14 @@ fn child(folder: &Path, shell: Option<&str>) -> Child {
     } else {
         Command::new(binary)
     };
-    command.args(test).env(FOLDER, folder).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    command
+        .args(test)
+        .env(FOLDER, folder)
+        .env(VALUE_BYTES, value_bytes.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 /// The highest acknowledged number that `child` printed, and the failure it named; stops reading after `enough`.
@@ -85,13 +99,13 @@ fn read_acknowledgements(child: &mut Child, enough: u64) -> (u64, Option<String>
     (highest, None)
 }
 
-fn assert_all_there(folder: &Path, highest: u64) {
+fn assert_all_there(folder: &Path, value_bytes: u64, highest: u64) {
     let store = Store::open(folder, NETWORK).unwrap();
     let (numbers, copies) = (store.table("numbers").unwrap(), store.table("copies").unwrap());
     let (_, records) = Log::open(&folder.join("wal")).unwrap();
     for number in 0..=highest {
         let key = number.to_be_bytes();
-        assert_eq!(numbers.get(key).unwrap().unwrap().len(), 4096, "{number}");
+        assert_eq!(numbers.get(key).unwrap().unwrap(), value(number, value_bytes), "{number}");
         assert_eq!(records[usize::try_from(number).unwrap()], key.as_slice());
     }
     let all = |table: &bxp_storage::Table| table.iter().collect::<Result<Vec<_>, _>>().unwrap();
@@ -103,13 +117,13 @@ fn after_kill_9_everything_acknowledged_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let mut highest = 0;
     for round in 0..3 {
-        let mut child = child(folder.path(), None);
+        let mut child = child(folder.path(), 4096, None);
         (highest, _) = read_acknowledgements(&mut child, ACKNOWLEDGED_MIN + round * 7);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(highest >= ACKNOWLEDGED_MIN, "the child was killed while it worked");
         if round == 0 {
-            assert_all_there(folder.path(), highest);
+            assert_all_there(folder.path(), 4096, highest);
         }
         // The next child begins at number 0 again and so has a log of its own.
         std::fs::remove_file(folder.path().join("wal")).unwrap();
@@ -121,11 +135,13 @@ fn after_kill_9_everything_acknowledged_is_there() {
 #[test]
 fn on_a_full_disk_the_error_says_so_and_nothing_acknowledged_is_lost() {
     let folder = tempfile::tempdir().unwrap();
-    // A bound on the size of a file (512 blocks of 512 or 1024 bytes) is the full disk that needs no rights to make.
-    let mut child = child(folder.path(), Some("trap '' XFSZ; ulimit -f 1024"));
+    // A bound of 68 MiB (in blocks of 512 bytes) on the size of a file is the full disk that needs no rights to make;
+    // the database's journal takes 64 MiB from the start.
+    let mut child = child(folder.path(), 1 << 20, Some("trap '' XFSZ; ulimit -f 139264"));
     let (highest, failure) = read_acknowledgements(&mut child, u64::MAX);
     child.wait().unwrap();
     let failure = failure.expect("the child fails");
     assert!(failure.contains("no space left on the disk of"), "{failure}");
-    assert_all_there(folder.path(), highest);
+    assert!(highest > 8, "the disk was not full from the start");
+    assert_all_there(folder.path(), 1 << 20, highest);
 }
