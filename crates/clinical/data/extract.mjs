@@ -68,7 +68,10 @@ function lines(definition) {
 const wanted = definition =>
   definition.resourceType === 'StructureDefinition' && definition.derivation !== 'constraint' && !definition.abstract &&
   (definition.kind === 'resource' || definition.kind === 'complex-type');
-const definitions = [...load('profiles-types.json'), ...load('profiles-resources.json')].filter(wanted);
+// The package adds types that R4 4.0.1 does not have.
+const r4 = new Set(flatten(terms.get('CodeSystem|http://hl7.org/fhir/resource-types').concept));
+const definitions = [...load('profiles-types.json'), ...load('profiles-resources.json')].filter(wanted)
+  .filter(definition => definition.kind !== 'resource' || r4.has(definition.type));
 definitions.sort((one, other) => (one.type < other.type ? -1 : 1));
 console.log('# FHIR R4 (4.0.1) elements, from the definitions published by HL7 under CC0. Written by extract.mjs; do not edit.');
 console.log('# > kind owner, then one element a line: name min max types [codes of a required binding]');

@@ -1,1 +1,15 @@
-//! FHIR resources, validation, ingest, cohort criteria and the patient generator.
+//! The clinical manager: FHIR resources on their way in, and cohort criteria over them.
+//!
+//! [`source`] reads what a hospital hands in, [`validate`](mod@validate) checks it against FHIR R4, [`compartment`] and [`residence`]
+//! find whose record it is and under which country's law, [`criterion`] matches charts, [`generate`](mod@generate) makes realistic
+//! patients. It knows nothing of consensus, of execution, and of who may read: it opens nothing without a permit.
+
+pub mod compartment;
+pub mod criterion;
+mod error;
+pub mod fhir;
+pub mod residence;
+pub mod source;
+pub mod validate;
+
+pub use error::ClinicalError;

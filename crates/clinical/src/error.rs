@@ -1,0 +1,93 @@
+//! What can go wrong in this crate. No variant carries a value taken from a resource: an error may be logged.
+
+use crate::source::Place;
+use std::path::PathBuf;
+
+/// An error of the clinical manager. Texts say what was wrong, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ClinicalError {
+    /// A path that was handed in is not there.
+    #[error("{path} is not there; give files or folders with FHIR R4 in .json or .ndjson, also as .gz or .bz2", path = .0.display())]
+    PathMissing(PathBuf),
+    /// A file that was named has an ending that is not read.
+    #[error("{path} is not read: the name must end in .json or .ndjson, or in one of these and .gz or .bz2", path = .0.display())]
+    UnknownEnding(PathBuf),
+    /// No file under the given paths is readable input.
+    #[error("nothing to read under {0}: no .json or .ndjson, .gz or .bz2 of these; check the folder")]
+    NothingFound(String),
+    /// Folders nested deeper than the walk goes.
+    #[error("{path} lies deeper than {max} folders; name it directly", path = path.display())]
+    FolderTooDeep {
+        /// The folder.
+        path: PathBuf,
+        /// The most folders below the given one.
+        max: usize,
+    },
+    /// The file system refused.
+    #[error("read {path}", path = path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The compressed stream is damaged or cut off.
+    #[error(
+        "{source_name}: the {format} data is damaged or cut off after {decoded} decompressed bytes; fetch the file again"
+    )]
+    Decompress {
+        /// The file.
+        source_name: String,
+        /// `gzip` or `bzip2`.
+        format: &'static str,
+        /// How far it could be read.
+        decoded: u64,
+    },
+    /// More decompressed bytes than the limit.
+    #[error("{source_name} holds more than {bytes_max} bytes; split it, or raise the limit")]
+    TooLarge {
+        /// The file.
+        source_name: String,
+        /// The limit in bytes.
+        bytes_max: u64,
+    },
+    /// Not JSON.
+    #[error("{place}: the JSON is damaged ({what}); nothing of this submission was taken, fetch it again")]
+    Json {
+        /// File, line and column.
+        place: Place,
+        /// The kind of damage, never the text around it.
+        what: &'static str,
+    },
+    /// Arrays and objects nested deeper than any FHIR resource needs.
+    #[error("{place}: nested deeper than {depth_max} levels, which no FHIR resource needs")]
+    TooDeep {
+        /// Where the limit was passed.
+        place: Place,
+        /// The limit.
+        depth_max: usize,
+    },
+    /// JSON, but nothing of FHIR that can be handed in.
+    #[error("{place}: {what}")]
+    NotFhir {
+        /// File and place in it.
+        place: Place,
+        /// What was found and what is expected.
+        what: &'static str,
+    },
+    /// More resources than one submission may have.
+    #[error("{source_name} has more than {resources_max} resources in one submission; split it")]
+    TooManyResources {
+        /// The file.
+        source_name: String,
+        /// The limit.
+        resources_max: usize,
+    },
+    /// A cohort criterion that cannot be read.
+    #[error("read the criterion: {0}")]
+    Criterion(String),
+    /// A generator configuration that makes no sense.
+    #[error("generate patients: {0}")]
+    Generator(&'static str),
+}

@@ -1,0 +1,18 @@
+//! What is handed in: finding files, decompressing them within bounds, and parsing them into submissions.
+//!
+//! A submission is all or nothing: a damaged file gives an error that names file and place, and nothing of it is
+//! taken. An NDJSON file is cut into submissions of at most [`NDJSON_RESOURCES`] resources.
+
+mod decompress;
+mod find;
+mod parse;
+mod read;
+mod submission;
+
+pub use find::{Compression, Found, InputFile, Shape, find};
+pub use parse::{parse_json, parse_ndjson};
+pub use read::{Submissions, read};
+pub use submission::{Entry, Limits, Place, Position, Refusal, Submission};
+
+/// The most resources of one submission that is cut from an NDJSON file.
+pub const NDJSON_RESOURCES: usize = 2_000;

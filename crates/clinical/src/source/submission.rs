@@ -1,0 +1,100 @@
+//! A submission: resources that are taken together or not at all.
+
+use bxp_types::Phi;
+use sonic_rs::Value;
+use std::fmt;
+
+/// Bounds on what is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most bytes of one file after decompression.
+    pub bytes_max: u64,
+    /// The most nested arrays and objects.
+    pub depth_max: usize,
+    /// The most resources of one submission.
+    pub resources_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes_max: 1 << 30, depth_max: 64, resources_max: 250_000 }
+    }
+}
+
+/// Where a resource stood in what was handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Position {
+    /// The whole file is one resource.
+    Whole,
+    /// `Bundle.entry`, counted from 0.
+    Entry(usize),
+    /// A line, counted from 1.
+    Line(usize),
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole => f.write_str("the resource"),
+            Self::Entry(index) => write!(f, "entry {index}"),
+            Self::Line(line) => write!(f, "line {line}"),
+        }
+    }
+}
+
+/// A place in a file, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, or another name that the submitter knows.
+    pub source_name: String,
+    /// Line and column, counted from 1.
+    pub line_column: Option<(usize, usize)>,
+    /// The entry or line of a resource.
+    pub position: Option<Position>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source_name)?;
+        match (self.line_column, self.position) {
+            (Some((line, column)), _) => write!(f, " line {line} column {column}"),
+            (None, Some(position)) => write!(f, " {position}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// A resource as it was handed in. Even its original id may identify the patient.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where it stood.
+    pub position: Position,
+    /// `Bundle.entry.fullUrl`.
+    pub full_url: Option<Phi<String>>,
+    /// The resource.
+    pub resource: Phi<Value>,
+}
+
+/// An entry that is not taken, and why; the others of its submission go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Where it stood.
+    pub position: Position,
+    /// Its type, if it is one of R4.
+    pub resource_type: Option<&'static str>,
+    /// Why, without any value from it.
+    pub reason: String,
+}
+
+/// What is ingested in one atomic step.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The file, or another name that the submitter knows.
+    pub source_name: String,
+    /// Bytes of JSON.
+    pub bytes: u64,
+    /// The resources, in order.
+    pub entries: Vec<Entry>,
+    /// What could not be taken before validation: entries that delete, or have no resource.
+    pub refused: Vec<Refusal>,
+}

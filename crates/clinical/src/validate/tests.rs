@@ -1,0 +1,128 @@
+//! What validation accepts and refuses.
+
+use super::*;
+
+fn issues(json: &str) -> Vec<String> {
+    let resource = sonic_rs::from_str(json).unwrap();
+    let validation = validate(&resource, Mode::Strict);
+    validation.issues.iter().map(ToString::to_string).collect()
+}
+
+const PATIENT: &str = r#"{"resourceType":"Patient","id":"a-1.B","active":true,
+  "name":[{"use":"official","family":"Doe","given":["Jane"],"_given":[{"extension":[{"url":"http://x","valueCode":"IN"}]}]}],
+  "gender":"female","birthDate":"1970-01-01","_birthDate":{"extension":[{"url":"http://x","valueDateTime":"1970-01-01T10:00:00Z"}]},
+  "deceasedBoolean":false,"managingOrganization":{"reference":"Organization/1"},
+  "contained":[{"resourceType":"Organization","id":"o","name":"Star"}]}"#;
+
+#[test]
+fn a_good_resource_has_no_issue() {
+    assert_eq!(issues(PATIENT), Vec::<String>::new());
+}
+
+#[test]
+fn each_fault_is_named_by_its_place_and_never_by_its_value() {
+    let table = [
+        (r#"{"resourceType":"Patient","id":"Jane Doe"}"#, "Patient.id: an id has"),
+        (r#"{"resourceType":"Patient","birthDate":"Jane"}"#, "Patient.birthDate: a date looks like"),
+        (r#"{"resourceType":"Patient","birthDate":"1970-01-01T10:00:00Z"}"#, "Patient.birthDate: a date"),
+        (r#"{"resourceType":"Patient","birthDate":null}"#, "Patient.birthDate: must not be null"),
+        (r#"{"resourceType":"Patient","gender":"Jane"}"#, "Patient.gender: is not in the code set"),
+        (r#"{"resourceType":"Patient","active":"true"}"#, "Patient.active: must be true or false"),
+        (r#"{"resourceType":"Patient","name":{"family":"Jane"}}"#, "Patient.name: must be an array"),
+        (r#"{"resourceType":"Patient","name":[]}"#, "Patient.name: must not be an empty array"),
+        (r#"{"resourceType":"Patient","name":[{}]}"#, "Patient.name[0]: must not be empty"),
+        (
+            r#"{"resourceType":"Patient","name":[{"given":["Jane",""]}]}"#,
+            "Patient.name[0].given[1]: must not be empty",
+        ),
+        (
+            r#"{"resourceType":"Patient","name":[{"given":["Jane",null]}]}"#,
+            "Patient.name[0].given[1]: must not be null",
+        ),
+        (r#"{"resourceType":"Patient","Jane":1}"#, "Patient: property 2 of 2 is not defined by R4"),
+        (
+            r#"{"resourceType":"Patient","active":true,"active":true}"#,
+            "Patient: a property stands there twice",
+        ),
+        (
+            r#"{"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2020"}"#,
+            "Patient.deceasedDateTime: a choice has only one type",
+        ),
+        (r#"{"resourceType":"Patient","_active":{"Jane":1}}"#, "Patient.active: beside a primitive"),
+        (
+            r#"{"resourceType":"Patient","multipleBirthInteger":1.5}"#,
+            "Patient.multipleBirthInteger: must be a whole",
+        ),
+        (r#"{"resourceType":"Observation","status":"final"}"#, "Observation: code is required"),
+        (
+            r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Jane Doe"}}"#,
+            "Observation.subject.reference: must be Type/id",
+        ),
+        (
+            r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"type":"Patient"}}"#,
+            "Observation.subject: a reference needs",
+        ),
+        (
+            r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"issued":"2015-01-01"}"#,
+            "Observation.issued: an instant looks like",
+        ),
+        (
+            r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":"7"}}"#,
+            "Observation.valueQuantity.value: must be a number",
+        ),
+        (
+            r#"{"resourceType":"Patient","extension":[{"url":"http://x"}]}"#,
+            "Patient.extension[0]: an extension has either",
+        ),
+        (r#"{"resourceType":"Patient","photo":[{"data":"Jane!"}]}"#, "Patient.photo[0].data: must be base64"),
+        (
+            r#"{"resourceType":"Patient","text":{"status":"generated","div":"<div><script>Jane</script></div>"}}"#,
+            "Patient.text.div: a narrative",
+        ),
+        (
+            r#"{"resourceType":"Patient","contained":[{"resourceType":"Organization","name":"x"}]}"#,
+            "needs an id",
+        ),
+        (
+            r#"{"resourceType":"Patient","contained":[{"resourceType":"Jane"}]}"#,
+            "Patient.contained[0]: resourceType",
+        ),
+        (r#"{"resourceType":"Jane"}"#, "Resource: resourceType is not one"),
+        (r#"{"id":"a"}"#, "Resource: resourceType is missing"),
+        ("[1]", "Resource: a resource must be a JSON object"),
+    ];
+    for (json, expected) in table {
+        let found = issues(json);
+        assert!(found.len() == 1 && found[0].contains(expected), "{json}: {found:?}");
+        assert!(!found[0].contains("Jane"), "{found:?}");
+    }
+}
+
+#[test]
+fn modes_decide_what_is_refused() {
+    let faulty = sonic_rs::from_str(r#"{"resourceType":"Patient","gender":"x"}"#).unwrap();
+    let accepted = |mode| validate(&faulty, mode).accepted();
+    assert_eq!((accepted(Mode::Strict), accepted(Mode::Warn), accepted(Mode::Off)), (false, true, true));
+    assert_eq!(validate(&faulty, Mode::Warn).issues[0].severity, Severity::Warning);
+    let unusable = sonic_rs::from_str(r#"{"resourceType":"Patient","id":"a/b"}"#).unwrap();
+    let unknown = sonic_rs::from_str(r#"{"resourceType":"Spaceship"}"#).unwrap();
+    for mode in [Mode::Strict, Mode::Warn, Mode::Off] {
+        assert!(!validate(&unusable, mode).accepted(), "{mode:?}");
+        assert!(!validate(&unknown, mode).accepted(), "{mode:?}");
+    }
+}
+
+#[test]
+fn issues_are_bounded_and_make_an_operation_outcome() {
+    let names = vec![r#"{"family":""}"#; 500].join(",");
+    let resource = sonic_rs::from_str(&format!(r#"{{"resourceType":"Patient","name":[{names}]}}"#)).unwrap();
+    let validation = validate(&resource, Mode::Strict);
+    assert_eq!(validation.issues.len(), 51);
+    let outcome = operation_outcome(&validation.issues[..1]);
+    let expected = serde_json::json!({ "resourceType": "OperationOutcome", "issue": [{
+        "severity": "error", "code": "value", "expression": ["Patient.name[0].family"],
+        "diagnostics": "must not be empty; leave the element out" }] });
+    assert_eq!(outcome, expected);
+    let own = sonic_rs::from_str(&outcome.to_string()).unwrap();
+    assert!(validate(&own, Mode::Strict).accepted());
+}
