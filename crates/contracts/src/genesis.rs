@@ -32,7 +32,8 @@ pub fn genesis_accounts(
     holders: impl IntoIterator<Item = Address>,
     treasury: Address,
 ) -> BTreeMap<Address, GenesisAccount> {
-    let contract = |code: &Bytes, storage| GenesisAccount { code: code.clone(), storage, ..Default::default() };
+    let contract =
+        |code: &Bytes, storage| GenesisAccount { code: code.clone(), storage, ..Default::default() };
     let authorised = holders.into_iter().map(|holder| (authorised_slot(holder), TRUE)).collect();
     let treasury = BTreeMap::from([(TREASURY_SLOT, treasury.into_word())]);
     BTreeMap::from([
@@ -49,7 +50,8 @@ mod tests {
     /// The slots that the compiler reported, from the committed artifact.
     fn compiled_slot(contract: &str, variable: &str) -> Option<u64> {
         let path = format!("{}/../../contracts/artifacts/{contract}.json", env!("CARGO_MANIFEST_DIR"));
-        let artifact: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let artifact: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         artifact["slots"][variable].as_u64()
     }
 

@@ -18,7 +18,9 @@ pub mod consent;
 pub mod genesis;
 pub mod merkle;
 mod reverts;
+mod state;
 
 pub use bindings::{ConsentRegistry, DataMarket, DataRequest, RecordRegistry};
 pub use genesis::{CONSENT_REGISTRY, DATA_MARKET, RECORD_REGISTRY, authorised_slot, genesis_accounts};
 pub use reverts::explain_revert;
+pub use state::{RequestState, UnknownState};

@@ -64,9 +64,11 @@ fn explain_consent(error: &Consent) -> String {
 /// The errors of opening a request.
 fn explain_terms(error: &Request) -> Option<String> {
     Some(match error {
-        Request::InvalidTerms(_) => "the terms are incomplete; give a criterion of at most 4096 bytes, a price, a \
+        Request::InvalidTerms(_) => {
+            "the terms are incomplete; give a criterion of at most 4096 bytes, a price, a \
              number wanted and a sealing key"
-            .to_owned(),
+                .to_owned()
+        }
         Request::WrongEscrow(error) => format!(
             "the escrow is price times number wanted, {}; {} was sent",
             Amount(error.required),
@@ -105,7 +107,10 @@ fn explain_request(error: &Request) -> String {
             format!("contribution of {} is off; take the patient out of the delivery", error.patient)
         }
         Request::AlreadyCounted(error) => {
-            format!("{} was counted in this request before; take the patient out of the delivery", error.patient)
+            format!(
+                "{} was counted in this request before; take the patient out of the delivery",
+                error.patient
+            )
         }
         Request::NothingToSettle(error) => format!(
             "nothing can be settled by this account now; others than the buyer wait until {} (0: nothing delivered)",
@@ -134,7 +139,8 @@ mod tests {
             explain_revert(&data).unwrap(),
             "this root was anchored before, as batch 7; use that batch"
         );
-        let data = DataRequest::WrongEscrow { required: Amount::from_bxm(4).0, sent: U256::ZERO }.abi_encode();
+        let data =
+            DataRequest::WrongEscrow { required: Amount::from_bxm(4).0, sent: U256::ZERO }.abi_encode();
         assert_eq!(
             explain_revert(&data).unwrap(),
             "the escrow is price times number wanted, 4 BXM; 0 BXM was sent"
