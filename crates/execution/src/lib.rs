@@ -1,1 +1,49 @@
-//! Ethereum state machine: revm over the state tables and the trie.
+//! The Ethereum state machine: blocks of transactions in, a new state with its root and receipts out.
+//!
+//! [`State`] holds the accounts, storage and code of the newest block in tables of a [`bxp_storage::Store`], with the
+//! nodes of the Merkle-Patricia tries that give the state root. [`State::execute`] runs a block through revm without
+//! writing anything; [`State::commit`] puts what it found into the caller's batch, so that block and state reach the
+//! disk together. [`State::call`] reads, [`State::verify_and_execute`] checks a block that was made elsewhere.
+//!
+//! # The rules of this chain
+//! - The fork is Osaka from block 0 on ([`FORK`]): transactions of types 0, 1, 2 and 4, at most 2^24 gas each
+//!   (EIP-7825). Blob transactions are dropped; a transaction without a chain id is dropped, since it could be played
+//!   again from another chain.
+//! - A transaction that cannot enter (nonce, funds, gas left in the block) is dropped with a [`DropReason`] and never
+//!   fails the block. Dropped transactions leave no trace in the state.
+//! - The header is a plain Ethereum header: difficulty 0, no ommers, no withdrawals, no blobs, no requests.
+//! - Nothing is burnt: base fee and priority fee both go to the beneficiary, the treasury, once at the end of the
+//!   block. Contracts therefore see the treasury's balance without the fees of the current block.
+//! - The system calls of EIP-2935 and EIP-4788 are made at the start of a block if, and only if, genesis has their
+//!   contracts. Those of EIP-7002 and EIP-7251 are not made: there are no staking validators to withdraw.
+//!
+//! This crate does not know of consensus, the network or health data.
+
+mod block;
+mod call;
+mod changes;
+mod code_cache;
+mod commit;
+mod drop_reason;
+mod environment;
+mod error;
+mod evm;
+mod execute;
+mod fees;
+mod genesis;
+mod header;
+mod overlay;
+mod receipts;
+mod root;
+mod state;
+mod system_calls;
+mod tables;
+mod verify;
+
+pub use block::{BlockInput, ExecutedBlock};
+pub use changes::StateChanges;
+pub use drop_reason::DropReason;
+pub use environment::{FORK, TRANSACTION_GAS_MAX};
+pub use error::{ExecutionError, VerifyError};
+pub use fees::next_base_fee;
+pub use state::{Head, State};

@@ -1,0 +1,28 @@
+//! What a block does to the state, ready to be written.
+
+use alloy_consensus::TrieAccount;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use bxp_trie::Nibbles;
+use std::collections::BTreeMap;
+
+/// The difference between two states, in tables' terms. Equal blocks on equal states give equal changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateChanges {
+    /// Accounts by address; none removes.
+    pub(crate) accounts: BTreeMap<Address, Option<TrieAccount>>,
+    /// Storage slots by account and slot; zero removes.
+    pub(crate) slots: BTreeMap<(Address, U256), U256>,
+    /// New code by its hash.
+    pub(crate) code: BTreeMap<B256, Bytes>,
+    /// Nodes of the account trie by path; none removes.
+    pub(crate) account_nodes: BTreeMap<Nibbles, Option<Bytes>>,
+    /// Nodes of storage tries by hashed address and path; none removes.
+    pub(crate) storage_nodes: BTreeMap<(B256, Nibbles), Option<Bytes>>,
+}
+
+impl StateChanges {
+    /// The addresses of the accounts that change, in order.
+    pub fn changed_accounts(&self) -> impl Iterator<Item = Address> {
+        self.accounts.keys().copied()
+    }
+}

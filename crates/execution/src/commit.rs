@@ -1,0 +1,24 @@
+//! Making an executed block's state the stored one.
+
+use crate::{ExecutedBlock, ExecutionError, State, state::Head};
+use bxp_storage::Batch;
+
+impl State {
+    /// Adds everything that `executed` does to the state to `batch`. Readers see the new state, all at once, when the
+    /// batch is committed; until then, and if that fails, the old one.
+    ///
+    /// # Errors
+    /// [`ExecutionError::NotOnHead`] when the stored state is no longer the one that the block was executed on;
+    /// [`ExecutionError::Storage`].
+    pub fn commit(&self, batch: &mut Batch, executed: &ExecutedBlock) -> Result<(), ExecutionError> {
+        let header = &executed.block.header;
+        self.check_on_head(&self.view(), header.parent_hash, executed.block.height())?;
+        let head = Head {
+            height: executed.block.height(),
+            hash: executed.block.hash,
+            state_root: header.state_root,
+        };
+        self.tables().write(batch, &executed.changes, &head);
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! Running a block.
+
+use crate::{
+    BlockInput, DropReason, ExecutedBlock, ExecutionError, State, TRANSACTION_GAS_MAX, environment, evm::Evm,
+    header, overlay::Overlay, receipts, root, system_calls,
+};
+use alloy_consensus::{Header, Transaction, TxType, proofs};
+use alloy_primitives::{B256, U256};
+use bxp_types::{RecoveredTransaction, StoredBlock, StoredReceipt};
+
+impl State {
+    /// Runs `input` on the block that `parent` heads, whose state must be the stored one. Nothing is written.
+    ///
+    /// Transactions run in the order given. One that cannot enter is dropped with its reason; the block goes on.
+    /// Equal blocks on equal states give equal results on every node.
+    ///
+    /// # Errors
+    /// [`ExecutionError::NotOnHead`] when `parent` is not the newest block or `input.height` not the one above;
+    /// [`ExecutionError::Storage`], [`ExecutionError::Trie`] and the like when the stored state cannot be read.
+    pub fn execute(&self, parent: &Header, input: BlockInput) -> Result<ExecutedBlock, ExecutionError> {
+        let parent_hash = parent.hash_slow();
+        let view = self.view();
+        self.check_on_head(&view, parent_hash, input.height)?;
+        let mut header = header::begin(parent_hash, &input);
+        let overlay = Overlay::new(&view, self.code_cache());
+        let mut run =
+            Run::new(Evm::new(overlay, environment::chain(self.chain_id()), &header), self, &header);
+        system_calls::before_transactions(&mut run.evm, &header)?;
+        for transaction in input.transactions {
+            run.transact(transaction)?;
+        }
+        run.evm.overlay().credit(header.beneficiary, run.fees)?;
+
+        let (state_root, changes) = root::state_root(&view, run.evm.into_overlay().into_accounts())?;
+        let envelopes: Vec<_> = run.receipts.iter().map(|receipt| &receipt.receipt).collect();
+        header.state_root = state_root;
+        header.transactions_root = proofs::calculate_transaction_root(&run.included);
+        header.receipts_root = proofs::calculate_receipt_root(&envelopes);
+        header.logs_bloom = receipts::bloom(&run.receipts);
+        header.gas_used = run.gas_used;
+        let hash = header.hash_slow();
+        let block = StoredBlock { header, hash, transactions: run.included, time_ms: input.time_ms };
+        Ok(ExecutedBlock { block, receipts: run.receipts, dropped: run.dropped, changes })
+    }
+}
+
+/// A block that is being run.
+struct Run<'a> {
+    evm: Evm<'a>,
+    chain_id: u64,
+    gas_limit: u64,
+    base_fee: u64,
+    gas_used: u64,
+    fees: U256,
+    included: Vec<RecoveredTransaction>,
+    receipts: Vec<StoredReceipt>,
+    dropped: Vec<(B256, DropReason)>,
+}
+
+impl<'a> Run<'a> {
+    fn new(evm: Evm<'a>, state: &State, header: &Header) -> Self {
+        Self {
+            evm,
+            chain_id: state.chain_id(),
+            gas_limit: header.gas_limit,
+            base_fee: header.base_fee_per_gas.unwrap_or_default(),
+            gas_used: 0,
+            fees: U256::ZERO,
+            included: Vec::new(),
+            receipts: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    fn transact(&mut self, transaction: RecoveredTransaction) -> Result<(), ExecutionError> {
+        let outcome = match self.check(&transaction) {
+            Ok(()) => self
+                .evm
+                .transact(environment::transaction(&transaction))?
+                .map_err(|invalid| DropReason::new(&invalid, transaction.max_fee_per_gas(), self.base_fee)),
+            Err(reason) => Err(reason),
+        };
+        match outcome {
+            Ok(result) => {
+                self.gas_used = self.gas_used.saturating_add(result.tx_gas_used());
+                let receipt = receipts::receipt(&transaction, result, self.gas_used, self.base_fee);
+                // Below 2^64 x 2^128, and every fee was in its sender's balance: the sum does not overflow.
+                let fee = U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price);
+                self.fees = self.fees.saturating_add(fee);
+                self.receipts.push(receipt);
+                self.included.push(transaction);
+            }
+            Err(reason) => self.dropped.push((*transaction.tx_hash(), reason)),
+        }
+        Ok(())
+    }
+
+    /// What is checked before the EVM looks at a transaction.
+    fn check(&self, transaction: &RecoveredTransaction) -> Result<(), DropReason> {
+        if transaction.tx_type() == TxType::Eip4844 {
+            return Err(DropReason::UnsupportedType);
+        }
+        let (have, want) = (transaction.chain_id().unwrap_or_default(), self.chain_id);
+        if have != want {
+            return Err(DropReason::WrongChain { have, want });
+        }
+        let (left, want) = (self.gas_limit.saturating_sub(self.gas_used), transaction.gas_limit());
+        if want > left && want <= TRANSACTION_GAS_MAX {
+            return Err(DropReason::BlockGas { left, want });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! Blocks through the state machine: what they do to accounts, contracts, roots and receipts, and what they refuse.
+
+mod contracts;
+mod dropped;
+mod kit;
+mod pinned;
+mod restart;
+mod roots;
+mod transfers;
+mod types;
+mod verify;
