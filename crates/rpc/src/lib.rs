@@ -1,1 +1,26 @@
-//! Ethereum JSON-RPC.
+//! Ethereum JSON-RPC over HTTP and WebSocket, for ethers, viem, cast and wallets.
+//!
+//! [`serve`] answers the `eth_`, `net_`, `web3_` methods that need a chain and its newest state, and `bxp_` methods
+//! for what Ethereum has no word for: certificates, transactions left out, the node itself. The reference is the
+//! `#[rpc]` traits in `api`, one file for one family of methods.
+//!
+//! All it knows of the chain is [`bxp_types::Ledger`]. It holds no keys (`eth_accounts` is empty), knows no FHIR and
+//! no health data, and keeps nothing but clients' filters. Every input is hostile: requests, batches, answers,
+//! connections, filters and ranges are bounded. Blocks are final, so `latest`, `safe` and `finalized` are one block,
+//! and nothing is ever `removed`. State is kept for the newest block only; a query for an older one is an error.
+
+mod api;
+mod context;
+mod error;
+mod fault;
+mod filters;
+mod gate;
+mod info;
+mod metric;
+mod select;
+mod server;
+mod shape;
+
+pub use error::RpcError;
+pub use info::{NodeInfo, NodeStatus};
+pub use server::{Policy, RpcServer, serve, serve_with};

@@ -1,0 +1,87 @@
+//! Blocks and their receipts.
+
+use crate::{
+    context::Context,
+    fault::Fault,
+    select,
+    shape::{self, BlockJson, ReceiptJson},
+};
+use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_primitives::{B256, U64};
+use bxp_types::Ledger;
+use jsonrpsee::{core::async_trait, proc_macros::rpc};
+
+/// Blocks and their receipts. What does not exist is null.
+#[rpc(server, namespace = "eth")]
+trait Blocks {
+    /// The block with this number or tag, with its transactions in full or by hash.
+    #[method(name = "getBlockByNumber")]
+    async fn block_by_number(
+        &self,
+        number: BlockNumberOrTag,
+        full: Option<bool>,
+    ) -> Result<Option<BlockJson>, Fault>;
+
+    /// The block with this hash, with its transactions in full or by hash.
+    #[method(name = "getBlockByHash")]
+    async fn block_by_hash(&self, hash: B256, full: Option<bool>) -> Result<Option<BlockJson>, Fault>;
+
+    /// How many transactions the block has.
+    #[method(name = "getBlockTransactionCountByNumber")]
+    async fn transaction_count_by_number(&self, number: BlockNumberOrTag) -> Result<Option<U64>, Fault>;
+
+    /// How many transactions the block has.
+    #[method(name = "getBlockTransactionCountByHash")]
+    async fn transaction_count_by_hash(&self, hash: B256) -> Result<Option<U64>, Fault>;
+
+    /// The receipts of the block's transactions, in order.
+    #[method(name = "getBlockReceipts")]
+    async fn block_receipts(&self, block: BlockId) -> Result<Option<Vec<ReceiptJson>>, Fault>;
+}
+
+struct Methods(Context);
+
+#[async_trait]
+impl BlocksServer for Methods {
+    async fn block_by_number(
+        &self,
+        number: BlockNumberOrTag,
+        full: Option<bool>,
+    ) -> Result<Option<BlockJson>, Fault> {
+        self.0.run("eth_getBlockByNumber", move |ledger| block(ledger, number.into(), full)).await
+    }
+
+    async fn block_by_hash(&self, hash: B256, full: Option<bool>) -> Result<Option<BlockJson>, Fault> {
+        self.0.run("eth_getBlockByHash", move |ledger| block(ledger, hash.into(), full)).await
+    }
+
+    async fn transaction_count_by_number(&self, number: BlockNumberOrTag) -> Result<Option<U64>, Fault> {
+        self.0.run("eth_getBlockTransactionCountByNumber", move |ledger| count(ledger, number.into())).await
+    }
+
+    async fn transaction_count_by_hash(&self, hash: B256) -> Result<Option<U64>, Fault> {
+        self.0.run("eth_getBlockTransactionCountByHash", move |ledger| count(ledger, hash.into())).await
+    }
+
+    async fn block_receipts(&self, block: BlockId) -> Result<Option<Vec<ReceiptJson>>, Fault> {
+        self.0.run("eth_getBlockReceipts", move |ledger| receipts(ledger, block)).await
+    }
+}
+
+fn block(ledger: &dyn Ledger, id: BlockId, full: Option<bool>) -> Result<Option<BlockJson>, Fault> {
+    Ok(select::block(ledger, id)?.map(|block| shape::block(&block, full.unwrap_or_default())))
+}
+
+fn count(ledger: &dyn Ledger, id: BlockId) -> Result<Option<U64>, Fault> {
+    Ok(select::block(ledger, id)?.map(|block| U64::from(block.transactions.len())))
+}
+
+fn receipts(ledger: &dyn Ledger, id: BlockId) -> Result<Option<Vec<ReceiptJson>>, Fault> {
+    let Some(block) = select::block(ledger, id)? else { return Ok(None) };
+    let receipts = ledger.receipts(block.height())?.ok_or(Fault::MissingBlock(block.height()))?;
+    Ok(Some(shape::receipts(&block, &receipts)))
+}
+
+pub(super) fn methods(context: &Context) -> jsonrpsee::Methods {
+    Methods(context.clone()).into_rpc().into()
+}

@@ -1,0 +1,229 @@
+//! Logs, and filters that tell of new logs and blocks.
+
+use crate::{context::Context, fault::Fault, filters::Kind, select, shape};
+use alloy_eips::BlockNumberOrTag;
+use alloy_primitives::{B256, U128};
+use alloy_rpc_types_eth::{Filter, FilterBlockOption, FilterChanges, Log};
+use bxp_types::{Height, Ledger};
+use jsonrpsee::{core::async_trait, proc_macros::rpc};
+
+/// Blocks that one query covers at most.
+const RANGE_BLOCKS_MAX: u64 = 10_000;
+/// Logs that one query gives at most, except that a single block's are given whole.
+const LOGS_MAX: usize = 20_000;
+/// Addresses, and topics at one position, that a filter has at most, as in geth.
+const ALTERNATIVES_MAX: usize = 1_000;
+
+/// Logs and filters.
+#[rpc(server, namespace = "eth")]
+trait LogFilters {
+    /// The logs of a range of blocks or of one block, by address and topics. A range of more than 10000 blocks or
+    /// with more than 20000 logs is error -32005.
+    #[method(name = "getLogs")]
+    async fn logs(&self, filter: Filter) -> Result<Vec<Log>, Fault>;
+
+    /// Installs a filter for new logs and returns its id. It expires five minutes after its last use.
+    #[method(name = "newFilter")]
+    fn new_filter(&self, filter: Filter) -> Result<U128, Fault>;
+
+    /// Installs a filter for new blocks and returns its id. It expires five minutes after its last use.
+    #[method(name = "newBlockFilter")]
+    fn new_block_filter(&self) -> Result<U128, Fault>;
+
+    /// What came since the filter was installed or last asked: logs, or hashes of blocks.
+    #[method(name = "getFilterChanges")]
+    async fn filter_changes(&self, id: U128) -> Result<FilterChanges, Fault>;
+
+    /// All logs of a log filter's range.
+    #[method(name = "getFilterLogs")]
+    async fn filter_logs(&self, id: U128) -> Result<Vec<Log>, Fault>;
+
+    /// Forgets the filter; false if there is none.
+    #[method(name = "uninstallFilter")]
+    fn uninstall_filter(&self, id: U128) -> Result<bool, Fault>;
+}
+
+struct Methods(Context);
+
+#[async_trait]
+impl LogFiltersServer for Methods {
+    async fn logs(&self, filter: Filter) -> Result<Vec<Log>, Fault> {
+        self.0.run("eth_getLogs", move |ledger| query(ledger, &filter)).await
+    }
+
+    fn new_filter(&self, filter: Filter) -> Result<U128, Fault> {
+        check_alternatives(&filter)?;
+        self.0.filters.install(Kind::Logs(filter.into()), self.0.ledger.head().height())
+    }
+
+    fn new_block_filter(&self) -> Result<U128, Fault> {
+        self.0.filters.install(Kind::Blocks, self.0.ledger.head().height())
+    }
+
+    async fn filter_changes(&self, id: U128) -> Result<FilterChanges, Fault> {
+        let head = self.0.ledger.head().height();
+        let mut last = head;
+        // Counted as told before the logs are read, so that two polls at once never tell of the same block.
+        let (kind, first) = self.0.filters.advance(id, |first| {
+            last = head.min(Height(first.0.saturating_add(RANGE_BLOCKS_MAX - 1)));
+            (first <= last).then_some(last)
+        })?;
+        if first > last {
+            return Ok(FilterChanges::Empty);
+        }
+        let read = move |ledger: &dyn Ledger| changes(ledger, &kind, first, last);
+        match self.0.run("eth_getFilterChanges", read).await {
+            Ok((changes, next)) => {
+                if next <= last {
+                    self.0.filters.go_back(id, next);
+                }
+                Ok(changes)
+            }
+            Err(fault) => {
+                self.0.filters.go_back(id, first);
+                Err(fault)
+            }
+        }
+    }
+
+    async fn filter_logs(&self, id: U128) -> Result<Vec<Log>, Fault> {
+        match self.0.filters.kind(id)? {
+            Kind::Blocks => Err(Fault::FilterNotFound),
+            Kind::Logs(filter) => self.0.run("eth_getFilterLogs", move |ledger| query(ledger, &filter)).await,
+        }
+    }
+
+    fn uninstall_filter(&self, id: U128) -> Result<bool, Fault> {
+        Ok(self.0.filters.uninstall(id))
+    }
+}
+
+/// Refuses a filter whose lists are too long.
+pub(super) fn check_alternatives(filter: &Filter) -> Result<(), Fault> {
+    let longest =
+        filter.topics.iter().map(alloy_rpc_types_eth::Topic::len).chain([filter.address.len()]).max();
+    if longest.is_some_and(|count| count > ALTERNATIVES_MAX) {
+        return Err(Fault::InvalidParams(format!(
+            "exceed max addresses or topics per search position: {ALTERNATIVES_MAX}"
+        )));
+    }
+    Ok(())
+}
+
+fn query(ledger: &dyn Ledger, filter: &Filter) -> Result<Vec<Log>, Fault> {
+    check_alternatives(filter)?;
+    let (first, last) = range(ledger, &filter.block_option)?;
+    let (logs, next) = collect(ledger, filter, first, last)?;
+    if next <= last {
+        return Err(Fault::Limit(format!(
+            "query returns more than {LOGS_MAX} logs; ask for blocks {first} to {} first",
+            next.0.saturating_sub(1)
+        )));
+    }
+    Ok(logs)
+}
+
+/// The first and last block of a query, the last no higher than the head. Empty if the first is the higher one.
+fn range(ledger: &dyn Ledger, option: &FilterBlockOption) -> Result<(Height, Height), Fault> {
+    let (from, to) = match option {
+        FilterBlockOption::AtBlockHash(hash) => {
+            let height = ledger.height_of(*hash)?.ok_or(Fault::UnknownBlock)?;
+            return Ok((height, height));
+        }
+        FilterBlockOption::Range { from_block, to_block } => (from_block, to_block),
+    };
+    let at = |number: &Option<BlockNumberOrTag>| select::height(ledger, number.unwrap_or_default());
+    let (first, last) = (at(from), at(to));
+    if first > last {
+        return Err(Fault::InvalidParams(format!("invalid block range: from {first} to {last}")));
+    }
+    let last = last.min(ledger.head().height());
+    if last.0.saturating_sub(first.0) >= RANGE_BLOCKS_MAX {
+        return Err(Fault::Limit(format!(
+            "query covers more than {RANGE_BLOCKS_MAX} blocks; ask for blocks {first} to {} first",
+            first.0.saturating_add(RANGE_BLOCKS_MAX - 1)
+        )));
+    }
+    Ok((first, last))
+}
+
+/// The logs from `first` on, and the first block that was not searched: the one after `last`, or an earlier one where
+/// there are too many logs.
+fn collect(
+    ledger: &dyn Ledger,
+    filter: &Filter,
+    first: Height,
+    last: Height,
+) -> Result<(Vec<Log>, Height), Fault> {
+    let mut found = Vec::new();
+    for height in (first.0..=last.0).map(Height) {
+        let logs = logs_at(ledger, filter, height)?;
+        if !found.is_empty() && found.len().saturating_add(logs.len()) > LOGS_MAX {
+            return Ok((found, height));
+        }
+        found.extend(logs);
+    }
+    Ok((found, last.next()))
+}
+
+/// The block's logs that `filter` asks for. Receipts are read only where the header's bloom allows a match.
+pub(super) fn logs_at(ledger: &dyn Ledger, filter: &Filter, height: Height) -> Result<Vec<Log>, Fault> {
+    let block = select::block_at(ledger, height)?.ok_or(Fault::MissingBlock(height))?;
+    if block.transactions.is_empty() || !filter.matches_bloom(block.header.logs_bloom) {
+        return Ok(Vec::new());
+    }
+    let receipts = ledger.receipts(height)?.ok_or(Fault::MissingBlock(height))?;
+    Ok(shape::matching_logs(&block, &receipts, filter))
+}
+
+/// What a poll tells of the blocks `first` to `last`, and the first block that it does not tell of.
+fn changes(
+    ledger: &dyn Ledger,
+    kind: &Kind,
+    first: Height,
+    last: Height,
+) -> Result<(FilterChanges, Height), Fault> {
+    match kind {
+        Kind::Blocks => {
+            let hash = |number| -> Result<B256, Fault> {
+                Ok(select::block_at(ledger, Height(number))?.ok_or(Fault::MissingBlock(Height(number)))?.hash)
+            };
+            let hashes = (first.0..=last.0).map(hash).collect::<Result<_, _>>()?;
+            Ok((FilterChanges::Hashes(hashes), last.next()))
+        }
+        Kind::Logs(filter) => {
+            let (logs, next) = new_logs(ledger, filter, first, last)?;
+            Ok((FilterChanges::Logs(logs), next))
+        }
+    }
+}
+
+/// The new logs of a log filter, within the range that it was installed for.
+fn new_logs(
+    ledger: &dyn Ledger,
+    filter: &Filter,
+    first: Height,
+    last: Height,
+) -> Result<(Vec<Log>, Height), Fault> {
+    let end = last.next();
+    let (first, last) = match filter.block_option {
+        FilterBlockOption::AtBlockHash(hash) => match ledger.height_of(hash)? {
+            Some(height) if first <= height && height <= last => (height, height),
+            _ => return Ok((Vec::new(), end)),
+        },
+        FilterBlockOption::Range { from_block, to_block } => {
+            let numbered = |number: Option<BlockNumberOrTag>| number.and_then(|number| number.as_number());
+            let from = numbered(from_block).map_or(first, |number| first.max(Height(number)));
+            (from, numbered(to_block).map_or(last, |number| last.min(Height(number))))
+        }
+    };
+    if first > last {
+        return Ok((Vec::new(), end));
+    }
+    let (logs, next) = collect(ledger, filter, first, last)?;
+    Ok((logs, if next > last { end } else { next }))
+}
+
+pub(super) fn methods(context: &Context) -> jsonrpsee::Methods {
+    Methods(context.clone()).into_rpc().into()
+}

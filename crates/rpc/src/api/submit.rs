@@ -1,0 +1,79 @@
+//! Sending transactions.
+
+use super::transactions;
+use crate::{context::Context, fault::Fault, shape::ReceiptJson};
+use alloy_primitives::{B256, Bytes, U64};
+use bxp_types::Ledger;
+use jsonrpsee::{core::async_trait, proc_macros::rpc};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long `eth_sendRawTransactionSync` waits where the client does not say (EIP-7966 recommends 2 s at least).
+const WAIT_DEFAULT: Duration = Duration::from_secs(20);
+/// How long it waits at most.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Sending transactions.
+#[rpc(server, namespace = "eth")]
+trait Submit {
+    /// Takes a signed transaction (EIP-2718) into the pool and returns its hash. It is on disk then.
+    #[method(name = "sendRawTransaction")]
+    async fn send_raw_transaction(&self, raw: Bytes) -> Result<B256, Fault>;
+
+    /// Takes a signed transaction and returns its receipt (EIP-7966). `timeout` is in milliseconds; when it passes,
+    /// the answer is error 4 with the hash, and the transaction goes on waiting.
+    #[method(name = "sendRawTransactionSync")]
+    async fn send_raw_transaction_sync(&self, raw: Bytes, timeout: Option<U64>)
+    -> Result<ReceiptJson, Fault>;
+}
+
+struct Methods(Context);
+
+#[async_trait]
+impl SubmitServer for Methods {
+    async fn send_raw_transaction(&self, raw: Bytes) -> Result<B256, Fault> {
+        Ok(self.0.ledger.submit(raw).await?)
+    }
+
+    async fn send_raw_transaction_sync(
+        &self,
+        raw: Bytes,
+        timeout: Option<U64>,
+    ) -> Result<ReceiptJson, Fault> {
+        let wait = timeout.map_or(WAIT_DEFAULT, |ms| Duration::from_millis(ms.to())).min(WAIT_MAX);
+        let deadline = Instant::now() + wait;
+        let mut heads = self.0.ledger.heads();
+        let hash = self.0.ledger.submit(raw).await?;
+        loop {
+            // Seen before looking, so that a block which comes while looking wakes the wait below.
+            heads.borrow_and_update();
+            let look = move |ledger: &dyn Ledger| outcome(ledger, hash);
+            if let Some(receipt) = self.0.run("eth_sendRawTransactionSync", look).await? {
+                return Ok(receipt);
+            }
+            match timeout_at(deadline, heads.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(Fault::Interrupted),
+                Err(_) => {
+                    let timeout_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                    return Err(Fault::NotIncludedInTime { hash, timeout_ms });
+                }
+            }
+        }
+    }
+}
+
+/// The receipt, nothing while the transaction waits, or the reason why it will have none.
+fn outcome(ledger: &dyn Ledger, hash: B256) -> Result<Option<ReceiptJson>, Fault> {
+    if let Some(receipt) = transactions::receipt(ledger, hash)? {
+        return Ok(Some(receipt));
+    }
+    match ledger.dropped(hash)? {
+        Some(reason) if ledger.pending(hash).is_none() => Err(Fault::LeftOut { hash, reason }),
+        _ => Ok(None),
+    }
+}
+
+pub(super) fn methods(context: &Context) -> jsonrpsee::Methods {
+    Methods(context.clone()).into_rpc().into()
+}

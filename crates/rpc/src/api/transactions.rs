@@ -1,0 +1,110 @@
+//! Transactions and their receipts.
+
+use crate::{
+    context::Context,
+    fault::Fault,
+    select,
+    shape::{self, ReceiptJson, TransactionJson},
+};
+use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_primitives::B256;
+use alloy_rpc_types_eth::Index;
+use bxp_types::{Ledger, StoredBlock};
+use jsonrpsee::{core::async_trait, proc_macros::rpc};
+use std::sync::Arc;
+
+/// Transactions and their receipts. What does not exist is null.
+#[rpc(server, namespace = "eth")]
+trait Transactions {
+    /// The transaction with this hash, in a block or waiting in this node's pool.
+    #[method(name = "getTransactionByHash")]
+    async fn transaction_by_hash(&self, hash: B256) -> Result<Option<TransactionJson>, Fault>;
+
+    /// The block's transaction at this index.
+    #[method(name = "getTransactionByBlockNumberAndIndex")]
+    async fn transaction_by_number_and_index(
+        &self,
+        number: BlockNumberOrTag,
+        index: Index,
+    ) -> Result<Option<TransactionJson>, Fault>;
+
+    /// The block's transaction at this index.
+    #[method(name = "getTransactionByBlockHashAndIndex")]
+    async fn transaction_by_hash_and_index(
+        &self,
+        hash: B256,
+        index: Index,
+    ) -> Result<Option<TransactionJson>, Fault>;
+
+    /// The receipt of an executed transaction.
+    #[method(name = "getTransactionReceipt")]
+    async fn transaction_receipt(&self, hash: B256) -> Result<Option<ReceiptJson>, Fault>;
+}
+
+struct Methods(Context);
+
+#[async_trait]
+impl TransactionsServer for Methods {
+    async fn transaction_by_hash(&self, hash: B256) -> Result<Option<TransactionJson>, Fault> {
+        self.0.run("eth_getTransactionByHash", move |ledger| by_hash(ledger, hash)).await
+    }
+
+    async fn transaction_by_number_and_index(
+        &self,
+        number: BlockNumberOrTag,
+        index: Index,
+    ) -> Result<Option<TransactionJson>, Fault> {
+        self.0
+            .run("eth_getTransactionByBlockNumberAndIndex", move |ledger| {
+                at(ledger, number.into(), index.into())
+            })
+            .await
+    }
+
+    async fn transaction_by_hash_and_index(
+        &self,
+        hash: B256,
+        index: Index,
+    ) -> Result<Option<TransactionJson>, Fault> {
+        self.0
+            .run("eth_getTransactionByBlockHashAndIndex", move |ledger| at(ledger, hash.into(), index.into()))
+            .await
+    }
+
+    async fn transaction_receipt(&self, hash: B256) -> Result<Option<ReceiptJson>, Fault> {
+        self.0.run("eth_getTransactionReceipt", move |ledger| receipt(ledger, hash)).await
+    }
+}
+
+fn by_hash(ledger: &dyn Ledger, hash: B256) -> Result<Option<TransactionJson>, Fault> {
+    if let Some((block, index)) = located(ledger, hash)? {
+        return Ok(shape::included(&block, index));
+    }
+    if let Some(transaction) = ledger.pending(hash) {
+        return Ok(Some(shape::waiting(transaction)));
+    }
+    // It may have left the pool for a block between the two looks.
+    Ok(located(ledger, hash)?.and_then(|(block, index)| shape::included(&block, index)))
+}
+
+fn at(ledger: &dyn Ledger, id: BlockId, index: usize) -> Result<Option<TransactionJson>, Fault> {
+    Ok(select::block(ledger, id)?.and_then(|block| shape::included(&block, index)))
+}
+
+/// The receipt of an executed transaction.
+pub(super) fn receipt(ledger: &dyn Ledger, hash: B256) -> Result<Option<ReceiptJson>, Fault> {
+    let Some((block, index)) = located(ledger, hash)? else { return Ok(None) };
+    let receipts = ledger.receipts(block.height())?.ok_or(Fault::MissingBlock(block.height()))?;
+    Ok(shape::receipt(&block, &receipts, index))
+}
+
+/// The block of an executed transaction and its index there.
+fn located(ledger: &dyn Ledger, hash: B256) -> Result<Option<(Arc<StoredBlock>, usize)>, Fault> {
+    let Some(location) = ledger.locate(hash)? else { return Ok(None) };
+    let Some(block) = select::block_at(ledger, location.height)? else { return Ok(None) };
+    Ok(usize::try_from(location.index).ok().map(|index| (block, index)))
+}
+
+pub(super) fn methods(context: &Context) -> jsonrpsee::Methods {
+    Methods(context.clone()).into_rpc().into()
+}

@@ -1,0 +1,25 @@
+//! Why the server does not run.
+
+use std::{io, net::SocketAddr};
+
+/// The JSON-RPC server could not be started or asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RpcError {
+    /// The address is taken, or not this machine's.
+    #[error("listen for JSON-RPC on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A host of the policy is not `host:port`.
+    #[error("allow JSON-RPC requests for host {host:?}: not of the form host:port or host:*")]
+    Host {
+        /// The host as configured.
+        host: String,
+    },
+    /// Two methods have one name.
+    #[error("register the JSON-RPC methods")]
+    Register(#[from] jsonrpsee::server::RegisterMethodError),
+}

@@ -1,0 +1,138 @@
+//! Filters that clients install and poll. Their number is bounded, and one that is not polled expires.
+
+use crate::fault::Fault;
+use alloy_primitives::U128;
+use alloy_rpc_types_eth::Filter;
+use bxp_types::Height;
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Filters at once, of all clients.
+const FILTERS_MAX: usize = 1024;
+/// How long a filter lives without being polled, as geth has it.
+const LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+/// What a filter looks for.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// New blocks.
+    Blocks,
+    /// New logs.
+    Logs(Arc<Filter>),
+}
+
+#[derive(Debug)]
+struct Installed {
+    kind: Kind,
+    /// The first block that the client has not been told of.
+    next: Height,
+    polled: Instant,
+}
+
+/// The installed filters, by id.
+#[derive(Debug, Default)]
+pub(crate) struct Filters {
+    installed: Mutex<BTreeMap<U128, Installed>>,
+}
+
+impl Filters {
+    /// Installs a filter for what comes after `head`.
+    pub(crate) fn install(&self, kind: Kind, head: Height) -> Result<U128, Fault> {
+        self.install_at(kind, head, Instant::now())
+    }
+
+    fn install_at(&self, kind: Kind, head: Height, now: Instant) -> Result<U128, Fault> {
+        let mut installed = self.installed.lock();
+        installed.retain(|_, filter| now.duration_since(filter.polled) < LIFETIME);
+        if installed.len() >= FILTERS_MAX {
+            return Err(Fault::TooManyFilters(FILTERS_MAX));
+        }
+        let id = U128::from(rand::random::<u128>());
+        installed.insert(id, Installed { kind, next: head.next(), polled: now });
+        Ok(id)
+    }
+
+    /// What the filter looks for.
+    pub(crate) fn kind(&self, id: U128) -> Result<Kind, Fault> {
+        self.take(id, Instant::now(), |_| None).map(|(kind, _)| kind)
+    }
+
+    /// What the filter looks for and the first block that its client has not been told of. Blocks up to
+    /// `told_until(first)` count as told from now on.
+    pub(crate) fn advance(
+        &self,
+        id: U128,
+        told_until: impl FnOnce(Height) -> Option<Height>,
+    ) -> Result<(Kind, Height), Fault> {
+        self.take(id, Instant::now(), told_until)
+    }
+
+    fn take(
+        &self,
+        id: U128,
+        now: Instant,
+        told_until: impl FnOnce(Height) -> Option<Height>,
+    ) -> Result<(Kind, Height), Fault> {
+        let mut installed = self.installed.lock();
+        let filter = installed
+            .get_mut(&id)
+            .filter(|filter| now.duration_since(filter.polled) < LIFETIME)
+            .ok_or(Fault::FilterNotFound)?;
+        filter.polled = now;
+        let first = filter.next;
+        if let Some(last) = told_until(first) {
+            filter.next = last.next();
+        }
+        Ok((filter.kind.clone(), first))
+    }
+
+    /// Takes back what [`Self::advance`] counted as told, down to `next`.
+    pub(crate) fn go_back(&self, id: U128, next: Height) {
+        if let Some(filter) = self.installed.lock().get_mut(&id) {
+            filter.next = filter.next.min(next);
+        }
+    }
+
+    /// Forgets the filter. False if there is none.
+    pub(crate) fn uninstall(&self, id: U128) -> bool {
+        self.installed.lock().remove(&id).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_expires_unless_it_is_polled() {
+        let filters = Filters::default();
+        let start = Instant::now();
+        let id = filters.install_at(Kind::Blocks, Height(4), start).unwrap();
+        let soon = start + LIFETIME - Duration::from_secs(1);
+        assert_eq!(filters.take(id, soon, |first| Some(Height(first.0 + 2))).unwrap().1, Height(5));
+        let later = soon + LIFETIME - Duration::from_secs(1);
+        assert_eq!(filters.take(id, later, |_| None).unwrap().1, Height(8));
+        filters.go_back(id, Height(6));
+        assert_eq!(filters.take(id, later, |_| None).unwrap().1, Height(6));
+        assert!(matches!(filters.take(id, later + LIFETIME, |_| None), Err(Fault::FilterNotFound)));
+    }
+
+    #[test]
+    fn filters_are_bounded_and_expired_ones_make_room() {
+        let filters = Filters::default();
+        let start = Instant::now();
+        for _ in 0..FILTERS_MAX {
+            filters.install_at(Kind::Blocks, Height(0), start).unwrap();
+        }
+        let full = filters.install_at(Kind::Blocks, Height(0), start);
+        assert!(matches!(full, Err(Fault::TooManyFilters(FILTERS_MAX))));
+        let id = filters.install_at(Kind::Blocks, Height(0), start + LIFETIME).unwrap();
+        assert_eq!(filters.installed.lock().len(), 1);
+        assert!(filters.uninstall(id));
+        assert!(!filters.uninstall(id));
+    }
+}

@@ -1,0 +1,91 @@
+//! Who may ask.
+
+use std::net::SocketAddr;
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+/// Hosts that mean this machine.
+const LOOPBACK_HOSTS: [&str; 3] = ["localhost:*", "127.0.0.1:*", "[::1]:*"];
+/// Origins of pages that this machine serves, up to the port.
+const LOOPBACK_ORIGINS: [&str; 6] = [
+    "http://localhost",
+    "https://localhost",
+    "http://127.0.0.1",
+    "https://127.0.0.1",
+    "http://[::1]",
+    "https://[::1]",
+];
+
+/// Which hosts and pages the server answers. Programs other than browsers name the host and no page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Values of the `Host` header that are answered, as `host:port` or `host:*`. A page of a hostile site whose name
+    /// resolves to this machine (DNS rebinding) is refused, since it names its own host. Empty: any host.
+    pub hosts: Vec<String>,
+    /// Pages, by their origin such as `https://wallet.example`, whose scripts may read answers. Pages of this machine
+    /// always may.
+    pub origins: Vec<String>,
+}
+
+impl Policy {
+    /// The policy for a server on `address`: a server on loopback answers requests that name loopback, one on an
+    /// address of the machine also those that name the address, and one on all addresses answers any. Only pages of
+    /// this machine may read answers.
+    #[must_use]
+    pub fn of(address: SocketAddr) -> Self {
+        let mut hosts: Vec<String> = LOOPBACK_HOSTS.map(str::to_owned).to_vec();
+        if address.ip().is_unspecified() {
+            hosts.clear();
+        } else if !address.ip().is_loopback() {
+            hosts.push(format!("{address}"));
+        }
+        Self { hosts, origins: Vec::new() }
+    }
+
+    /// Whether scripts of the page at `origin` may read answers.
+    fn admits(&self, origin: &[u8]) -> bool {
+        let origin = String::from_utf8_lossy(origin);
+        let loopback = LOOPBACK_ORIGINS
+            .iter()
+            .any(|own| origin.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')));
+        loopback || self.origins.iter().any(|allowed| *allowed == origin)
+    }
+
+    /// The headers that tell browsers (the Fetch standard's CORS protocol).
+    pub(super) fn cors(&self) -> CorsLayer {
+        let policy = self.clone();
+        CorsLayer::new()
+            .allow_methods(Any)
+            .allow_headers(Any)
+            .allow_origin(AllowOrigin::predicate(move |origin, _| policy.admits(origin.as_bytes())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pages_of_this_machine_and_named_ones_are_admitted() {
+        let mut policy = Policy::of("127.0.0.1:8545".parse().unwrap());
+        policy.origins.push("https://wallet.example".to_owned());
+        for (origin, admitted) in [
+            ("http://localhost:5173", true),
+            ("http://127.0.0.1", true),
+            ("https://[::1]:8443", true),
+            ("https://wallet.example", true),
+            ("http://wallet.example", false),
+            ("http://localhost.evil.example", false),
+            ("null", false),
+        ] {
+            assert_eq!(policy.admits(origin.as_bytes()), admitted, "{origin}");
+        }
+    }
+
+    #[test]
+    fn the_host_check_follows_the_address() {
+        let hosts = |address: &str| Policy::of(address.parse().unwrap()).hosts;
+        assert_eq!(hosts("127.0.0.1:8545"), LOOPBACK_HOSTS);
+        assert_eq!(hosts("10.1.2.3:8545").last().unwrap(), "10.1.2.3:8545");
+        assert!(hosts("0.0.0.0:8545").is_empty());
+    }
+}

@@ -1,0 +1,11 @@
+//! Blocks, transactions, receipts and logs in the shapes of Ethereum's JSON-RPC.
+
+mod block;
+mod log;
+mod receipt;
+mod transaction;
+
+pub(crate) use block::{BlockJson, block, header};
+pub(crate) use log::matching_logs;
+pub(crate) use receipt::{ReceiptJson, receipt, receipts};
+pub(crate) use transaction::{TransactionJson, included, waiting};
