@@ -1,0 +1,81 @@
+//! What a network is started with.
+
+use bxp_types::{Genesis, Secret, ValidatorIndex};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+/// Who this node is and where it listens.
+#[derive(Clone, Debug)]
+pub struct NetworkConfig {
+    /// The network's genesis: it names the peers, their addresses and their countries.
+    pub genesis: Arc<Genesis>,
+    /// This node's validator.
+    pub me: ValidatorIndex,
+    /// The validator's Ed25519 key: the node's libp2p identity.
+    pub signing_key: Secret<[u8; 32]>,
+    /// The local socket, which stands behind this validator's `p2p_address` in genesis.
+    pub listen: SocketAddr,
+}
+
+/// Bounds in time and memory. All peers of one network use the same, except in tests.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest message on a channel, in bytes.
+    pub frame_bytes_max: usize,
+    /// Messages that wait for one peer, per channel.
+    pub queue_frames_max: usize,
+    /// Bytes that wait for one peer, over both channels; at least one largest message.
+    pub queue_bytes_max: usize,
+    /// Events that wait for the owner; beyond them peers are read no further.
+    pub events_queued_max: usize,
+    /// The largest request, in bytes.
+    pub request_bytes_max: usize,
+    /// The largest answer, in bytes.
+    pub answer_bytes_max: usize,
+    /// Own exchanges (requests, fetches and hand-overs) at once with one peer; further ones wait within their time.
+    /// A peer's own are held to twice as many.
+    pub exchanges_per_peer_max: usize,
+    /// From the start of a request to the end of its answer; also of a block fetch.
+    pub request_timeout: Duration,
+    /// The largest sealed block, in bytes of its envelope.
+    pub block_bytes_max: usize,
+    /// Blocks are handed over in portions of at most this many bytes, or of one block.
+    pub portion_bytes_max: usize,
+    /// Blocks in one portion.
+    pub portion_blocks_max: usize,
+    /// The largest manifest, in bytes.
+    pub manifest_bytes_max: usize,
+    /// For one portion, including the time in which the receiver stores it.
+    pub portion_timeout: Duration,
+    /// From an established connection to working channels.
+    pub handshake_timeout: Duration,
+    /// The first pause before dialling again; it doubles up to `redial_delay_max`.
+    pub redial_delay_min: Duration,
+    /// The longest pause before dialling again.
+    pub redial_delay_max: Duration,
+    /// How often a silent connection is probed; a probe unanswered for as long closes it.
+    pub probe_interval: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_bytes_max: 32 << 20,
+            queue_frames_max: 16_384,
+            queue_bytes_max: 96 << 20,
+            events_queued_max: 256,
+            request_bytes_max: 8 << 20,
+            answer_bytes_max: 32 << 20,
+            exchanges_per_peer_max: 16,
+            request_timeout: Duration::from_secs(15),
+            block_bytes_max: 16 << 20,
+            portion_bytes_max: 8 << 20,
+            portion_blocks_max: 4096,
+            manifest_bytes_max: 1 << 20,
+            portion_timeout: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(5),
+            redial_delay_min: Duration::from_millis(200),
+            redial_delay_max: Duration::from_secs(2),
+            probe_interval: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Exchanges: each on a stream of its own, with a bound on its bytes and its time.
+
+pub(crate) mod fetch;
+pub(crate) mod hand_over;
+pub(crate) mod request;
+
+use crate::{Event, Limits, protocol::Kind, roster::Peer, shared::Shared, wire::verdict::Verdict};
+use futures::{AsyncWrite, AsyncWriteExt};
+use libp2p::Stream;
+use std::{io, sync::Arc};
+use tokio::sync::mpsc;
+
+/// The serving side of one session.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) peer: Peer,
+    pub(crate) events: mpsc::Sender<Event>,
+}
+
+impl Server {
+    fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    /// Serves one exchange; what goes wrong with it concerns nobody else.
+    pub(crate) async fn serve(&self, kind: Kind, stream: Stream) {
+        let served = match kind {
+            Kind::Request => request::serve(self, stream).await,
+            Kind::Blocks => hand_over::serve(self, stream).await,
+            Kind::Fetch => fetch::serve(self, stream).await,
+            // The session keeps the channels' streams to itself.
+            Kind::Channel(_) => Ok(()),
+        };
+        if let Err(error) = served {
+            tracing::debug!(exchange = kind.name(), error = %error.kind(), "an exchange broke off");
+        }
+    }
+
+    /// Tells the peer that it has too many exchanges in hand.
+    pub(crate) async fn refuse(&self, mut stream: Stream) {
+        let told =
+            tokio::time::timeout(self.limits().handshake_timeout, answer(&mut stream, Verdict::Busy)).await;
+        if !matches!(told, Ok(Ok(()))) {
+            tracing::debug!("a refused exchange broke off");
+        }
+    }
+
+    /// Passes an event to the owner.
+    async fn tell(&self, event: Event) -> io::Result<()> {
+        self.events.send(event).await.map_err(|_| io::ErrorKind::NotConnected.into())
+    }
+}
+
+/// Ends an exchange with a verdict that nothing follows.
+async fn answer<W: AsyncWrite + Unpin>(writer: &mut W, verdict: Verdict) -> io::Result<()> {
+    verdict.write(writer).await?;
+    writer.close().await
+}

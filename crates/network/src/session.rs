@@ -1,0 +1,245 @@
+//! One connection to one validator, from its handshake to its end.
+
+use crate::{
+    Channel, Event, Limits,
+    behaviour::Opened,
+    channel,
+    driver::Command,
+    ending::{Ending, Reason},
+    exchange,
+    handle::{self, Handle, Queue},
+    handler::{Link, OpenError},
+    metric,
+    protocol::Kind,
+    roster::Peer,
+    shared::Shared,
+};
+use futures::AsyncReadExt;
+use libp2p::Stream;
+use std::{collections::VecDeque, sync::Arc};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    task::JoinSet,
+};
+
+/// How a dialled connection fared, for the dialler's patience.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fared {
+    /// The channels never worked.
+    Failed,
+    /// The channels worked for a while.
+    Worked,
+}
+
+/// A task of a session.
+#[derive(Debug)]
+enum TaskEnd {
+    /// A direction of a channel ended, and with it the session.
+    Channel(Reason),
+    /// An exchange is over.
+    Exchange,
+}
+
+/// Streams of both channels, and exchanges that the peer began before this side was ready.
+struct Streams {
+    channels: [Stream; 2],
+    early: VecDeque<(Kind, Stream)>,
+}
+
+/// Runs a connection's session. `fared` is told at the end.
+#[tracing::instrument(name = "network.session", skip_all, fields(peer = %opened.peer))]
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    opened: Opened,
+    events: mpsc::Sender<Event>,
+    fared: Option<oneshot::Sender<Fared>>,
+) {
+    let ending = Arc::new(Ending::within(&shared.stop));
+    let connection = opened.connection;
+    let outcome = match shared.roster.peer(opened.peer).cloned() {
+        Some(peer) => live(&shared, &peer, opened, &events, &ending).await,
+        None => Fared::Failed,
+    };
+    let reason = ending.ended().await;
+    metrics::counter!(metric::ENDED_CONNECTIONS, "reason" => reason.name()).increment(1);
+    match (reason, outcome) {
+        (Reason::Overflow | Reason::Violation | Reason::OtherNetwork, _) => {
+            tracing::warn!(reason = reason.name(), "drop connection");
+        }
+        (_, Fared::Worked) => tracing::info!(reason = reason.name(), "disconnected"),
+        (_, Fared::Failed) => tracing::debug!(reason = reason.name(), "connection came to nothing"),
+    }
+    // When the driver is gone, so are all connections.
+    let _ = shared.commands.send(Command::Close(connection)).await;
+    if let Some(fared) = fared {
+        let _ = fared.send(outcome);
+    }
+}
+
+/// From the handshake to the end, of which `ending` keeps the reason.
+async fn live(
+    shared: &Arc<Shared>,
+    peer: &Peer,
+    opened: Opened,
+    events: &mpsc::Sender<Event>,
+    ending: &Arc<Ending>,
+) -> Fared {
+    let Opened { dialled, mut link, .. } = opened;
+    let Some(_turn) = shared.take_turn(peer.index, ending).await else {
+        ending.end(Reason::Closed);
+        return Fared::Failed;
+    };
+    let shaken = tokio::select! {
+        _ = ending.ended() => return Fared::Failed,
+        shaken = tokio::time::timeout(shared.limits.handshake_timeout, shake(&mut link, dialled)) => shaken,
+    };
+    let streams = match shaken.unwrap_or(Err(Reason::Handshake)) {
+        Ok(streams) => streams,
+        Err(reason) => {
+            ending.end(reason);
+            return Fared::Failed;
+        }
+    };
+    let (handle, queues) = Handle::new(peer.index, Arc::clone(ending), link.open.clone(), &shared.limits);
+    shared.set_live(Arc::new(handle));
+    tracing::info!("connected");
+    tell(shared, events, Event::Connected(peer.index)).await;
+    let mut tasks = JoinSet::new();
+    let early = start_channels(&mut tasks, peer, streams, queues, &shared.limits, events);
+    serve(shared, peer, &mut link, early, &mut tasks, events, ending).await;
+    shared.clear_live(peer.index);
+    // Nothing of this connection may follow its end.
+    tasks.shutdown().await;
+    tell(shared, events, Event::Disconnected(peer.index)).await;
+    Fared::Worked
+}
+
+/// Passes an event to the owner, who may have stopped listening before it stopped the network.
+async fn tell(shared: &Shared, events: &mpsc::Sender<Event>, event: Event) {
+    tokio::select! {
+        biased;
+        _ = events.send(event) => {}
+        () = shared.stop.cancelled() => {}
+    }
+}
+
+/// Waits until both channels' streams are there. The dialler opens them, and each carries both directions; the other
+/// side's part of the negotiation shows that it takes them.
+async fn shake(link: &mut Link, dialled: bool) -> Result<Streams, Reason> {
+    if dialled {
+        let consensus = open(link, Channel::Consensus).await?;
+        let attestation = open(link, Channel::Attestation).await?;
+        return Ok(Streams { channels: [consensus, attestation], early: VecDeque::new() });
+    }
+    let mut channels = [None, None];
+    let mut early = VecDeque::new();
+    loop {
+        let (kind, stream) = link.inbound.recv().await.ok_or(Reason::Closed)?;
+        match kind {
+            Kind::Channel(channel) if channels[channel.position()].is_none() => {
+                channels[channel.position()] = Some(stream);
+            }
+            Kind::Channel(_) => return Err(Reason::Violation),
+            _ if early.len() < EARLY_EXCHANGES_MAX => early.push_back((kind, stream)),
+            _ => return Err(Reason::Violation),
+        }
+        channels = match channels {
+            [Some(consensus), Some(attestation)] => {
+                return Ok(Streams { channels: [consensus, attestation], early });
+            }
+            incomplete => incomplete,
+        };
+    }
+}
+
+/// Exchanges that a peer may begin before its channels are open.
+const EARLY_EXCHANGES_MAX: usize = 32;
+
+async fn open(link: &Link, channel: Channel) -> Result<Stream, Reason> {
+    handle::open_stream(&link.open, Kind::Channel(channel)).await.map_err(|error| match error {
+        OpenError::OtherNetwork => Reason::OtherNetwork,
+        OpenError::Io(_) => Reason::Closed,
+    })
+}
+
+fn start_channels(
+    tasks: &mut JoinSet<TaskEnd>,
+    peer: &Peer,
+    streams: Streams,
+    queues: [Queue; 2],
+    limits: &Limits,
+    events: &mpsc::Sender<Event>,
+) -> VecDeque<(Kind, Stream)> {
+    for ((channel, stream), queue) in Channel::ALL.into_iter().zip(streams.channels).zip(queues) {
+        let (reader, writer) = stream.split();
+        let read = channel::read_messages(peer.index, channel, reader, limits.clone(), events.clone());
+        tasks.spawn(async move { TaskEnd::Channel(read.await) });
+        tasks.spawn(async move { TaskEnd::Channel(channel::write_messages(channel, writer, queue).await) });
+    }
+    streams.early
+}
+
+/// Serves the peer's exchanges until the session ends.
+async fn serve(
+    shared: &Arc<Shared>,
+    peer: &Peer,
+    link: &mut Link,
+    early: VecDeque<(Kind, Stream)>,
+    tasks: &mut JoinSet<TaskEnd>,
+    events: &mpsc::Sender<Event>,
+    ending: &Ending,
+) {
+    // Twice what an honest peer begins, since it counts an exchange as over before this side does.
+    let permits = Arc::new(Semaphore::new(shared.limits.exchanges_per_peer_max.saturating_mul(2)));
+    let server = exchange::Server { shared: Arc::clone(shared), peer: peer.clone(), events: events.clone() };
+    for (kind, stream) in early {
+        begin(tasks, &server, &permits, kind, stream);
+    }
+    loop {
+        tokio::select! {
+            _ = ending.ended() => return,
+            Some(ended) = tasks.join_next() => match ended {
+                Ok(TaskEnd::Exchange) => {}
+                Ok(TaskEnd::Channel(reason)) => ending.end(reason),
+                Err(error) => {
+                    tracing::error!(%error, "a task of the session failed");
+                    ending.end(Reason::Closed);
+                }
+            },
+            stream = link.inbound.recv() => match stream {
+                None => ending.end(Reason::Closed),
+                // Each channel has its stream already.
+                Some((Kind::Channel(_), _)) => ending.end(Reason::Violation),
+                Some((kind, stream)) => begin(tasks, &server, &permits, kind, stream),
+            },
+        }
+    }
+}
+
+/// Begins to serve an exchange, or tells the peer that it has too many in hand.
+fn begin(
+    tasks: &mut JoinSet<TaskEnd>,
+    server: &exchange::Server,
+    permits: &Arc<Semaphore>,
+    kind: Kind,
+    stream: Stream,
+) {
+    let server = server.clone();
+    match Arc::clone(permits).try_acquire_owned() {
+        Ok(permit) => {
+            tasks.spawn(async move {
+                server.serve(kind, stream).await;
+                drop(permit);
+                TaskEnd::Exchange
+            });
+        }
+        // Telling takes a task of its own, so it is bounded too; beyond that the stream is reset without a word.
+        Err(_) if tasks.len() < server.shared.limits.exchanges_per_peer_max.saturating_mul(4) => {
+            tasks.spawn(async move {
+                server.refuse(stream).await;
+                TaskEnd::Exchange
+            });
+        }
+        Err(_) => drop(stream),
+    }
+}
