@@ -1,9 +1,11 @@
 //! A data key: one fresh AES-256-GCM key for one sealed content.
 
 use crate::EnclaveError;
+use alloy_primitives::B256;
 use bxp_types::Secret;
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey},
+    hmac,
     rand::{SecureRandom, SystemRandom},
 };
 use std::fmt;
@@ -44,6 +46,16 @@ impl DataKey {
         let key = Self::from_bytes(key);
         let sealed = seal_with(key.expose(), start, &start, plaintext, aad)?;
         Ok((sealed, key))
+    }
+
+    /// HMAC-SHA256 of `content` under a key derived from this one for `domain`. It says whether content is the one
+    /// that was sealed, to those who have the data key, and nothing to anyone else. When the key is destroyed, nobody
+    /// can check a guess against it any more.
+    #[must_use]
+    pub fn digest(&self, domain: &[u8], content: &[u8]) -> B256 {
+        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.expose()), domain);
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()), content);
+        B256::from_slice(tag.as_ref())
     }
 
     /// Opens what [`DataKey::seal`] gave.
@@ -143,6 +155,16 @@ mod tests {
              8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662\
              76fc6ece0f4e1768cddf8853bb2d551b");
         assert_eq!(sealed, expected);
+    }
+
+    #[test]
+    fn a_digest_depends_on_key_domain_and_content() {
+        let (key, other) = (DataKey::from_bytes([1; 32]), DataKey::from_bytes([2; 32]));
+        let digest = key.digest(b"identity", b"content");
+        assert_eq!(hex::encode(digest), "28d58679e750aa0b18ddfc51d5a95ae7e31cc2e76ef6e86def8122066457064e");
+        assert_ne!(digest, other.digest(b"identity", b"content"));
+        assert_ne!(digest, key.digest(b"deidentified", b"content"));
+        assert_ne!(digest, key.digest(b"identity", b"contents"));
     }
 
     proptest! {

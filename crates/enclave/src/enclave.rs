@@ -303,6 +303,27 @@ impl Enclave {
         self.0.identity.sealing.unwrap_from(wrapped, info)
     }
 
+    /// Wraps many data keys for another node in one message (HPKE).
+    ///
+    /// # Errors
+    /// [`EnclaveError::InvalidRecipient`].
+    pub fn wrap_all_for(
+        &self,
+        recipient: B256,
+        keys: &[DataKey],
+        info: &[u8],
+    ) -> Result<Vec<u8>, EnclaveError> {
+        recipient::wrap_all_for(recipient, keys, info)
+    }
+
+    /// Takes out the data keys that another node wrapped for this one together, in their order.
+    ///
+    /// # Errors
+    /// [`EnclaveError::Unsealable`].
+    pub fn unwrap_all_from(&self, wrapped: &[u8], info: &[u8]) -> Result<Vec<DataKey>, EnclaveError> {
+        self.0.identity.sealing.unwrap_all_from(wrapped, info)
+    }
+
     /// Seals a whole message to another node or a buyer (HPKE).
     ///
     /// # Errors

@@ -23,4 +23,4 @@ pub use data_key::{DataKey, SEALED_OVERHEAD};
 pub use enclave::{Enclave, PublicIdentity, Signed};
 pub use error::EnclaveError;
 pub use identity::Seeds;
-pub use recipient::{HANDOVER_OVERHEAD, SealingKeypair, seal_to, wrap_for};
+pub use recipient::{HANDOVER_OVERHEAD, SealingKeypair, seal_to, wrap_all_for, wrap_for};

@@ -87,9 +87,21 @@ impl SealingKeypair {
     /// # Errors
     /// [`EnclaveError::Unsealable`].
     pub fn unwrap_from(&self, wrapped: &[u8], info: &[u8]) -> Result<DataKey, EnclaveError> {
+        let keys = self.unwrap_all_from(wrapped, info)?;
+        let [key] = <[DataKey; 1]>::try_from(keys).map_err(|_| EnclaveError::Unsealable)?;
+        Ok(key)
+    }
+
+    /// Takes out the data keys that [`wrap_all_for`] wrapped for this key and `info`, in their order.
+    ///
+    /// # Errors
+    /// [`EnclaveError::Unsealable`].
+    pub fn unwrap_all_from(&self, wrapped: &[u8], info: &[u8]) -> Result<Vec<DataKey>, EnclaveError> {
         let bytes = Zeroizing::new(self.open_sealed(wrapped, info, &[])?);
-        let key = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| EnclaveError::Unsealable)?;
-        Ok(DataKey::from_bytes(key))
+        let (keys, []) = bytes.as_chunks::<32>() else {
+            return Err(EnclaveError::Unsealable);
+        };
+        Ok(keys.iter().copied().map(DataKey::from_bytes).collect())
     }
 }
 
@@ -130,7 +142,18 @@ pub fn seal_to(recipient: B256, plaintext: &[u8], info: &[u8], aad: &[u8]) -> Re
 /// # Errors
 /// [`EnclaveError::InvalidRecipient`] for a key of low order.
 pub fn wrap_for(recipient: B256, key: &DataKey, info: &[u8]) -> Result<Vec<u8>, EnclaveError> {
-    seal_to(recipient, key.expose(), info, &[])
+    wrap_all_for(recipient, std::slice::from_ref(key), info)
+}
+
+/// Wraps many data keys for `recipient` in one message: 32 bytes each and [`HANDOVER_OVERHEAD`]. One key agreement
+/// serves all of them, which is what makes replicating thousands of records cheap.
+///
+/// # Errors
+/// [`EnclaveError::InvalidRecipient`] for a key of low order.
+pub fn wrap_all_for(recipient: B256, keys: &[DataKey], info: &[u8]) -> Result<Vec<u8>, EnclaveError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(keys.len() * 32));
+    keys.iter().for_each(|key| bytes.extend_from_slice(key.expose()));
+    seal_to(recipient, &bytes, info, &[])
 }
 
 #[cfg(test)]
@@ -181,6 +204,9 @@ mod tests {
         let again = buyer.unwrap_from(&wrapped, b"key release").unwrap();
         assert_eq!(again.unseal(&sealed, b"cid").unwrap(), b"text");
         assert!(buyer.unwrap_from(&wrapped, b"something else").is_err());
+        let all = wrap_all_for(buyer.public_key(), &[key.clone(), key], b"all").unwrap();
+        assert_eq!(buyer.unwrap_all_from(&all, b"all").unwrap().len(), 2);
+        assert!(buyer.unwrap_from(&all, b"all").is_err(), "two keys are not one");
         let short = seal_to(buyer.public_key(), b"31 bytes are no key", b"key release", b"").unwrap();
         assert!(buyer.unwrap_from(&short, b"key release").is_err());
     }

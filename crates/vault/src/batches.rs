@@ -1,0 +1,261 @@
+//! Merkle batches: records grouped for one anchor transaction, and their proofs.
+//!
+//! The tree is `bxp_contracts::merkle`'s, which is the contract's: RFC 9162 with keccak256, leaves and nodes apart by
+//! prefix, an odd node rising unchanged. Duplicating the odd node instead would give two lists of leaves one root.
+
+use crate::{RecordEntry, Vault, VaultError, encoding, tables::pair, vault::record_id};
+use alloy_primitives::B256;
+use bxp_contracts::merkle::{Proof, Tree};
+use bxp_storage::Batch;
+use bxp_types::{Height, Jurisdiction, RecordId, SubjectId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const WHAT: &str = "batch";
+const VERSION: u8 = 1;
+
+/// Records of one country under one root.
+#[derive(Clone, Debug)]
+pub struct MerkleBatch {
+    home: Jurisdiction,
+    records: Vec<(RecordId, SubjectId)>,
+    leaves: Vec<B256>,
+    tree: Tree,
+}
+
+impl MerkleBatch {
+    /// The batch of `entries`, in their order.
+    ///
+    /// # Errors
+    /// [`VaultError::EmptyBatch`], [`VaultError::MixedCountries`], [`VaultError::TooLarge`] beyond `u32::MAX` records.
+    pub fn new(entries: &[RecordEntry]) -> Result<Self, VaultError> {
+        let home = entries.first().ok_or(VaultError::EmptyBatch)?.home;
+        if let Some(other) = entries.iter().map(|entry| entry.home).find(|other| *other != home) {
+            return Err(VaultError::MixedCountries { first: home, other });
+        }
+        let leaves: Vec<B256> = entries.iter().map(RecordEntry::leaf).collect();
+        let size = leaves.len();
+        let tree = Tree::new(leaves.clone());
+        let tree = tree.ok_or(VaultError::TooLarge { what: WHAT, size, max: u32::MAX as usize })?;
+        let records = entries.iter().map(|entry| (entry.record_id, entry.subject)).collect();
+        Ok(Self { home, records, leaves, tree })
+    }
+
+    /// What is anchored.
+    #[must_use]
+    pub fn root(&self) -> B256 {
+        self.tree.root()
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.tree.count()
+    }
+
+    /// The records' country.
+    #[must_use]
+    pub const fn home(&self) -> Jurisdiction {
+        self.home
+    }
+
+    /// The proof of record number `index`.
+    #[must_use]
+    pub fn proof(&self, index: u32) -> Option<Proof> {
+        self.tree.prove(index)
+    }
+}
+
+/// Where a batch stands on the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// The batch's id in the `RecordRegistry`.
+    pub batch_id: u64,
+    /// The block that holds the transaction.
+    pub height: Height,
+}
+
+/// Where a record stands in its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The batch's root.
+    pub root: B256,
+    /// The record's number in the batch.
+    pub index: u32,
+    /// Number of records in the batch.
+    pub count: u32,
+    /// Where the batch is anchored; `None` until its transaction is in a block.
+    pub anchor: Option<Anchor>,
+}
+
+/// A batch that is not anchored yet, as far as this node knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingBatch {
+    /// The root.
+    pub root: B256,
+    /// Number of records.
+    pub count: u32,
+    /// The records' country.
+    pub home: Jurisdiction,
+    /// Whether this node has to anchor it; otherwise another holder does.
+    pub own: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BatchWire {
+    v: u8,
+    home: Jurisdiction,
+    count: u32,
+    own: bool,
+    id: Option<u64>,
+    height: Option<u64>,
+}
+
+impl Vault {
+    /// This node's records that no batch holds yet, oldest first, at most `records_max`.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`], [`VaultError::Malformed`].
+    pub fn unbatched(&self, records_max: usize) -> Result<Vec<RecordEntry>, VaultError> {
+        let mut entries = Vec::new();
+        for row in self.tables.unbatched.iter() {
+            if entries.len() == records_max {
+                break;
+            }
+            entries.extend(self.entry(record_id(&row?.1)?)?);
+        }
+        Ok(entries)
+    }
+
+    /// Adds a batch of this node's records to `batch`, before its transaction is sent: after a crash
+    /// [`Vault::pending_batches`] tells what may have to be sent again.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`].
+    pub fn stage_batch(&self, batch: &mut Batch, merkle: &MerkleBatch) -> Result<(), VaultError> {
+        let root = merkle.root();
+        for (index, ((record, subject), leaf)) in (0_u32..).zip(merkle.records.iter().zip(&merkle.leaves)) {
+            if let Some(number) = self.tables.by_subject.get(pair(&subject.0, &record.0))? {
+                batch.remove(&self.tables.unbatched, number);
+            }
+            let place = pair(root.as_slice(), &index.to_be_bytes());
+            batch.put(&self.tables.leaves, &place, leaf);
+            batch.put(&self.tables.placements, record.0, &place);
+        }
+        self.put_batch(batch, root, merkle.home, merkle.count(), true)
+    }
+
+    /// Notes in `batch` where a batch came to stand on the chain.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownBatch`], [`VaultError::Storage`], [`VaultError::Malformed`].
+    pub fn stage_anchor(&self, batch: &mut Batch, root: B256, anchor: Anchor) -> Result<(), VaultError> {
+        let mut wire = self.read_batch(root)?.ok_or(VaultError::UnknownBatch(root))?;
+        (wire.id, wire.height) = (Some(anchor.batch_id), Some(anchor.height.0));
+        batch.put(&self.tables.batches, root, encoding::encode(WHAT, &wire)?);
+        Ok(())
+    }
+
+    /// Whether a batch with this root is here, own or replicated.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`].
+    pub fn has_batch(&self, root: B256) -> Result<bool, VaultError> {
+        Ok(self.tables.batches.contains(root)?)
+    }
+
+    /// Batches that are not anchored as far as this node knows.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`], [`VaultError::Malformed`].
+    pub fn pending_batches(&self) -> Result<Vec<PendingBatch>, VaultError> {
+        let mut pending = Vec::new();
+        for row in self.tables.batches.iter() {
+            let (root, bytes) = row?;
+            let wire = decode_batch(&bytes)?;
+            if wire.id.is_none() {
+                let root = B256::try_from(&*root).map_err(|_| VaultError::Malformed(WHAT))?;
+                pending.push(PendingBatch { root, count: wire.count, home: wire.home, own: wire.own });
+            }
+        }
+        Ok(pending)
+    }
+
+    /// Where a record stands; `None` while no batch holds it.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`], [`VaultError::Malformed`].
+    pub fn placement(&self, record: RecordId) -> Result<Option<Placement>, VaultError> {
+        let Some(place) = self.tables.placements.get(record.0)? else {
+            return Ok(None);
+        };
+        let (root, index) = split_place(&place)?;
+        let wire = self.read_batch(root)?.ok_or(VaultError::UnknownBatch(root))?;
+        let anchor = wire.id.zip(wire.height);
+        let anchor = anchor.map(|(batch_id, height)| Anchor { batch_id, height: Height(height) });
+        Ok(Some(Placement { root, index, count: wire.count, anchor }))
+    }
+
+    /// Placements and Merkle proofs of this node's records, in their order; each batch's tree is built once. A record
+    /// that no own batch holds has none.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`], [`VaultError::Malformed`].
+    pub fn prove(&self, records: &[RecordId]) -> Result<Vec<Option<(Placement, Proof)>>, VaultError> {
+        let mut trees: BTreeMap<B256, Option<Tree>> = BTreeMap::new();
+        let mut proofs = Vec::with_capacity(records.len());
+        for record in records {
+            let Some(placement) = self.placement(*record)? else {
+                proofs.push(None);
+                continue;
+            };
+            let tree = match trees.entry(placement.root) {
+                std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+                std::collections::btree_map::Entry::Vacant(new) => new.insert(self.read_tree(placement)?),
+            };
+            let proof = tree.as_ref().and_then(|tree| tree.prove(placement.index));
+            proofs.push(proof.map(|proof| (placement, proof)));
+        }
+        Ok(proofs)
+    }
+
+    /// The tree of an own batch; replicas have no leaves, only a proof that they checked.
+    fn read_tree(&self, placement: Placement) -> Result<Option<Tree>, VaultError> {
+        let mut leaves = Vec::new();
+        for row in self.tables.leaves.iter_prefix(placement.root) {
+            leaves.push(B256::try_from(&*row?.1).map_err(|_| VaultError::Malformed(WHAT))?);
+        }
+        Ok(Tree::new(leaves).filter(|tree| tree.root() == placement.root && tree.count() == placement.count))
+    }
+
+    pub(crate) fn put_batch(
+        &self,
+        batch: &mut Batch,
+        root: B256,
+        home: Jurisdiction,
+        count: u32,
+        own: bool,
+    ) -> Result<(), VaultError> {
+        let known = self.read_batch(root)?;
+        let (id, height) = known.map_or((None, None), |wire| (wire.id, wire.height));
+        let wire = BatchWire { v: VERSION, home, count, own, id, height };
+        batch.put(&self.tables.batches, root, encoding::encode(WHAT, &wire)?);
+        Ok(())
+    }
+
+    fn read_batch(&self, root: B256) -> Result<Option<BatchWire>, VaultError> {
+        self.tables.batches.get(root)?.map(|bytes| decode_batch(&bytes)).transpose()
+    }
+}
+
+fn decode_batch(bytes: &[u8]) -> Result<BatchWire, VaultError> {
+    let wire: BatchWire = encoding::decode(WHAT, bytes)?;
+    if wire.v == VERSION { Ok(wire) } else { Err(VaultError::Malformed(WHAT)) }
+}
+
+fn split_place(place: &[u8]) -> Result<(B256, u32), VaultError> {
+    let (root, index) = place.split_first_chunk::<32>().ok_or(VaultError::Malformed(WHAT))?;
+    let index = <[u8; 4]>::try_from(index).map_err(|_| VaultError::Malformed(WHAT))?;
+    Ok((B256::from(*root), u32::from_be_bytes(index)))
+}

@@ -1,0 +1,87 @@
+//! Data keys: wrapped in the vault's own table, released to other nodes under a permit, accepted from holders.
+
+use crate::{Recipient, RecordEntry, Vault, VaultError, envelope, error::enclave};
+use bxp_enclave::DataKey;
+use bxp_privacy::Permit;
+use bxp_storage::Durability;
+use bxp_types::{BlockClass, Bytes};
+use cid::Cid;
+
+impl Vault {
+    /// Releases the key of one block to the node that the permit was given to. The disclosure is on disk before this
+    /// returns.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownBlock`], [`VaultError::MissingKey`], [`VaultError::NotPermitted`] also when the recipient
+    /// is not the permit's requester, [`VaultError::Residency`] for an identity block's key to another country.
+    pub fn release_key(&self, cid: &Cid, to: &Recipient, permit: &Permit) -> Result<Bytes, VaultError> {
+        let entry = self.entry_of_block(cid)?.ok_or(VaultError::UnknownBlock(*cid))?;
+        let class = entry.class_of(cid).ok_or(VaultError::UnknownBlock(*cid))?;
+        if permit.requester() != to.validator {
+            return Err(VaultError::NotPermitted);
+        }
+        self.authorise(&entry, class, permit)?;
+        to.check_residency(cid, class)?;
+        let key = self.key_of(cid)?;
+        let wrapped = self
+            .enclave
+            .wrap_for(to.sealing_key, &key, &release_info(cid))
+            .map_err(enclave("release key"))?;
+        self.account(&[&entry], class, permit)?;
+        Ok(wrapped.into())
+    }
+
+    /// Takes in a key that the record's holder released to this node. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownBlock`] unless the block is here, [`VaultError::Enclave`] for a key that was not wrapped for
+    /// this node and block or does not open it, [`VaultError::WrongContent`], [`VaultError::Storage`].
+    pub fn accept_key(&self, cid: &Cid, wrapped: &[u8]) -> Result<(), VaultError> {
+        let entry = self.entry_of_block(cid)?.ok_or(VaultError::UnknownBlock(*cid))?;
+        let block = self.block(cid)?.ok_or(VaultError::UnknownBlock(*cid))?;
+        let key =
+            self.enclave.unwrap_from(wrapped, &release_info(cid)).map_err(enclave("take in released key"))?;
+        self.open_checked(&entry, block.class, &key, &block.bytes)?;
+        let mut batch = self.store.batch();
+        batch.put(&self.tables.keys, cid.to_bytes(), self.wrap_key(cid, &key)?);
+        Ok(batch.commit(Durability::Synced)?)
+    }
+
+    /// Whether this node can open the block, given a permit.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`].
+    pub fn has_key(&self, cid: &Cid) -> Result<bool, VaultError> {
+        Ok(self.tables.keys.contains(cid.to_bytes())?)
+    }
+
+    pub(crate) fn wrap_key(&self, cid: &Cid, key: &DataKey) -> Result<Vec<u8>, VaultError> {
+        self.enclave.wrap_key(key, &cid.to_bytes()).map_err(enclave("wrap data key"))
+    }
+
+    pub(crate) fn key_of(&self, cid: &Cid) -> Result<DataKey, VaultError> {
+        let name = cid.to_bytes();
+        let wrapped = self.tables.keys.get(&name)?.ok_or(VaultError::MissingKey(*cid))?;
+        self.enclave.unwrap_key(&wrapped, &name).map_err(enclave("unwrap data key"))
+    }
+
+    /// Opens a block and checks the content against what the record commits to.
+    pub(crate) fn open_checked(
+        &self,
+        entry: &RecordEntry,
+        class: BlockClass,
+        key: &DataKey,
+        bytes: &[u8],
+    ) -> Result<Bytes, VaultError> {
+        let content = envelope::open(&self.enclave, key, bytes)?;
+        if envelope::digest(key, class, &content) == entry.digest(class) {
+            Ok(content)
+        } else {
+            Err(VaultError::WrongContent(*entry.cid(class)))
+        }
+    }
+}
+
+fn release_info(cid: &Cid) -> Vec<u8> {
+    [b"BXP key release v1\0".as_slice(), &cid.to_bytes()].concat()
+}

@@ -1,0 +1,94 @@
+//! Opening records: only here, only with a permit, only after the disclosure is on disk.
+
+use crate::{RecordEntry, Vault, VaultError};
+use bxp_privacy::{Permit, Purpose, Scope};
+use bxp_types::{BlockClass, Bytes, Phi, RecordId};
+
+impl Vault {
+    /// Opens the identity side of a record.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownRecord`], [`VaultError::Erased`], [`VaultError::NotPermitted`],
+    /// [`VaultError::UnknownBlock`] where the record's country is another, [`VaultError::MissingKey`],
+    /// [`VaultError::Storage`].
+    pub fn open_identity(&self, record: RecordId, permit: &Permit) -> Result<Phi<Bytes>, VaultError> {
+        let entry = self.known_entry(record)?;
+        let class = entry.identity_class();
+        Ok(Phi::new(self.open_one(&entry, class, permit)?))
+    }
+
+    /// Opens the de-identified side of a record.
+    ///
+    /// # Errors
+    /// As [`Vault::open_identity`].
+    pub fn open_deidentified(&self, record: RecordId, permit: &Permit) -> Result<Bytes, VaultError> {
+        let entry = self.known_entry(record)?;
+        self.open_one(&entry, BlockClass::Deidentified, permit)
+    }
+
+    /// Opens the de-identified sides of many records, with one sync for all their disclosures: all of them or none.
+    ///
+    /// # Errors
+    /// As [`Vault::open_identity`], for the first record that cannot be opened.
+    pub fn open_deidentified_all(
+        &self,
+        records: &[RecordId],
+        permit: &Permit,
+    ) -> Result<Vec<Bytes>, VaultError> {
+        let class = BlockClass::Deidentified;
+        let mut entries = Vec::with_capacity(records.len());
+        let mut contents = Vec::with_capacity(records.len());
+        for record in records {
+            let entry = self.known_entry(*record)?;
+            self.authorise(&entry, class, permit)?;
+            contents.push(self.read_content(&entry, class)?);
+            entries.push(entry);
+        }
+        self.account(&entries.iter().collect::<Vec<_>>(), class, permit)?;
+        Ok(contents)
+    }
+
+    fn open_one(&self, entry: &RecordEntry, class: BlockClass, permit: &Permit) -> Result<Bytes, VaultError> {
+        self.authorise(entry, class, permit)?;
+        let content = self.read_content(entry, class)?;
+        self.account(&[entry], class, permit)?;
+        Ok(content)
+    }
+
+    fn read_content(&self, entry: &RecordEntry, class: BlockClass) -> Result<Bytes, VaultError> {
+        let cid = entry.cid(class);
+        let bytes = self.block_table(class).get(cid.to_bytes())?.ok_or(VaultError::UnknownBlock(*cid))?;
+        self.open_checked(entry, class, &self.key_of(cid)?, &bytes)
+    }
+
+    /// Whether the permit covers this side of this record now.
+    pub(crate) fn authorise(
+        &self,
+        entry: &RecordEntry,
+        class: BlockClass,
+        permit: &Permit,
+    ) -> Result<(), VaultError> {
+        let covered = permit.opens(entry.record_id, entry.subject, class, self.clock.now_ms());
+        // A permit for all of the requester's own records opens here what this node holds, for this node.
+        let own = entry.holder == self.me && permit.requester() == self.me;
+        if covered && (permit.scope() != Scope::OwnRecords || own) {
+            Ok(())
+        } else {
+            Err(VaultError::NotPermitted)
+        }
+    }
+
+    /// Writes the disclosures of an opening, unless it is the node's own work on what it holds, which 45 CFR
+    /// 164.528(a)(1)(i) exempts.
+    pub(crate) fn account(
+        &self,
+        entries: &[&RecordEntry],
+        class: BlockClass,
+        permit: &Permit,
+    ) -> Result<(), VaultError> {
+        if permit.requester() == self.me && permit.purpose() == Purpose::Operations {
+            return Ok(());
+        }
+        self.write_disclosures(entries, class, permit)
+    }
+}

@@ -1,0 +1,75 @@
+//! Sealing a record: CPU only, so that any number of threads can do it at once.
+
+use crate::{RecordEntry, Vault, VaultError, envelope};
+use alloy_primitives::Address;
+use bxp_types::{BlockClass, Bytes, Jurisdiction, Phi, RecordId, SealedBlock, SubjectId};
+
+/// One version of one FHIR resource, already taken apart.
+#[derive(Clone, Debug)]
+pub struct NewRecord {
+    /// The patient's pseudonym at this node.
+    pub subject: SubjectId,
+    /// The patient's account.
+    pub patient: Address,
+    /// The patient's country of residence.
+    pub home: Jurisdiction,
+    /// The identity side.
+    pub identity: Phi<Bytes>,
+    /// The de-identified side.
+    pub deidentified: Bytes,
+}
+
+/// A sealed record, ready for [`Vault::stage`].
+#[derive(Clone, Debug)]
+pub struct SealedRecord {
+    /// What ties the parts together.
+    pub entry: RecordEntry,
+    /// The sealed identity side.
+    pub identity: SealedBlock,
+    /// The sealed de-identified side.
+    pub deidentified: SealedBlock,
+    /// The identity block's key, wrapped under this node's master key.
+    pub(crate) identity_key: Vec<u8>,
+    /// The de-identified block's key, wrapped under this node's master key.
+    pub(crate) deidentified_key: Vec<u8>,
+}
+
+impl Vault {
+    /// Seals both sides of a record under fresh keys. Nothing is stored.
+    ///
+    /// # Errors
+    /// [`VaultError::ForeignRecord`] when the patient lives in another country: the identity side would have to be
+    /// kept there, so a node there takes the record in. [`VaultError::TooLarge`], [`VaultError::Enclave`].
+    pub fn seal_record(&self, record: &NewRecord) -> Result<SealedRecord, VaultError> {
+        if record.home != self.home {
+            return Err(VaultError::ForeignRecord { home: record.home, here: self.home });
+        }
+        let identity_class = BlockClass::Identity(record.home);
+        let (identity, identity_key) =
+            envelope::seal(&self.enclave, identity_class, record.identity.expose())?;
+        let (deidentified, deidentified_key) =
+            envelope::seal(&self.enclave, BlockClass::Deidentified, &record.deidentified)?;
+        let entry = RecordEntry {
+            record_id: RecordId(rand::random()),
+            subject: record.subject,
+            patient: record.patient,
+            home: record.home,
+            holder: self.me,
+            identity_cid: identity.cid,
+            deidentified_cid: deidentified.cid,
+            identity_digest: envelope::digest(&identity_key, identity_class, record.identity.expose()),
+            deidentified_digest: envelope::digest(
+                &deidentified_key,
+                BlockClass::Deidentified,
+                &record.deidentified,
+            ),
+        };
+        Ok(SealedRecord {
+            identity_key: self.wrap_key(&identity.cid, &identity_key)?,
+            deidentified_key: self.wrap_key(&deidentified.cid, &deidentified_key)?,
+            entry,
+            identity,
+            deidentified,
+        })
+    }
+}

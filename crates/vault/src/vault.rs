@@ -1,0 +1,209 @@
+//! The vault itself: its tables, staging of own records, and reads that need no permit.
+
+use crate::{
+    Clock, RecordEntry, SealedRecord, VaultError,
+    disclosure::Head,
+    tables::{Tables, pair, trailing_number},
+};
+use bxp_enclave::Enclave;
+use bxp_storage::{Batch, Store};
+use bxp_types::{BlockClass, Jurisdiction, RecordId, SealedBlock, SubjectId, ValidatorIndex};
+use cid::Cid;
+use parking_lot::Mutex;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// The sealed records of one node. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Vault {
+    pub(crate) store: Store,
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) enclave: Enclave,
+    pub(crate) me: ValidatorIndex,
+    pub(crate) home: Jurisdiction,
+    pub(crate) clock: Clock,
+    pub(crate) disclosures: Arc<Mutex<Head>>,
+    /// The number of the next record to arrive. A batch that is never committed leaves a gap.
+    next_number: Arc<AtomicU64>,
+}
+
+impl Vault {
+    /// Opens the vault of validator `me`, which stands in `home`, by the machine's clock.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`], [`VaultError::Malformed`] for a damaged accounting of disclosures.
+    pub fn open(
+        store: &Store,
+        enclave: Enclave,
+        me: ValidatorIndex,
+        home: Jurisdiction,
+    ) -> Result<Self, VaultError> {
+        Self::open_with_clock(store, enclave, me, home, Clock::system())
+    }
+
+    /// As [`Vault::open`], by another clock.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn open_with_clock(
+        store: &Store,
+        enclave: Enclave,
+        me: ValidatorIndex,
+        home: Jurisdiction,
+        clock: Clock,
+    ) -> Result<Self, VaultError> {
+        let tables = Arc::new(Tables::open(store, home)?);
+        let disclosures = Arc::new(Mutex::new(Head::read(&tables.disclosures)?));
+        let last = tables.by_order.last()?;
+        let next_number = last.and_then(|(key, _)| trailing_number(&key)).map_or(0, |number| number + 1);
+        let next_number = Arc::new(AtomicU64::new(next_number));
+        let store = store.clone();
+        Ok(Self { store, tables, enclave, me, home, clock, disclosures, next_number })
+    }
+
+    /// The node whose vault this is.
+    #[must_use]
+    pub fn me(&self) -> ValidatorIndex {
+        self.me
+    }
+
+    /// The country that the node stands in.
+    #[must_use]
+    pub fn home(&self) -> Jurisdiction {
+        self.home
+    }
+
+    /// Adds this node's own sealed records to `batch`: blocks, wrapped keys, entries and indexes. They are there, all
+    /// of them, when the caller has committed.
+    ///
+    /// # Errors
+    /// [`VaultError::NotOurs`] for a record that another node sealed, [`VaultError::Residency`].
+    pub fn stage(&self, batch: &mut Batch, records: &[SealedRecord]) -> Result<(), VaultError> {
+        for record in records {
+            let entry = &record.entry;
+            if entry.holder != self.me {
+                return Err(VaultError::NotOurs(entry.record_id));
+            }
+            self.put_block(batch, &record.identity)?;
+            self.put_block(batch, &record.deidentified)?;
+            batch.put(&self.tables.keys, entry.identity_cid.to_bytes(), &record.identity_key);
+            batch.put(&self.tables.keys, entry.deidentified_cid.to_bytes(), &record.deidentified_key);
+            let number = self.put_entry(batch, entry)?;
+            batch.put(&self.tables.unbatched, number.to_be_bytes(), entry.record_id.0);
+        }
+        Ok(())
+    }
+
+    /// The entry of a record.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`], [`VaultError::Malformed`].
+    pub fn entry(&self, record: RecordId) -> Result<Option<RecordEntry>, VaultError> {
+        self.tables.entries.get(record.0)?.map(|bytes| RecordEntry::decode(&bytes)).transpose()
+    }
+
+    /// The entry of a record that must be here.
+    pub(crate) fn known_entry(&self, record: RecordId) -> Result<RecordEntry, VaultError> {
+        match self.entry(record)? {
+            Some(entry) => Ok(entry),
+            None if self.is_erased(record)? => Err(VaultError::Erased(record)),
+            None => Err(VaultError::UnknownRecord(record)),
+        }
+    }
+
+    /// The entry that names this block.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`], [`VaultError::Malformed`].
+    pub fn entry_of_block(&self, cid: &Cid) -> Result<Option<RecordEntry>, VaultError> {
+        let Some(record) = self.tables.by_cid.get(cid.to_bytes())? else {
+            return Ok(None);
+        };
+        self.entry(record_id(&record)?)
+    }
+
+    /// All records of one patient.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`], [`VaultError::Malformed`].
+    pub fn entries_of(&self, subject: SubjectId) -> Result<Vec<RecordEntry>, VaultError> {
+        let mut entries = Vec::new();
+        for row in self.tables.by_subject.iter_prefix(subject.0) {
+            let (key, _) = row?;
+            let record = key.last_chunk::<16>().ok_or(VaultError::Malformed("subject index"))?;
+            entries.extend(self.entry(RecordId(*record))?);
+        }
+        Ok(entries)
+    }
+
+    /// Records in the order of their arrival, from number `from` on, with their numbers. Erased ones are left out.
+    pub fn entries(&self, from: u64) -> impl Iterator<Item = Result<(u64, RecordEntry), VaultError>> + '_ {
+        self.tables.by_order.range(from.to_be_bytes()..).filter_map(|row| self.numbered(row).transpose())
+    }
+
+    fn numbered(
+        &self,
+        row: bxp_storage::Result<bxp_storage::Entry>,
+    ) -> Result<Option<(u64, RecordEntry)>, VaultError> {
+        let (key, record) = row?;
+        let number = trailing_number(&key).ok_or(VaultError::Malformed("order index"))?;
+        Ok(self.entry(record_id(&record)?)?.map(|entry| (number, entry)))
+    }
+
+    /// A sealed block, for carrying it elsewhere. It is ciphertext; that identity blocks stay in their country is
+    /// checked where they leave, by the class.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`].
+    pub fn block(&self, cid: &Cid) -> Result<Option<SealedBlock>, VaultError> {
+        for class in [BlockClass::Deidentified, BlockClass::Identity(self.home)] {
+            if let Some(bytes) = self.block_table(class).get(cid.to_bytes())? {
+                return Ok(Some(SealedBlock { cid: *cid, class, bytes: bytes.into() }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The table of a class; identity blocks of other countries have none, see [`Vault::check_residency`].
+    pub(crate) fn block_table(&self, class: BlockClass) -> &bxp_storage::Table {
+        match class {
+            BlockClass::Identity(_) => &self.tables.identity,
+            BlockClass::Deidentified => &self.tables.deidentified,
+        }
+    }
+
+    /// Refuses an identity block of another country (row A12).
+    pub(crate) fn check_residency(&self, cid: &Cid, class: BlockClass) -> Result<(), VaultError> {
+        match class {
+            BlockClass::Identity(home) if !class.may_be_held_in(self.home) => {
+                Err(VaultError::Residency { cid: *cid, home, there: self.home })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn put_block(&self, batch: &mut Batch, block: &SealedBlock) -> Result<(), VaultError> {
+        self.check_residency(&block.cid, block.class)?;
+        batch.put(self.block_table(block.class), block.cid.to_bytes(), &block.bytes);
+        Ok(())
+    }
+
+    /// Adds an entry and its indexes; gives its number of arrival.
+    pub(crate) fn put_entry(&self, batch: &mut Batch, entry: &RecordEntry) -> Result<u64, VaultError> {
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let id = entry.record_id.0;
+        batch.put(&self.tables.entries, id, entry.encode()?);
+        batch.put(&self.tables.by_cid, entry.identity_cid.to_bytes(), id);
+        batch.put(&self.tables.by_cid, entry.deidentified_cid.to_bytes(), id);
+        batch.put(&self.tables.by_subject, pair(&entry.subject.0, &id), number.to_be_bytes());
+        batch.put(&self.tables.by_order, number.to_be_bytes(), id);
+        Ok(number)
+    }
+}
+
+/// Reads a record id from a table.
+pub(crate) fn record_id(bytes: &[u8]) -> Result<RecordId, VaultError> {
+    bytes.try_into().map(RecordId).map_err(|_| VaultError::Malformed("record id"))
+}
