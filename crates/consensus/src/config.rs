@@ -1,0 +1,164 @@
+//! Who takes part, and how long to wait for whom.
+
+use std::time::Duration;
+
+use bxp_types::{NetworkId, ValidatorIndex};
+
+use crate::error::ConsensusError;
+
+/// The most validators one network may have: it bounds the bitmasks on the wire.
+pub const VALIDATORS_MAX: u16 = 1024;
+
+/// What an engine must be told. All validators of a network use the same `validators`, `network` and
+/// `body_bytes_max`; the waits may differ, since safety never depends on time.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The node's own index.
+    pub me: ValidatorIndex,
+    /// Number of validators, n. Up to (n - 1) / 3 of them may be Byzantine.
+    pub validators: usize,
+    /// The network; a log of another one is refused.
+    pub network: NetworkId,
+    /// Largest proposal body in bytes. A larger one is never echoed.
+    pub body_bytes_max: usize,
+    /// How many heights above the highest started (or settled) one are kept for when they start.
+    pub heights_ahead: u64,
+    /// How long late proposals may still enter once n-t are decided.
+    pub grace: Duration,
+    /// Unit of the coordinator's timers: round r waits (r - 2) units, rounds 1 and 2 do not wait.
+    pub round_wait: Duration,
+    /// How long a delivered proposal's body may be under way before it is fetched.
+    pub fetch_after: Duration,
+    /// How long a height may take before peers are asked to repeat what they said; doubles up to sixteen times that.
+    pub pull_after: Duration,
+}
+
+impl Config {
+    /// A configuration with waits that fit a continent-wide network.
+    #[must_use]
+    pub fn new(me: ValidatorIndex, validators: usize, network: NetworkId) -> Self {
+        Self {
+            me,
+            validators,
+            network,
+            body_bytes_max: 8 << 20,
+            heights_ahead: 4,
+            grace: Duration::from_millis(100),
+            round_wait: Duration::from_millis(250),
+            fetch_after: Duration::from_millis(200),
+            pull_after: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A checked configuration with the thresholds that follow from n.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    pub(crate) validators: u16,
+}
+
+impl Settings {
+    /// Checks `config`.
+    ///
+    /// # Errors
+    /// If the number of validators is out of bounds or `me` is not one of them.
+    pub(crate) fn new(config: Config) -> Result<Self, ConsensusError> {
+        let validators =
+            u16::try_from(config.validators)
+                .ok()
+                .filter(|n| (1..=VALIDATORS_MAX).contains(n))
+                .ok_or(ConsensusError::Validators { validators: config.validators, max: VALIDATORS_MAX })?;
+        if config.me.0 >= validators {
+            return Err(ConsensusError::NotAValidator { me: config.me, validators: config.validators });
+        }
+        Ok(Self { config, validators })
+    }
+
+    pub(crate) const fn me(&self) -> ValidatorIndex {
+        self.config.me
+    }
+
+    /// t: how many validators may be Byzantine.
+    pub(crate) fn faults(&self) -> usize {
+        (usize::from(self.validators) - 1) / 3
+    }
+
+    /// The least number above (n + t) / 2: two such sets share a correct validator.
+    pub(crate) fn echo_quorum(&self) -> usize {
+        usize::midpoint(self.validators.into(), self.faults()) + 1
+    }
+
+    /// t + 1: at least one of them is correct.
+    pub(crate) fn one_correct(&self) -> usize {
+        self.faults() + 1
+    }
+
+    /// 2t + 1: at least t + 1 of them are correct, so that everybody will hear t + 1.
+    pub(crate) fn most_correct(&self) -> usize {
+        2 * self.faults() + 1
+    }
+
+    /// n - t: as many as one may wait for.
+    pub(crate) fn all_but_faults(&self) -> usize {
+        usize::from(self.validators) - self.faults()
+    }
+
+    /// The weak coordinator of a round, offset by instance so that no validator coordinates all of them (B7).
+    pub(crate) fn coordinator(&self, instance: ValidatorIndex, round: u32) -> ValidatorIndex {
+        let n = u32::from(self.validators);
+        let index = (u32::from(instance.0) + round % n) % n;
+        ValidatorIndex(u16::try_from(index).unwrap_or(0))
+    }
+
+    /// How long round `round` waits for its coordinator, and again for more AUX: grows without end (B18).
+    pub(crate) fn round_wait(&self, round: u32) -> Duration {
+        self.config.round_wait.saturating_mul(round.saturating_sub(2))
+    }
+
+    /// All validators.
+    pub(crate) fn all(&self) -> impl Iterator<Item = ValidatorIndex> + use<> {
+        (0..self.validators).map(ValidatorIndex)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(n: usize) -> Settings {
+        Settings::new(Config::new(ValidatorIndex(0), n, NetworkId([0; 32]))).unwrap()
+    }
+
+    #[test]
+    fn thresholds_follow_from_n() {
+        for (n, t, echo) in
+            [(1, 0, 1), (2, 0, 2), (3, 0, 2), (4, 1, 3), (5, 1, 4), (7, 2, 5), (10, 3, 7), (11, 3, 8)]
+        {
+            let s = settings(n);
+            assert_eq!((s.faults(), s.echo_quorum()), (t, echo), "n = {n}");
+            assert!(2 * s.echo_quorum() - n > t, "two echo quorums share a correct validator");
+            assert!(s.echo_quorum() <= s.all_but_faults(), "the correct ones alone can reach it");
+            assert!(2 * s.all_but_faults() - n > t, "two sets of n-t share a correct validator");
+        }
+    }
+
+    #[test]
+    fn every_validator_coordinates_each_instance_in_n_rounds() {
+        let s = settings(7);
+        let coordinators: std::collections::BTreeSet<_> =
+            (3..10).map(|round| s.coordinator(ValidatorIndex(5), round)).collect();
+        assert_eq!(coordinators.len(), 7);
+        assert_eq!(s.coordinator(ValidatorIndex(6), u32::MAX).0, ((6 + u64::from(u32::MAX)) % 7) as u16);
+    }
+
+    #[test]
+    fn refuses_impossible_numbers() {
+        let config =
+            |me, n| Settings::new(Config::new(ValidatorIndex(me), n, NetworkId([0; 32]))).map(|_| ());
+        assert!(matches!(config(0, 0), Err(ConsensusError::Validators { .. })));
+        assert!(matches!(config(0, 1025), Err(ConsensusError::Validators { .. })));
+        assert!(matches!(config(4, 4), Err(ConsensusError::NotAValidator { .. })));
+        assert_eq!(config(3, 4), Ok(()));
+    }
+}

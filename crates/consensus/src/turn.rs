@@ -1,0 +1,111 @@
+//! What one call of [`crate::Engine::handle`] gathers: votes to say, records to write, effects to hand out.
+
+use std::time::Duration;
+
+use bxp_types::{Height, ValidatorIndex};
+use bytes::Bytes;
+
+use crate::config::Settings;
+use crate::interface::{Effect, Timer};
+use crate::record;
+use crate::votes::{Vote, Votes};
+use crate::wire::{Envelope, Message, SECTIONS_MAX};
+
+/// What a node has said at one height, and what of it has not left yet.
+#[derive(Debug)]
+pub(crate) struct Voice {
+    pub(crate) said: Votes,
+    fresh: Votes,
+}
+
+impl Voice {
+    pub(crate) const fn new(validators: u16) -> Self {
+        Self { said: Votes::new(validators), fresh: Votes::new(validators) }
+    }
+
+    /// Hands the fresh votes of this call over: first to the log, then to everybody, in as few frames as possible.
+    pub(crate) fn flush(&mut self, height: Height, settings: &Settings, outbox: &mut Outbox) {
+        let fresh = std::mem::replace(&mut self.fresh, Votes::new(settings.validators));
+        for votes in fresh.split(SECTIONS_MAX) {
+            let message = Envelope { height, message: Message::Votes(votes) }.encode();
+            outbox.records.push(Effect::Persist(record::encode(settings, &message)));
+            outbox.votes.push(Effect::Broadcast { message });
+        }
+    }
+}
+
+/// Effects in the order in which they must be carried out: records before whatever was said, votes before the rest.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    records: Vec<Effect>,
+    votes: Vec<Effect>,
+    rest: Vec<Effect>,
+}
+
+impl Outbox {
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.rest.push(effect);
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Effect> {
+        let mut effects = std::mem::take(&mut self.records);
+        effects.append(&mut self.votes);
+        effects.append(&mut self.rest);
+        effects
+    }
+}
+
+/// What one call works with, whatever the height.
+pub(crate) struct Desk<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) outbox: &'a mut Outbox,
+}
+
+impl Desk<'_> {
+    /// The desk with the voice of one height.
+    pub(crate) fn turn<'a>(&'a mut self, height: Height, voice: &'a mut Voice) -> Turn<'a> {
+        Turn { height, settings: self.settings, voice, outbox: self.outbox }
+    }
+}
+
+/// What the parts of one height work with.
+pub(crate) struct Turn<'a> {
+    pub(crate) height: Height,
+    pub(crate) settings: &'a Settings,
+    pub(crate) voice: &'a mut Voice,
+    pub(crate) outbox: &'a mut Outbox,
+}
+
+impl Turn<'_> {
+    /// Says a vote. Returns false if it was said before or contradicts what was said: then nothing is said.
+    pub(crate) fn say(&mut self, instance: ValidatorIndex, vote: Vote) -> bool {
+        let new = self.voice.said.insert(instance, vote);
+        if new {
+            self.voice.fresh.insert(instance, vote);
+        }
+        new
+    }
+
+    pub(crate) fn persist(&mut self, message: Message) -> Bytes {
+        let message = self.encode(message);
+        self.outbox.records.push(Effect::Persist(record::encode(self.settings, &message)));
+        message
+    }
+
+    pub(crate) fn send(&mut self, to: ValidatorIndex, message: Message) {
+        let message = self.encode(message);
+        self.outbox.push(Effect::Send { to, message });
+    }
+
+    pub(crate) fn broadcast(&mut self, message: Bytes) {
+        self.outbox.push(Effect::Broadcast { message });
+    }
+
+    pub(crate) fn timer(&mut self, timer: Timer, after: Duration) {
+        self.outbox.push(Effect::SetTimer { timer, after });
+    }
+
+    pub(crate) fn encode(&self, message: Message) -> Bytes {
+        Envelope { height: self.height, message }.encode()
+    }
+}
