@@ -1,13 +1,15 @@
-//! Licences and versions of every crate in the lock file, by `deny.toml`.
+//! Licences and versions of every crate that is built, by `deny.toml`.
 //!
 //! cargo-deny reads the same file. These two checks are done here as well, so that they run on every machine.
+//! The lock file also names crates behind features that nobody switches on; `cargo tree` knows the others.
 
 use super::{Finding, licences};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use cargo_metadata::{Metadata, Package};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 
 /// The parts of `deny.toml` that are checked here.
 #[derive(Debug, Deserialize)]
@@ -73,12 +75,33 @@ impl Policy {
     }
 }
 
-/// Checks every crate of the lock file.
-pub(crate) fn check(metadata: &Metadata, policy: &Policy) -> Vec<Finding> {
-    let crates: Vec<Crate<'_>> = metadata.packages.iter().map(Crate::from).collect();
+/// Checks every crate that is built for any target.
+pub(crate) fn check(root: &Path, metadata: &Metadata, policy: &Policy) -> Result<Vec<Finding>> {
+    let tree = tree(root)?;
+    let built = built(&tree);
+    let all = metadata.packages.iter().map(Crate::from);
+    let crates: Vec<Crate<'_>> =
+        all.filter(|package| built.contains(&(package.name, package.version.as_str()))).collect();
+    ensure!(!crates.is_empty(), "cargo tree names no crate");
     let mut findings = check_licences(&crates, &policy.licenses);
     findings.extend(check_bans(&crates, &policy.bans));
-    findings
+    Ok(findings)
+}
+
+/// One line for each crate, `name vVERSION` and what else cargo has to say.
+fn tree(root: &Path) -> Result<String> {
+    let options =
+        ["tree", "--workspace", "--locked", "--target=all", "--edges=all", "--prefix=none", "--format={p}"];
+    let output =
+        Command::new(env!("CARGO")).args(options).current_dir(root).output().context("run cargo tree")?;
+    ensure!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).context("read cargo tree")
+}
+
+/// Names and versions out of [`tree`].
+fn built(tree: &str) -> BTreeSet<(&str, &str)> {
+    let words = tree.lines().map(|line| line.split(' '));
+    words.filter_map(|mut words| Some((words.next()?, words.next()?.strip_prefix('v')?))).collect()
 }
 
 fn check_licences(crates: &[Crate<'_>], policy: &Licences) -> Vec<Finding> {
@@ -129,6 +152,12 @@ mod tests {
 
     fn package<'a>(name: &'a str, version: &str, licence: Option<&'a str>) -> Crate<'a> {
         Crate { name, version: version.to_owned(), licence }
+    }
+
+    #[test]
+    fn the_tree_gives_names_and_versions() {
+        let tree = "bxp-types v0.1.0 (/somewhere)\nserde v1.0.2 (proc-macro) (*)\n\nfjall feature \"lz4\"\ncid v0.11.1\n";
+        assert_eq!(built(tree), [("bxp-types", "0.1.0"), ("cid", "0.11.1"), ("serde", "1.0.2")].into());
     }
 
     #[test]

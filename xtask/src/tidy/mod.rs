@@ -32,7 +32,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let policy = dependencies::Policy::read(&root.join("deny.toml"))?;
 
     let mut findings = layers::check(&metadata);
-    findings.extend(dependencies::check(&metadata, &policy));
+    findings.extend(dependencies::check(root, &metadata, &policy)?);
     findings.extend(files::check(root)?);
     findings.sort();
     findings.dedup();
