@@ -154,6 +154,10 @@ async fn shake(link: &mut Link, dialled: bool) -> Result<Streams, Reason> {
 
 /// Exchanges that a peer may begin before its channels are open.
 const EARLY_EXCHANGES_MAX: usize = 32;
+/// Refusals that are being told to a peer at once.
+const REFUSALS_MAX: usize = 16;
+/// A reader and a writer for each channel.
+const CHANNEL_TASKS: usize = 2 * Channel::ALL.len();
 
 async fn open(link: &Link, channel: Channel) -> Result<Stream, Reason> {
     handle::open_stream(&link.open, Kind::Channel(channel)).await.map_err(|error| match error {
@@ -189,9 +193,8 @@ async fn serve(
     events: &mpsc::Sender<Event>,
     ending: &Ending,
 ) {
-    // Twice what an honest peer begins, since it counts an exchange as over before this side does.
-    let permits = Arc::new(Semaphore::new(shared.limits.exchanges_per_peer_max.saturating_mul(2)));
     let server = exchange::Server { shared: Arc::clone(shared), peer: peer.clone(), events: events.clone() };
+    let permits = Arc::new(Semaphore::new(server.begun_max()));
     for (kind, stream) in early {
         begin(tasks, &server, &permits, kind, stream);
     }
@@ -234,7 +237,7 @@ fn begin(
             });
         }
         // Telling takes a task of its own, so it is bounded too; beyond that the stream is reset without a word.
-        Err(_) if tasks.len() < server.shared.limits.exchanges_per_peer_max.saturating_mul(4) => {
+        Err(_) if tasks.len() < server.begun_max().saturating_add(CHANNEL_TASKS + REFUSALS_MAX) => {
             tasks.spawn(async move {
                 server.refuse(stream).await;
                 TaskEnd::Exchange

@@ -23,6 +23,12 @@ impl Server {
         &self.shared.limits
     }
 
+    /// Exchanges that a peer may have begun: twice what an honest one has in hand, since it counts an exchange as
+    /// over before this side does.
+    pub(crate) fn begun_max(&self) -> usize {
+        self.limits().exchanges_per_peer_max.saturating_mul(2)
+    }
+
     /// Serves one exchange; what goes wrong with it concerns nobody else.
     pub(crate) async fn serve(&self, kind: Kind, stream: Stream) {
         let served = match kind {

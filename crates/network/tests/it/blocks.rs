@@ -115,11 +115,11 @@ async fn a_block_that_is_not_what_its_cid_names_is_refused() {
 
 #[tokio::test]
 async fn blocks_are_fetched_by_their_cid() {
-    let (mut first, second) = pair(BOTH_US, Limits::default()).await;
+    let (Node { network: _first, mut events }, second) = pair(BOTH_US, Limits::default()).await;
     let held = block(BlockClass::Identity(Jurisdiction::US), vec![5; 300_000]);
     let answer = held.clone();
     let serving = tokio::spawn(async move {
-        while let Some(event) = first.events.recv().await {
+        while let Some(event) = events.recv().await {
             let Event::BlockWanted { from: RECEIVER, cid, reply } = event else { panic!("got {event:?}") };
             reply.send((cid == answer.cid).then(|| answer.clone())).unwrap();
         }

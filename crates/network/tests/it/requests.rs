@@ -1,7 +1,7 @@
 //! Requests: answers, silence, time and numbers.
 
 use crate::support::{Node, Raw, genesis, pair, soon};
-use bxp_network::{Event, ExchangeError, Limits, RequestError, Service};
+use bxp_network::{Event, ExchangeError, Limits, Network, RequestError, Service};
 use bxp_types::{Jurisdiction, ValidatorIndex};
 use bytes::Bytes;
 use futures::{AsyncReadExt, AsyncWriteExt, future::join_all};
@@ -9,42 +9,41 @@ use std::time::Duration;
 
 const BOTH_US: [Jurisdiction; 2] = [Jurisdiction::US, Jurisdiction::US];
 
-/// Answers every request with its own bytes, doubled.
-fn echo(mut node: Node) -> tokio::task::JoinHandle<()> {
+/// Answers every request with its own bytes, doubled, until the node stops.
+fn echo(Node { network, mut events }: Node) -> Network {
     tokio::spawn(async move {
-        while let Some(event) = node.events.recv().await {
+        while let Some(event) = events.recv().await {
             if let Event::Request { bytes, reply, .. } = event {
+                // The one who asked may have given up.
                 let _ = reply.send([&bytes[..], &bytes[..]].concat().into());
             }
         }
-    })
+    });
+    network
 }
 
 #[tokio::test]
 async fn requests_are_answered_in_both_directions_more_than_fit_at_once() {
     let (first, second) = pair(BOTH_US, Limits { exchanges_per_peer_max: 3, ..Limits::default() }).await;
-    let networks = [(first.network.clone(), ValidatorIndex(1)), (second.network.clone(), ValidatorIndex(0))];
-    let tasks = [echo(first), echo(second)];
+    let networks = [(echo(first), ValidatorIndex(1)), (echo(second), ValidatorIndex(0))];
     for (network, to) in &networks {
         let asked = (0..50_u8).map(|number| network.request(*to, Service::Sync, vec![number].into()));
         for (number, answer) in (0..50_u8).zip(soon("all answers", join_all(asked)).await) {
             assert_eq!(answer, Ok(vec![number, number].into()));
         }
     }
-    tasks.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test]
 async fn large_requests_and_answers_pass_and_larger_ones_are_refused() {
     let limits = Limits { request_bytes_max: 1 << 20, answer_bytes_max: 2 << 20, ..Limits::default() };
     let (first, second) = pair(BOTH_US, limits).await;
-    let task = echo(second);
+    let _second = echo(second);
     let ask =
         |length: usize| first.network.request(ValidatorIndex(1), Service::Market, vec![3; length].into());
     assert_eq!(ask(1 << 20).await.map(|answer| answer.len()), Ok(2 << 20));
     let too_large = ExchangeError::TooLarge { size: (1 << 20) + 1, limit: 1 << 20 };
     assert_eq!(ask((1 << 20) + 1).await, Err(too_large.into()));
-    task.abort();
 }
 
 #[tokio::test]
