@@ -28,7 +28,6 @@ pub struct BlockInput {
 /// A block with everything that executing it has given. Nothing of it is stored before
 /// [`State::commit`](crate::State::commit).
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "an executed block changes nothing before it is committed"]
 pub struct ExecutedBlock {
     /// The block with its header.
     pub block: StoredBlock,

@@ -27,7 +27,7 @@ pub(crate) fn state_root(
         if now == account.before {
             continue;
         }
-        add_code(&account, &mut changes);
+        add_code(&account, &mut changes)?;
         leaves.push((hashed_address, now.as_ref().map(alloy_rlp::encode)));
         changes.accounts.insert(address, now);
     }
@@ -64,13 +64,12 @@ fn storage_root(
     Ok(update.root)
 }
 
-fn add_code(account: &OverlayAccount, changes: &mut StateChanges) {
+fn add_code(account: &OverlayAccount, changes: &mut StateChanges) -> Result<(), ExecutionError> {
     let before = account.before.map_or(KECCAK_EMPTY, |before| before.code_hash);
-    let Some(now) = account.now.as_ref() else { return };
-    if now.code_hash != before
-        && now.code_hash != KECCAK_EMPTY
-        && let Some(code) = &now.code
-    {
+    let Some(now) = account.now.as_ref() else { return Ok(()) };
+    if now.code_hash != before && now.code_hash != KECCAK_EMPTY {
+        let code = now.code.as_ref().ok_or(ExecutionError::MissingCode(now.code_hash))?;
         changes.code.insert(now.code_hash, code.original_bytes());
     }
+    Ok(())
 }

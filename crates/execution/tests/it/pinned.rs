@@ -8,11 +8,14 @@ fn the_hashes_of_a_small_chain_are_pinned() {
     let alice = Account::new(1);
     let mut chain = Chain::new(genesis(&[alice]));
     let zero = chain.state.genesis_block().hash.to_string();
-    assert_eq!(zero, "GENESIS");
+    assert_eq!(zero, "0x1dfd88018e9469725810cbd5ae719469406edcf084e36ba6075bf63acdab669c");
     let executed = chain.add(vec![
         alice.sign(transaction(0, TxKind::Create, 0, deploying(&CONTRACT))),
         alice.sign(transaction(1, alice.address.create(0).into(), 0, [])),
         alice.sign(transaction(2, Address::repeat_byte(0xb0).into(), 1, [])),
     ]);
-    assert_eq!(executed.block.hash.to_string(), "BLOCK");
+    assert_eq!(
+        executed.block.hash.to_string(),
+        "0x7b3917da13b0b8c8988b8ebd146e0da45a01276396f629829c59c3805d675b20"
+    );
 }

@@ -31,7 +31,8 @@ fn every_changed_field_is_named() {
     let alice = Account::new(1);
     let chain = Chain::new(genesis(&[alice]));
     let honest = block(&chain, alice);
-    let changes: [(&str, fn(&mut StoredBlock)); 13] = [
+    type Change = fn(&mut StoredBlock);
+    let changes: [(&str, Change); 13] = [
         ("parentHash", |block| block.header.parent_hash = B256::ZERO),
         ("timestamp", |block| block.header.timestamp += 1),
         ("timestamp", |block| (block.header.timestamp, block.time_ms) = (1, 1000)),
