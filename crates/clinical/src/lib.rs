@@ -8,6 +8,7 @@ pub mod compartment;
 pub mod criterion;
 mod error;
 pub mod fhir;
+pub mod generate;
 pub mod residence;
 pub mod source;
 pub mod validate;

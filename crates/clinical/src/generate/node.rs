@@ -64,6 +64,14 @@ impl<T: Into<Node>> From<Option<T>> for Node {
 }
 
 impl Node {
+    /// An object with one more key at its end.
+    pub(super) fn with(mut self, key: &'static str, value: impl Into<Self>) -> Self {
+        if let Self::Object(pairs) = &mut self {
+            pairs.push((key, value.into()));
+        }
+        self
+    }
+
     /// `value` / 10^`decimals` as a decimal with exactly that many digits after the point.
     pub(super) fn decimal(value: i32, decimals: usize) -> Self {
         let digits = format!("{:0>width$}", value.unsigned_abs(), width = decimals + 1);
@@ -90,7 +98,9 @@ impl Node {
             }
             Self::Object(pairs) => {
                 out.push('{');
-                for (index, (key, value)) in pairs.iter().filter(|(_, value)| *value != Self::Absent).enumerate() {
+                for (index, (key, value)) in
+                    pairs.iter().filter(|(_, value)| *value != Self::Absent).enumerate()
+                {
                     out.push_str(if index == 0 { "\"" } else { ",\"" });
                     out.push_str(key);
                     out.push_str("\":");
