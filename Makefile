@@ -1,0 +1,46 @@
+# The commands of this repository. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check conformance prerequisites
+
+# A folder of FHIR bundles for the demonstration; without it the demonstration generates its own patients.
+DATA ?=
+# Real data that is not part of this repository.
+SHARED ?= ../shared/data
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BXP := $(TARGET)/debug/bxp
+
+help: ## List the commands
+	@echo 'make demo [DATA=FOLDER]  one record'"'"'s way through four validators in three countries'
+	@echo 'make test                every test: Rust, then ethers and viem against a running devnet'
+	@echo 'make check               formatting, lints, house rules, generated files'
+	@echo 'make conformance         what needs real data in SHARED=$(SHARED)'
+
+demo: prerequisites ## One record's way, end to end
+	@echo '== build (the first time takes minutes)'
+	cargo build --locked --bin bxp
+	@cargo run --quiet --locked --bin bxp -- demo $(if $(DATA),--data "$(DATA)")
+
+test: prerequisites ## Every test
+	@echo '== build and test the workspace'
+	cargo build --locked --bin bxp
+	cargo test --locked --workspace
+	@echo '== Ethereum clients against a devnet'
+	cd tests/clients && { npm ls --silent >/dev/null 2>&1 || npm ci --no-audit --no-fund --loglevel=error; }
+	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/clients.test.mjs
+
+check: prerequisites ## Formatting, lints, house rules, generated files
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo xtask tidy
+	cargo xtask contracts --check
+	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; fi
+
+conformance: prerequisites ## What needs real data
+	@test -d "$(SHARED)/synthea" || { echo 'error: $(SHARED)/synthea is not there; set SHARED=FOLDER' >&2; exit 1; }
+	$(MAKE) demo DATA="$(SHARED)/synthea"
+
+prerequisites:
+	@.ci/prerequisites
