@@ -1,4 +1,4 @@
-//! What a node keeps on disk: tables with atomic batches over [fjall](fjall), and an append-only write-ahead log.
+//! What a node keeps on disk: tables with atomic batches over [fjall], and an append-only write-ahead log.
 //!
 //! One [`Store`] owns one data folder: it locks the folder against other processes and refuses the folder of another
 //! network. A [`Table`] is an ordered map of bytes; a [`Batch`] writes to several tables at once or not at all; a
