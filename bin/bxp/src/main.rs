@@ -1,3 +1,60 @@
-//! `bxp`: one program, a whole node of the BitMED Healthcare Protocol.
+//! `bxp`: one program, a whole node of the BitMED Healthcare Protocol, and the commands around it.
 
-fn main() {}
+mod client;
+mod commands;
+mod devnet;
+mod wallet;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// BXP, the BitMED Healthcare Protocol: hospitals, payers, regulators, researchers and patients keep, prove, share
+/// and pay for health data without breaking the law of any country.
+#[derive(Parser)]
+#[command(name = "bxp", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run one node until Ctrl-C.
+    Node(commands::node::Arguments),
+    /// Run a network of validators on this machine until Ctrl-C.
+    Devnet(commands::devnet::Arguments),
+    /// Measure this build on this machine.
+    Bench(commands::bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging();
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(run(cli.command)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Node(arguments) => commands::node::run(arguments).await,
+        Command::Devnet(arguments) => commands::devnet::run(arguments).await,
+        Command::Bench(arguments) => commands::bench::run(arguments).await,
+    }
+}
+
+/// Logs go to standard error; `RUST_LOG` chooses what is logged.
+fn start_logging() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+}

@@ -1,0 +1,42 @@
+//! `bxp bench`: measurements that anyone can repeat, each beside a limit measured in the same run.
+
+mod transfers;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Plain transfers through a fresh network: committed transactions a second and latency to final.
+    Transfers(transfers::Arguments),
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    match arguments.bench {
+        Bench::Transfers(arguments) => transfers::run(arguments).await,
+    }
+}
+
+/// The value at `quantile` (0 to 1) of sorted milliseconds.
+fn quantile_ms(sorted: &[f64], quantile: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    sorted.get((last as f64 * quantile).round() as usize).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quantile_ms;
+
+    #[test]
+    fn quantiles_are_of_the_sorted_values() {
+        let values = [1.0, 2.0, 3.0, 4.0, 5.0];
+        assert_eq!((quantile_ms(&values, 0.5), quantile_ms(&values, 0.99)), (Some(3.0), Some(5.0)));
+        assert_eq!(quantile_ms(&[], 0.5), None);
+    }
+}

@@ -1,0 +1,251 @@
+//! Transfers from many accounts over all nodes of a fresh network, as fast as it takes them.
+
+use super::quantile_ms;
+use crate::{
+    client::RpcClient,
+    devnet::{Devnet, Plan, RunningDevnet},
+    wallet::Wallet,
+};
+use alloy_consensus::{TxEip1559, TxEnvelope, transaction::SignerRecoverable};
+use alloy_eips::eip2718::Decodable2718;
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde::Serialize;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::sync::Semaphore;
+
+/// Transactions in one JSON-RPC batch.
+const BATCH: usize = 100;
+/// How often a node is asked for new blocks.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long after the last submission what is under way may still become final.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Recoveries timed for the limit.
+const RECOVERIES: usize = 20_000;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// How many validators.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
+    validators: u16,
+    /// How long to submit.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Sending accounts, spread over the nodes.
+    #[arg(long, default_value_t = 1_000)]
+    accounts: usize,
+    /// Transactions under way at each node at most.
+    #[arg(long, default_value_t = 2_000)]
+    in_flight: usize,
+    /// The most transactions a second to sign for before the run.
+    #[arg(long, default_value_t = 6_000)]
+    rate_max: u64,
+    /// Print one JSON line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the run measured.
+#[derive(Serialize)]
+struct Report {
+    validators: u16,
+    seconds: f64,
+    submitted: usize,
+    committed: usize,
+    committed_per_second: f64,
+    latency_ms_p50: Option<f64>,
+    latency_ms_p99: Option<f64>,
+    blocks: u64,
+    recoveries_per_second_one_core: f64,
+    ratio_to_recoveries: f64,
+}
+
+struct Signed {
+    hash: B256,
+    raw: Bytes,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    ensure!(arguments.accounts > 0 && arguments.seconds > 0, "--accounts and --seconds must be at least 1");
+    let wallets = (0..arguments.accounts).map(wallet).collect::<Result<Vec<_>>>()?;
+    let mut plan = Plan::usual(arguments.validators);
+    plan.extra_accounts = wallets.iter().map(Wallet::address).collect();
+    let folder = tempfile::tempdir().context("make a folder for the network")?;
+    let devnet = Devnet::open_or_create(&folder.path().join("net"), &plan)?;
+    let queues = sign_all(&wallets, &devnet, &arguments);
+    let recoveries = recoveries_per_second(&queues)?;
+    let mut network = RunningDevnet::start(devnet).await?;
+    let measured = measure(&network, queues, &arguments).await;
+    network.stop().await?;
+    print(&report(measured?, &arguments, recoveries), arguments.json)
+}
+
+fn wallet(index: usize) -> Result<Wallet> {
+    Wallet::new(keccak256(format!("bxp bench account {index}")))
+}
+
+/// One queue for each node. An account sends through one node only, so that its nonces stay in order.
+fn sign_all(wallets: &[Wallet], devnet: &Devnet, arguments: &Arguments) -> Vec<Vec<Signed>> {
+    let nodes = usize::from(arguments.validators);
+    let total = usize::try_from(arguments.seconds * arguments.rate_max).unwrap_or(usize::MAX);
+    let mut queues: Vec<Vec<Signed>> = (0..nodes).map(|_| Vec::new()).collect();
+    for nonce in 0..total.div_ceil(wallets.len()) {
+        for (index, wallet) in wallets.iter().enumerate() {
+            let (hash, raw) = wallet.sign(transfer(devnet.genesis.chain_id, nonce as u64, index));
+            queues[index % nodes].push(Signed { hash, raw });
+        }
+    }
+    queues
+}
+
+fn transfer(chain_id: u64, nonce: u64, index: usize) -> TxEip1559 {
+    TxEip1559 {
+        chain_id,
+        nonce,
+        gas_limit: 21_000,
+        max_fee_per_gas: 1_000_000_000_000,
+        max_priority_fee_per_gas: 1,
+        to: TxKind::Call(Address::left_padding_from(&(0x1_0000 + index as u64).to_be_bytes())),
+        value: U256::from(1),
+        ..Default::default()
+    }
+}
+
+/// The limit: one core recovers every sender once.
+fn recoveries_per_second(queues: &[Vec<Signed>]) -> Result<f64> {
+    let sample: Vec<TxEnvelope> = queues
+        .iter()
+        .flatten()
+        .take(RECOVERIES)
+        .map(|signed| TxEnvelope::decode_2718(&mut signed.raw.as_ref()).context("decode an own transaction"))
+        .collect::<Result<_>>()?;
+    let started = Instant::now();
+    for transaction in &sample {
+        transaction.recover_signer().context("recover an own transaction")?;
+    }
+    Ok(sample.len() as f64 / started.elapsed().as_secs_f64())
+}
+
+#[derive(Default)]
+struct Measured {
+    submitted: usize,
+    blocks: u64,
+    seconds: f64,
+    latencies_ms: Vec<f64>,
+}
+
+type UnderWay = Arc<Mutex<HashMap<B256, (Instant, usize)>>>;
+
+async fn measure(
+    network: &RunningDevnet,
+    queues: Vec<Vec<Signed>>,
+    arguments: &Arguments,
+) -> Result<Measured> {
+    let clients: Vec<RpcClient> = network.addresses().map(|node| RpcClient::new(&node.rpc)).collect();
+    let under_way = UnderWay::default();
+    let room: Vec<Arc<Semaphore>> =
+        clients.iter().map(|_| Arc::new(Semaphore::new(arguments.in_flight))).collect();
+    let started = Instant::now();
+    let end = started + Duration::from_secs(arguments.seconds);
+    let first_block = clients[0].block_number().await? + 1;
+    let mut senders = tokio::task::JoinSet::new();
+    for (node, (client, queue)) in clients.iter().zip(queues).enumerate() {
+        senders.spawn(submit(
+            client.clone(),
+            node,
+            queue,
+            Arc::clone(&under_way),
+            Arc::clone(&room[node]),
+            end,
+        ));
+    }
+    let mut measured = Measured::default();
+    let mut next = first_block;
+    let mut all_sent = false;
+    while !(all_sent && lock(&under_way).is_empty()) && Instant::now() < end + DRAIN {
+        while let Some(sent) = senders.try_join_next() {
+            measured.submitted += sent.context("a sender panicked")??;
+        }
+        all_sent = senders.is_empty();
+        let Some(hashes) = clients[0].block_transactions(next).await? else {
+            tokio::time::sleep(LOOK_EVERY).await;
+            continue;
+        };
+        let now = Instant::now();
+        let mut waiting = lock(&under_way);
+        for (submitted_at, node) in hashes.iter().filter_map(|hash| waiting.remove(hash)) {
+            room[node].add_permits(1);
+            measured.latencies_ms.push((now - submitted_at).as_secs_f64() * 1_000.0);
+        }
+        measured.seconds = (now - started).as_secs_f64();
+        next += 1;
+    }
+    measured.blocks = next - first_block;
+    Ok(measured)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn submit(
+    client: RpcClient,
+    node: usize,
+    queue: Vec<Signed>,
+    under_way: UnderWay,
+    room: Arc<Semaphore>,
+    end: Instant,
+) -> Result<usize> {
+    let mut submitted = 0;
+    for chunk in queue.chunks(BATCH) {
+        let places = room.acquire_many(chunk.len() as u32);
+        let Ok(places) = tokio::time::timeout_at(end.into(), places).await else { break };
+        places.context("wait for room")?.forget();
+        let now = Instant::now();
+        lock(&under_way).extend(chunk.iter().map(|signed| (signed.hash, (now, node))));
+        client.send_raw_batch(chunk.iter().map(|signed| &signed.raw)).await?;
+        submitted += chunk.len();
+    }
+    Ok(submitted)
+}
+
+fn report(mut measured: Measured, arguments: &Arguments, recoveries: f64) -> Report {
+    measured.latencies_ms.sort_by(f64::total_cmp);
+    let committed = measured.latencies_ms.len();
+    let committed_per_second = committed as f64 / measured.seconds.max(f64::MIN_POSITIVE);
+    Report {
+        validators: arguments.validators,
+        seconds: measured.seconds,
+        submitted: measured.submitted,
+        committed,
+        committed_per_second,
+        latency_ms_p50: quantile_ms(&measured.latencies_ms, 0.5),
+        latency_ms_p99: quantile_ms(&measured.latencies_ms, 0.99),
+        blocks: measured.blocks,
+        recoveries_per_second_one_core: recoveries,
+        ratio_to_recoveries: committed_per_second / recoveries,
+    }
+}
+
+fn print(report: &Report, json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(report)?);
+        return Ok(());
+    }
+    let shown =
+        |latency: Option<f64>| latency.map_or_else(|| "-".into(), |latency| format!("{latency:.0} ms"));
+    println!("validators                     {}", report.validators);
+    println!("committed                      {} in {:.1} s", report.committed, report.seconds);
+    println!("committed a second             {:.0}", report.committed_per_second);
+    println!("latency to final, p50          {}", shown(report.latency_ms_p50));
+    println!("latency to final, p99          {}", shown(report.latency_ms_p99));
+    println!("blocks                         {}", report.blocks);
+    println!("recoveries a second, one core  {:.0}", report.recoveries_per_second_one_core);
+    println!("ratio                          {:.3}", report.ratio_to_recoveries);
+    Ok(())
+}

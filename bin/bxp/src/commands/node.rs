@@ -1,0 +1,54 @@
+//! `bxp node`: one node, until Ctrl-C.
+
+use super::asked_to_stop;
+use anyhow::Result;
+use bxp_node::{Node, NodeConfig};
+use clap::Args;
+use std::path::PathBuf;
+use tokio::io::AsyncReadExt;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The node's configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Print one JSON line with the node's addresses when it is ready.
+    #[arg(long)]
+    json: bool,
+    /// Stop when standard input ends, as it does when the process that started the node is gone.
+    #[arg(long)]
+    stop_at_end_of_input: bool,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let config = NodeConfig::read(&arguments.config)?;
+    let mut node = Node::start(&config).await?;
+    announce(&node, arguments.json)?;
+    let outcome = tokio::select! {
+        failed = node.failed() => return failed,
+        asked = asked_to_stop() => asked,
+        () = end_of_input(), if arguments.stop_at_end_of_input => Ok(()),
+    };
+    tracing::info!("stopping");
+    node.stop().await?;
+    outcome
+}
+
+fn announce(node: &Node, json: bool) -> Result<()> {
+    let addresses = node.addresses();
+    if json {
+        println!("{}", serde_json::to_string(addresses)?);
+    } else {
+        println!("{} ({}) is ready", addresses.name, addresses.jurisdiction);
+        println!("  JSON-RPC  {}", addresses.rpc);
+        println!("  FHIR      {}", addresses.fhir);
+        println!("  metrics   {}/metrics", addresses.metrics);
+    }
+    Ok(())
+}
+
+async fn end_of_input() {
+    let mut byte = [0];
+    let mut input = tokio::io::stdin();
+    while !matches!(input.read(&mut byte).await, Ok(0) | Err(_)) {}
+}

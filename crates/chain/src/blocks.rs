@@ -1,0 +1,163 @@
+//! The chain's tables: blocks, receipts, indexes, certificates and the pool's copy on disk.
+
+use crate::{ChainError, codec};
+use alloy_consensus::transaction::TxHashRef as _;
+use alloy_eips::eip2718::Encodable2718;
+use bxp_storage::{Batch, Store, Table};
+use bxp_types::{
+    B256, Bytes, Certificate, Height, RecoveredTransaction, StoredBlock, StoredReceipt, TransactionLocation,
+};
+
+/// Handles of the tables. Keys are heights (8 bytes BE) or hashes (32 bytes).
+#[derive(Clone)]
+pub struct Blocks {
+    blocks: Table,
+    receipts: Table,
+    heights: Table,
+    locations: Table,
+    certificates: Table,
+    dropped: Table,
+    pool: Table,
+}
+
+impl Blocks {
+    /// Opens the tables.
+    ///
+    /// # Errors
+    /// [`ChainError::Storage`].
+    pub fn open(store: &Store) -> Result<Self, ChainError> {
+        Ok(Self {
+            blocks: store.table("blocks")?,
+            receipts: store.table("receipts")?,
+            heights: store.table("block-heights")?,
+            locations: store.table("transaction-locations")?,
+            certificates: store.table("certificates")?,
+            dropped: store.table("dropped-transactions")?,
+            pool: store.table("pool")?,
+        })
+    }
+
+    /// Adds a block with its receipts and indexes to `batch`.
+    pub fn put(
+        &self,
+        batch: &mut Batch,
+        block: &StoredBlock,
+        receipts: &[StoredReceipt],
+        dropped: &[(B256, String)],
+    ) {
+        let height = block.height();
+        batch.put(&self.blocks, key(height), codec::encode_block(block));
+        batch.put(&self.receipts, key(height), codec::encode_receipts(receipts));
+        batch.put(&self.heights, block.hash, key(height));
+        for (index, transaction) in (0_u32..).zip(&block.transactions) {
+            let location = codec::encode_location(TransactionLocation { height, index });
+            batch.put(&self.locations, transaction.tx_hash(), location);
+        }
+        for (hash, reason) in dropped {
+            batch.put(&self.dropped, hash, reason);
+        }
+    }
+
+    /// Adds a certificate to `batch`.
+    pub fn put_certificate(&self, batch: &mut Batch, certificate: &Certificate) {
+        batch.put(&self.certificates, key(certificate.height), codec::encode_certificate(certificate));
+    }
+
+    /// Adds a waiting transaction to `batch`.
+    pub fn put_pooled(&self, batch: &mut Batch, transaction: &RecoveredTransaction) {
+        batch.put(&self.pool, transaction.tx_hash(), transaction.encoded_2718());
+    }
+
+    /// Removes a transaction that no longer waits.
+    pub fn remove_pooled(&self, batch: &mut Batch, hash: B256) {
+        batch.remove(&self.pool, hash);
+    }
+
+    /// The waiting transactions of an earlier run, with their hashes.
+    ///
+    /// # Errors
+    /// [`ChainError::Storage`].
+    pub fn pooled(&self) -> Result<Vec<(B256, Bytes)>, ChainError> {
+        let read = |entry: bxp_storage::Result<bxp_storage::Entry>| {
+            let (hash, raw) = entry?;
+            let hash = B256::try_from(hash.as_ref()).map_err(|_| ChainError::decode("pool", "key"))?;
+            Ok((hash, raw.into()))
+        };
+        self.pool.iter().map(read).collect()
+    }
+
+    /// The newest block.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub fn newest(&self) -> Result<Option<StoredBlock>, ChainError> {
+        self.blocks.last()?.map(|(_, bytes)| codec::decode_block(&bytes)).transpose()
+    }
+
+    /// The block at `height`.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub fn block(&self, height: Height) -> Result<Option<StoredBlock>, ChainError> {
+        self.blocks.get(key(height))?.map(|bytes| codec::decode_block(&bytes)).transpose()
+    }
+
+    /// The receipts of the block at `height`.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub fn receipts(&self, height: Height) -> Result<Option<Vec<StoredReceipt>>, ChainError> {
+        self.receipts.get(key(height))?.map(|bytes| codec::decode_receipts(&bytes)).transpose()
+    }
+
+    /// The height of a block by its hash.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub fn height_of(&self, hash: B256) -> Result<Option<Height>, ChainError> {
+        let Some(bytes) = self.heights.get(hash)? else { return Ok(None) };
+        let bytes = bytes.as_ref().try_into().map_err(|_| ChainError::decode("height", "not 8 bytes"))?;
+        Ok(Some(Height(u64::from_be_bytes(bytes))))
+    }
+
+    /// Where a transaction stands.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub fn locate(&self, hash: B256) -> Result<Option<TransactionLocation>, ChainError> {
+        self.locations.get(hash)?.map(|bytes| codec::decode_location(&bytes)).transpose()
+    }
+
+    /// Why a transaction was left out of its block; nothing for one that was included after all.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub fn dropped(&self, hash: B256) -> Result<Option<String>, ChainError> {
+        if self.locations.contains(hash)? {
+            return Ok(None);
+        }
+        Ok(self.dropped.get(hash)?.map(|reason| String::from_utf8_lossy(&reason).into_owned()))
+    }
+
+    /// The certificate at `height`.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub fn certificate(&self, height: Height) -> Result<Option<Certificate>, ChainError> {
+        self.certificates.get(key(height))?.map(|bytes| codec::decode_certificate(&bytes)).transpose()
+    }
+
+    /// The newest height that has a certificate; certificates are stored in height order without gaps.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub fn certified(&self) -> Result<Height, ChainError> {
+        let newest = self.certificates.last()?;
+        let certificate = newest.map(|(_, bytes)| codec::decode_certificate(&bytes)).transpose()?;
+        Ok(certificate.map_or(Height(0), |certificate| certificate.height))
+    }
+}
+
+fn key(height: Height) -> [u8; 8] {
+    height.0.to_be_bytes()
+}

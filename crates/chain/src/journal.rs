@@ -1,0 +1,97 @@
+//! What consensus said, on disk before it is said.
+//!
+//! Consensus gives opaque records. A record is kept until every height that had begun when it was written is settled;
+//! then the log is rewritten without it.
+
+use crate::ChainError;
+use bxp_storage::Log;
+use bxp_types::Height;
+use bytes::Bytes;
+use std::path::Path;
+
+/// Records after which a settled height triggers a rewrite.
+const REWRITE_RECORDS: usize = 512;
+/// Bytes after which a settled height triggers a rewrite.
+const REWRITE_BYTES: usize = 32 << 20;
+
+pub(crate) struct Journal {
+    log: Log,
+    /// Records in order, each with the newest height that had begun.
+    records: Vec<(Height, Bytes)>,
+    bytes: usize,
+    begun: Height,
+    dirty: bool,
+}
+
+impl Journal {
+    /// Opens the log and gives the earlier run's records for consensus to recover from.
+    pub(crate) fn open(path: &Path, begun: Height) -> Result<(Self, Vec<Bytes>), ChainError> {
+        let (log, replayed) = Log::open(path)?;
+        let replayed: Vec<Bytes> = replayed.into_iter().collect();
+        let bytes = replayed.iter().map(Bytes::len).sum();
+        let records = replayed.iter().map(|record| (begun, record.clone())).collect();
+        Ok((Self { log, records, bytes, begun, dirty: false }, replayed))
+    }
+
+    /// Consensus begins `height`: records from here on belong to it or to earlier ones.
+    pub(crate) fn begin(&mut self, height: Height) {
+        self.begun = self.begun.max(height);
+    }
+
+    pub(crate) fn append(&mut self, record: Bytes) -> Result<(), ChainError> {
+        self.log.append(&record)?;
+        self.bytes += record.len();
+        self.records.push((self.begun, record));
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Brings everything appended to the disk. Blocks for the time of a disk flush.
+    pub(crate) fn sync(&mut self) -> Result<(), ChainError> {
+        if std::mem::take(&mut self.dirty) {
+            self.log.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Heights up to `settled` are final: drops their records once enough have gathered.
+    pub(crate) fn settled(&mut self, settled: Height) -> Result<(), ChainError> {
+        if self.records.len() < REWRITE_RECORDS && self.bytes < REWRITE_BYTES {
+            return Ok(());
+        }
+        let kept = self.records.iter().position(|(begun, _)| *begun > settled).unwrap_or(self.records.len());
+        if kept == 0 {
+            return Ok(());
+        }
+        self.records.drain(..kept);
+        self.bytes = self.records.iter().map(|(_, record)| record.len()).sum();
+        self.log.rotate(self.records.iter().map(|(_, record)| record))?;
+        self.dirty = false;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_live_until_their_heights_are_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("consensus.log");
+        let (mut journal, replayed) = Journal::open(&path, Height(0)).unwrap();
+        assert!(replayed.is_empty());
+        for height in 1..=3 {
+            journal.begin(Height(height));
+            for record in 0..REWRITE_RECORDS / 2 {
+                journal.append(Bytes::from(format!("{height}/{record}"))).unwrap();
+            }
+        }
+        journal.sync().unwrap();
+        journal.settled(Height(2)).unwrap();
+        drop(journal);
+        let (_, replayed) = Journal::open(&path, Height(2)).unwrap();
+        assert_eq!(replayed.len(), REWRITE_RECORDS / 2);
+        assert_eq!(replayed[0], Bytes::from("3/0"));
+    }
+}

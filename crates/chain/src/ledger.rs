@@ -1,0 +1,122 @@
+//! [`Ledger`] for [`Chain`]: reads from the newest executed state, and the way in.
+
+use crate::{Chain, ChainError, chain::Shared, mempool::Conditions, proposal};
+use alloy_consensus::transaction::TxHashRef as _;
+use async_trait::async_trait;
+use bxp_types::{
+    AccountState, Address, B256, Bytes, CallOutcome, CallRequest, Certificate, Genesis, Height, Ledger,
+    LedgerError, RecoveredTransaction, StoredBlock, StoredReceipt, SubmitError, TransactionLocation, U256,
+};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+fn storage(error: impl std::fmt::Display) -> LedgerError {
+    LedgerError::Storage(error.to_string())
+}
+
+impl From<ChainError> for LedgerError {
+    fn from(error: ChainError) -> Self {
+        storage(error)
+    }
+}
+
+impl Shared {
+    /// Puts a transaction into the pool, judged by the newest block.
+    pub(crate) fn insert(&self, transaction: RecoveredTransaction) -> Result<Option<B256>, SubmitError> {
+        let account = self.state.account(transaction.signer());
+        let account = account.map_err(|error| SubmitError::Storage(error.to_string()))?;
+        let conditions =
+            Conditions { account, base_fee: self.next_base_fee(), gas_limit: self.genesis.gas_limit };
+        self.pool.lock().insert(transaction, &conditions)
+    }
+
+    pub(crate) fn next_base_fee(&self) -> u64 {
+        bxp_execution::next_base_fee(&self.head.load().header)
+    }
+}
+
+#[async_trait]
+impl Ledger for Chain {
+    fn genesis(&self) -> &Genesis {
+        &self.shared.genesis
+    }
+
+    fn head(&self) -> Arc<StoredBlock> {
+        self.shared.head.load_full()
+    }
+
+    fn heads(&self) -> watch::Receiver<Height> {
+        self.shared.heads.subscribe()
+    }
+
+    fn block(&self, height: Height) -> Result<Option<Arc<StoredBlock>>, LedgerError> {
+        let head = self.head();
+        if head.height() == height {
+            return Ok(Some(head));
+        }
+        Ok(self.shared.blocks.block(height)?.map(Arc::new))
+    }
+
+    fn height_of(&self, block_hash: B256) -> Result<Option<Height>, LedgerError> {
+        Ok(self.shared.blocks.height_of(block_hash)?)
+    }
+
+    fn receipts(&self, height: Height) -> Result<Option<Arc<Vec<StoredReceipt>>>, LedgerError> {
+        Ok(self.shared.blocks.receipts(height)?.map(Arc::new))
+    }
+
+    fn certificate(&self, height: Height) -> Result<Option<Certificate>, LedgerError> {
+        Ok(self.shared.blocks.certificate(height)?)
+    }
+
+    fn locate(&self, transaction: B256) -> Result<Option<TransactionLocation>, LedgerError> {
+        let location = self.shared.blocks.locate(transaction)?;
+        // A block on disk becomes visible when the head moves to it.
+        Ok(location.filter(|location| location.height <= self.head().height()))
+    }
+
+    fn pending(&self, transaction: B256) -> Option<RecoveredTransaction> {
+        self.shared.pool.lock().get(transaction).cloned()
+    }
+
+    fn dropped(&self, transaction: B256) -> Result<Option<String>, LedgerError> {
+        Ok(self.shared.blocks.dropped(transaction)?)
+    }
+
+    fn account(&self, address: Address) -> Result<AccountState, LedgerError> {
+        self.shared.state.account(address).map_err(storage)
+    }
+
+    fn pending_nonce(&self, address: Address) -> Result<u64, LedgerError> {
+        let mined = self.account(address)?.nonce;
+        Ok(self.shared.pool.lock().next_nonce(address).map_or(mined, |pending| pending.max(mined)))
+    }
+
+    fn code(&self, address: Address) -> Result<Bytes, LedgerError> {
+        self.shared.state.code(address).map_err(storage)
+    }
+
+    fn storage(&self, address: Address, slot: U256) -> Result<U256, LedgerError> {
+        self.shared.state.storage_slot(address, slot).map_err(storage)
+    }
+
+    fn call(&self, request: &CallRequest) -> Result<CallOutcome, LedgerError> {
+        self.shared.state.call(&self.shared.head.load().header, request)
+    }
+
+    fn next_base_fee(&self) -> u64 {
+        self.shared.next_base_fee()
+    }
+
+    async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
+        let transaction = proposal::recover(&raw, self.shared.genesis.chain_id)?;
+        let hash = *transaction.tx_hash();
+        self.shared.insert(transaction.clone())?;
+        if let Err(error) = self.shared.pool_writer.persist(transaction).await {
+            self.shared.pool.lock().remove(hash);
+            return Err(error);
+        }
+        self.shared.pool_grew.notify_one();
+        Ok(hash)
+    }
+}

@@ -1,0 +1,268 @@
+//! The pool of transactions that wait at this node, as a pure state machine.
+//!
+//! Per sender a queue by nonce. What is proposed is gapless from the account's nonce on, the best effective tip first.
+//! Nothing is gossiped: every validator proposes its own pool at every height, so that a transaction needs one node.
+
+mod intrinsic;
+
+use alloy_consensus::{Transaction as _, transaction::TxHashRef as _};
+use alloy_eips::eip2718::Encodable2718;
+use bxp_types::{AccountState, Address, B256, RecoveredTransaction, SubmitError, U256};
+pub use intrinsic::intrinsic_gas;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+
+/// Bounds of the pool.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolLimits {
+    /// The most transactions.
+    pub transactions_max: usize,
+    /// The most transactions of one sender, and how far ahead of the account's nonce they may lie.
+    pub per_sender_max: usize,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self { transactions_max: 400_000, per_sender_max: 16_384 }
+    }
+}
+
+/// What the newest block says, for judging a new transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditions {
+    /// The sender's account.
+    pub account: AccountState,
+    /// The next block's base fee in wei.
+    pub base_fee: u64,
+    /// The block gas limit.
+    pub gas_limit: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Pooled {
+    transaction: RecoveredTransaction,
+    bytes: usize,
+    arrival: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Queue {
+    account_nonce: u64,
+    by_nonce: BTreeMap<u64, Pooled>,
+}
+
+/// The pool.
+#[derive(Debug, Default)]
+pub struct Mempool {
+    limits: PoolLimits,
+    senders: HashMap<Address, Queue>,
+    by_hash: HashMap<B256, (Address, u64)>,
+    arrivals: u64,
+}
+
+/// One sender's best next transaction while a proposal is filled.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    tip: u128,
+    earliest: std::cmp::Reverse<u64>,
+    sender: Address,
+    nonce: u64,
+}
+
+impl Mempool {
+    /// An empty pool.
+    #[must_use]
+    pub fn new(limits: PoolLimits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// How many transactions wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_hash.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_hash.is_empty()
+    }
+
+    /// A waiting transaction.
+    #[must_use]
+    pub fn get(&self, hash: B256) -> Option<&RecoveredTransaction> {
+        let (sender, nonce) = self.by_hash.get(&hash)?;
+        Some(&self.senders.get(sender)?.by_nonce.get(nonce)?.transaction)
+    }
+
+    /// The nonce after the sender's gapless waiting transactions, if any waits.
+    #[must_use]
+    pub fn next_nonce(&self, sender: Address) -> Option<u64> {
+        let queue = self.senders.get(&sender)?;
+        Some(gapless(queue).last().map_or(queue.account_nonce, |(nonce, _)| nonce.saturating_add(1)))
+    }
+
+    /// Takes a transaction in; gives the hash of the one that it replaces.
+    ///
+    /// # Errors
+    /// [`SubmitError`] in geth's words; the pool is unchanged then.
+    pub fn insert(
+        &mut self,
+        transaction: RecoveredTransaction,
+        conditions: &Conditions,
+    ) -> Result<Option<B256>, SubmitError> {
+        let (hash, sender, nonce) = (*transaction.tx_hash(), transaction.signer(), transaction.nonce());
+        if self.by_hash.contains_key(&hash) {
+            return Err(SubmitError::AlreadyKnown);
+        }
+        check(&transaction, conditions, self.limits)?;
+        let replaced = self.check_room(&transaction)?;
+        self.check_funds(&transaction, conditions.account.balance)?;
+        if let Some(old) = replaced {
+            self.by_hash.remove(&old);
+        }
+        self.arrivals += 1;
+        let pooled = Pooled { bytes: transaction.encode_2718_len(), transaction, arrival: self.arrivals };
+        let queue = self.senders.entry(sender).or_default();
+        queue.account_nonce = queue.account_nonce.max(conditions.account.nonce);
+        queue.by_nonce.insert(nonce, pooled);
+        self.by_hash.insert(hash, (sender, nonce));
+        Ok(replaced)
+    }
+
+    fn check_room(&self, transaction: &RecoveredTransaction) -> Result<Option<B256>, SubmitError> {
+        let queue = self.senders.get(&transaction.signer());
+        if let Some(old) = queue.and_then(|queue| queue.by_nonce.get(&transaction.nonce())) {
+            let old = &old.transaction;
+            let enough = |old: u128, new: u128| new >= old.saturating_add(old.div_ceil(10));
+            let better = enough(old.max_fee_per_gas(), transaction.max_fee_per_gas())
+                && enough(tip_cap(old), tip_cap(transaction));
+            return if better { Ok(Some(*old.tx_hash())) } else { Err(SubmitError::ReplacementUnderpriced) };
+        }
+        let of_sender = queue.map_or(0, |queue| queue.by_nonce.len());
+        if self.by_hash.len() >= self.limits.transactions_max || of_sender >= self.limits.per_sender_max {
+            return Err(SubmitError::PoolFull);
+        }
+        Ok(None)
+    }
+
+    fn check_funds(&self, transaction: &RecoveredTransaction, balance: U256) -> Result<(), SubmitError> {
+        let before = self.senders.get(&transaction.signer()).into_iter().flat_map(|queue| {
+            queue.by_nonce.range(..transaction.nonce()).map(|(_, pooled)| cost(&pooled.transaction))
+        });
+        let cost = before.fold(cost(transaction), U256::saturating_add);
+        if cost > balance { Err(SubmitError::InsufficientFunds { balance, cost }) } else { Ok(()) }
+    }
+
+    /// Whether a proposal would hold anything.
+    #[must_use]
+    pub fn has_candidate(&self, base_fee: u64) -> bool {
+        let mut queues = self.senders.iter();
+        queues.any(|(&sender, queue)| candidate(queue, sender, queue.account_nonce, base_fee).is_some())
+    }
+
+    /// A proposal's transactions: executable in this order, best effective tip first, within the bounds.
+    #[must_use]
+    pub fn take(&self, bytes_max: usize, gas_max: u64, base_fee: u64) -> Vec<RecoveredTransaction> {
+        let mut heap: BinaryHeap<Candidate> = self
+            .senders
+            .iter()
+            .filter_map(|(&sender, queue)| candidate(queue, sender, queue.account_nonce, base_fee))
+            .collect();
+        let (mut bytes, mut gas) = (0_usize, 0_u64);
+        let mut taken = Vec::new();
+        while let Some(Candidate { sender, nonce, .. }) = heap.pop() {
+            let Some(queue) = self.senders.get(&sender) else { continue };
+            let Some(pooled) = queue.by_nonce.get(&nonce) else { continue };
+            // A transaction's RLP string header is at most 4 bytes at this size.
+            let (with_bytes, with_gas) =
+                (bytes + pooled.bytes + 4, gas.saturating_add(pooled.transaction.gas_limit()));
+            if with_bytes > bytes_max || with_gas > gas_max {
+                continue;
+            }
+            (bytes, gas) = (with_bytes, with_gas);
+            taken.push(pooled.transaction.clone());
+            heap.extend(candidate(queue, sender, nonce.saturating_add(1), base_fee));
+        }
+        taken
+    }
+
+    /// A block has moved `sender`'s account nonce: forgets what is spent and gives its hashes.
+    pub fn account_moved(&mut self, sender: Address, account_nonce: u64) -> Vec<B256> {
+        let Some(queue) = self.senders.get_mut(&sender) else { return Vec::new() };
+        queue.account_nonce = queue.account_nonce.max(account_nonce);
+        let kept = queue.by_nonce.split_off(&queue.account_nonce);
+        let spent = std::mem::replace(&mut queue.by_nonce, kept);
+        if queue.by_nonce.is_empty() {
+            self.senders.remove(&sender);
+        }
+        let hashes: Vec<B256> = spent.values().map(|pooled| *pooled.transaction.tx_hash()).collect();
+        for hash in &hashes {
+            self.by_hash.remove(hash);
+        }
+        hashes
+    }
+
+    /// Forgets one transaction.
+    pub fn remove(&mut self, hash: B256) {
+        let Some((sender, nonce)) = self.by_hash.remove(&hash) else { return };
+        if let Some(queue) = self.senders.get_mut(&sender) {
+            queue.by_nonce.remove(&nonce);
+            if queue.by_nonce.is_empty() {
+                self.senders.remove(&sender);
+            }
+        }
+    }
+}
+
+fn gapless(queue: &Queue) -> impl Iterator<Item = (u64, &Pooled)> {
+    (queue.account_nonce..)
+        .zip(queue.by_nonce.range(queue.account_nonce..))
+        .map_while(|(expected, (&nonce, pooled))| (nonce == expected).then_some((nonce, pooled)))
+}
+
+fn candidate(queue: &Queue, sender: Address, nonce: u64, base_fee: u64) -> Option<Candidate> {
+    let pooled = queue.by_nonce.get(&nonce)?;
+    let tip = pooled.transaction.effective_tip_per_gas(base_fee)?;
+    Some(Candidate { tip, earliest: std::cmp::Reverse(pooled.arrival), sender, nonce })
+}
+
+fn tip_cap(transaction: &RecoveredTransaction) -> u128 {
+    transaction.max_priority_fee_per_gas().unwrap_or_else(|| transaction.max_fee_per_gas())
+}
+
+fn cost(transaction: &RecoveredTransaction) -> U256 {
+    let gas = U256::from(transaction.gas_limit()) * U256::from(transaction.max_fee_per_gas());
+    gas.saturating_add(transaction.value())
+}
+
+fn check(
+    transaction: &RecoveredTransaction,
+    conditions: &Conditions,
+    limits: PoolLimits,
+) -> Result<(), SubmitError> {
+    let (got, next) = (transaction.nonce(), conditions.account.nonce);
+    if got < next {
+        return Err(SubmitError::NonceTooLow { next, got });
+    }
+    if got - next >= limits.per_sender_max as u64 {
+        return Err(SubmitError::NonceTooHigh { next, got });
+    }
+    if transaction.gas_limit() > conditions.gas_limit {
+        return Err(SubmitError::GasLimit);
+    }
+    let want = intrinsic_gas(transaction);
+    if transaction.gas_limit() < want {
+        return Err(SubmitError::IntrinsicGas { have: transaction.gas_limit(), want });
+    }
+    let cap = transaction.max_fee_per_gas();
+    if tip_cap(transaction) > cap {
+        return Err(SubmitError::TipAboveFeeCap);
+    }
+    if cap < u128::from(conditions.base_fee) {
+        return Err(SubmitError::Underpriced { cap, base: conditions.base_fee });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+use super::*;
+use crate::proposal::tests::{CHAIN_ID, sign, transfer};
+use alloy_consensus::TxEip1559;
+use alloy_primitives::TxKind;
+
+const BASE_FEE: u64 = 1_000_000_000;
+
+fn conditions(nonce: u64) -> Conditions {
+    let balance = U256::from(10).pow(U256::from(18));
+    Conditions {
+        account: AccountState { nonce, balance, code_hash: None },
+        base_fee: BASE_FEE,
+        gas_limit: 30_000_000,
+    }
+}
+
+fn pool_with(transactions: &[RecoveredTransaction]) -> Mempool {
+    let mut pool = Mempool::new(PoolLimits::default());
+    for transaction in transactions {
+        pool.insert(transaction.clone(), &conditions(0)).unwrap();
+    }
+    pool
+}
+
+fn taken(pool: &Mempool) -> Vec<(Address, u64)> {
+    let list = pool.take(1 << 20, 30_000_000, BASE_FEE);
+    list.iter().map(|transaction| (transaction.signer(), transaction.nonce())).collect()
+}
+
+#[test]
+fn a_proposal_is_gapless_and_best_tip_first() {
+    let (a, b) = (transfer(1, 0, 0).signer(), transfer(2, 0, 0).signer());
+    let pool = pool_with(&[transfer(1, 0, 1), transfer(1, 1, 9), transfer(1, 3, 9), transfer(2, 0, 5)]);
+    assert_eq!(taken(&pool), [(b, 0), (a, 0), (a, 1)]);
+    assert_eq!(pool.next_nonce(a), Some(2), "the gap at 2 holds 3 back");
+    assert_eq!(pool.take(1 << 20, 42_000, BASE_FEE).len(), 2, "gas bound");
+    assert_eq!(pool.take(250, 30_000_000, BASE_FEE).len(), 2, "byte bound");
+    assert!(pool.take(1 << 20, 30_000_000, BASE_FEE + 100).is_empty(), "fee caps below the base fee wait");
+}
+
+#[test]
+fn a_block_moves_the_account_on() {
+    let mut pool = pool_with(&[transfer(1, 0, 1), transfer(1, 1, 1), transfer(1, 2, 1)]);
+    let sender = transfer(1, 0, 1).signer();
+    let spent = pool.account_moved(sender, 2);
+    assert_eq!(spent, [*transfer(1, 0, 1).tx_hash(), *transfer(1, 1, 1).tx_hash()]);
+    assert_eq!((taken(&pool), pool.len()), (vec![(sender, 2)], 1));
+    pool.remove(*transfer(1, 2, 1).tx_hash());
+    assert!(pool.is_empty() && pool.senders.is_empty());
+}
+
+#[test]
+fn a_replacement_pays_a_tenth_more() {
+    let mut pool = pool_with(&[transfer(1, 0, 100_000_000)]);
+    let refused = pool.insert(transfer(1, 0, 105_000_000), &conditions(0)).unwrap_err();
+    assert_eq!(refused, SubmitError::ReplacementUnderpriced);
+    let old = pool.insert(transfer(1, 0, 300_000_000), &conditions(0)).unwrap();
+    assert_eq!(old, Some(*transfer(1, 0, 100_000_000).tx_hash()));
+    assert_eq!(pool.len(), 1);
+}
+
+#[test]
+fn what_is_refused_is_refused_in_geths_words() {
+    let mut pool = Mempool::new(PoolLimits { transactions_max: 2, per_sender_max: 2 });
+    let mut refuse = |transaction: RecoveredTransaction, conditions: Conditions| {
+        pool.insert(transaction, &conditions).unwrap_err().to_string()
+    };
+    assert_eq!(refuse(transfer(1, 4, 1), conditions(5)), "nonce too low: next nonce 5, tx nonce 4");
+    assert_eq!(refuse(transfer(1, 2, 1), conditions(0)), "nonce too high: next nonce 0, tx nonce 2");
+    let poor = Conditions { account: AccountState::default(), ..conditions(0) };
+    assert!(
+        refuse(transfer(1, 0, 1), poor).starts_with("insufficient funds for gas * price + value: balance 0")
+    );
+    let base = TxEip1559 {
+        chain_id: CHAIN_ID,
+        gas_limit: 21_000,
+        max_fee_per_gas: 2_000_000_000,
+        to: TxKind::Call(Address::ZERO),
+        ..Default::default()
+    };
+    let low_gas = sign(1, TxEip1559 { gas_limit: 20_999, ..base.clone() });
+    assert_eq!(refuse(low_gas, conditions(0)), "intrinsic gas too low: have 20999, want 21000");
+    let create = sign(1, TxEip1559 { to: TxKind::Create, input: vec![1, 0].into(), ..base.clone() });
+    assert_eq!(refuse(create, conditions(0)), "intrinsic gas too low: have 21000, want 53022");
+    let big = sign(1, TxEip1559 { gas_limit: 30_000_001, ..base.clone() });
+    assert_eq!(refuse(big, conditions(0)), "exceeds block gas limit");
+    let tip = sign(1, TxEip1559 { max_priority_fee_per_gas: 2_000_000_001, ..base.clone() });
+    assert_eq!(refuse(tip, conditions(0)), "max priority fee per gas higher than max fee per gas");
+    let cheap = sign(1, TxEip1559 { max_fee_per_gas: 7, ..base });
+    assert!(refuse(cheap, conditions(0)).starts_with("max fee per gas less than block base fee"));
+}
+
+#[test]
+fn the_pool_is_bounded_and_knows_what_it_has() {
+    let mut pool = Mempool::new(PoolLimits { transactions_max: 2, per_sender_max: 2 });
+    pool.insert(transfer(1, 0, 1), &conditions(0)).unwrap();
+    assert_eq!(pool.insert(transfer(1, 0, 1), &conditions(0)), Err(SubmitError::AlreadyKnown));
+    pool.insert(transfer(1, 1, 1), &conditions(0)).unwrap();
+    assert_eq!(pool.insert(transfer(2, 0, 1), &conditions(0)), Err(SubmitError::PoolFull));
+    assert!(pool.get(*transfer(1, 1, 1).tx_hash()).is_some());
+}
+
+#[test]
+fn waiting_transactions_count_against_the_balance() {
+    let mut pool = Mempool::new(PoolLimits::default());
+    let one = cost(&transfer(1, 0, 1));
+    let account = AccountState { nonce: 0, balance: one + one / U256::from(2), code_hash: None };
+    let conditions = Conditions { account, ..conditions(0) };
+    pool.insert(transfer(1, 0, 1), &conditions).unwrap();
+    assert!(matches!(
+        pool.insert(transfer(1, 1, 1), &conditions),
+        Err(SubmitError::InsufficientFunds { .. })
+    ));
+}

@@ -1,0 +1,110 @@
+//! Chains of one network in one process: real sockets on loopback, real folders, real consensus and execution.
+
+mod cluster;
+
+use bxp_types::{Height, Ledger, SubmitError, U256};
+use cluster::{Cluster, Wallet};
+use std::time::Duration;
+
+/// Goal: a transfer sent to any node is final on all of them. Way: one transfer through each of four nodes.
+#[tokio::test(flavor = "multi_thread")]
+async fn transfers_through_every_node_become_final_everywhere() {
+    let cluster = Cluster::start(4).await;
+    let mut hashes = Vec::new();
+    for (index, wallet) in cluster.wallets().enumerate() {
+        hashes.push(cluster.chain(index).submit(wallet.transfer(0)).await.unwrap());
+    }
+    cluster.wait_included(&[0, 1, 2, 3], &hashes).await;
+    cluster.assert_equal_blocks(&[0, 1, 2, 3]);
+    for index in 0..4 {
+        let to = cluster.chain(index).account(Wallet::RECIPIENT).unwrap();
+        assert_eq!(to.balance, U256::from(4), "node {index}");
+    }
+    cluster.wait_certified(&[0, 1, 2, 3]).await;
+}
+
+/// Goal (A14): of two transactions with one nonce, sent to two nodes at once, exactly one wins.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_nonce_over_two_nodes_is_spent_once() {
+    let cluster = Cluster::start(4).await;
+    let wallet = Wallet::new(1);
+    let (first, second) = (wallet.transfer_of(0, 5), wallet.transfer_of(0, 7));
+    let (first, second) = tokio::join!(cluster.chain(0).submit(first), cluster.chain(1).submit(second));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    let after = cluster.chain(2).submit(Wallet::new(2).transfer(0)).await.unwrap();
+    cluster.wait_included(&[0, 1, 2, 3], &[after]).await;
+    cluster
+        .until("one of the two is in", || cluster.chain(3).account(wallet.address()).unwrap().nonce == 1)
+        .await;
+    let won: Vec<_> = [first, second].map(|hash| cluster.chain(3).locate(hash).unwrap().is_some()).into();
+    assert_eq!(won.iter().filter(|&&won| won).count(), 1, "{won:?}");
+    let paid = cluster.chain(3).account(Wallet::RECIPIENT).unwrap().balance;
+    assert!(paid == U256::from(6) || paid == U256::from(8), "{paid}");
+    let again = cluster.chain(0).submit(wallet.transfer_of(0, 9)).await.unwrap_err();
+    assert_eq!(again, SubmitError::NonceTooLow { next: 1, got: 0 });
+}
+
+/// Goal: one stopped validator of four stops nobody, and catches up from certified blocks when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_node_catches_up() {
+    let mut cluster = Cluster::start(4).await;
+    cluster.stop(3).await;
+    let wallet = Wallet::new(1);
+    for nonce in 0..5 {
+        let hash = cluster.chain(0).submit(wallet.transfer(nonce)).await.unwrap();
+        cluster.wait_included(&[0, 1, 2], &[hash]).await;
+    }
+    let height = cluster.chain(0).head().height();
+    assert!(height >= Height(5));
+    cluster.restart(3).await;
+    cluster
+        .until("the restarted node is at the others' height", || cluster.chain(3).head().height() >= height)
+        .await;
+    cluster.assert_equal_blocks(&[0, 1, 2, 3]);
+    let hash = cluster.chain(3).submit(Wallet::new(2).transfer(0)).await.unwrap();
+    cluster.wait_included(&[0, 1, 2, 3], &[hash]).await;
+}
+
+/// Goal: with two of four stopped no block is added and nothing is lost; with them back it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_of_four_stop_the_chain_without_a_fork() {
+    let mut cluster = Cluster::start(4).await;
+    let wallet = Wallet::new(1);
+    let first = cluster.chain(0).submit(wallet.transfer(0)).await.unwrap();
+    cluster.wait_included(&[0, 1, 2, 3], &[first]).await;
+    cluster.stop(2).await;
+    cluster.stop(3).await;
+    let height = cluster.chain(0).head().height();
+    let second = cluster.chain(0).submit(wallet.transfer(1)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(cluster.chain(0).head().height(), height, "no quorum, no block");
+    cluster.restart(2).await;
+    cluster.restart(3).await;
+    cluster.wait_included(&[0, 1, 2, 3], &[second]).await;
+    cluster.assert_equal_blocks(&[0, 1, 2, 3]);
+}
+
+/// Goal: what is acknowledged survives. Way: a transaction waits without a quorum, every node restarts, it goes in.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledged_transaction_survives_the_restart_of_all() {
+    let mut cluster = Cluster::start(4).await;
+    cluster.stop(1).await;
+    cluster.stop(2).await;
+    let hash = cluster.chain(0).submit(Wallet::new(1).transfer(0)).await.unwrap();
+    cluster.stop(0).await;
+    cluster.stop(3).await;
+    for index in 0..4 {
+        cluster.restart(index).await;
+    }
+    cluster.wait_included(&[0, 1, 2, 3], &[hash]).await;
+    cluster.assert_equal_blocks(&[0, 1, 2, 3]);
+}
+
+/// Goal: a network of one works, as a developer's chain does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_validator_decides_alone() {
+    let cluster = Cluster::start(1).await;
+    let hash = cluster.chain(0).submit(Wallet::new(1).transfer(0)).await.unwrap();
+    cluster.wait_included(&[0], &[hash]).await;
+    cluster.wait_certified(&[0]).await;
+}

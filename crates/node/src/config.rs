@@ -1,0 +1,120 @@
+//! A node's configuration file (TOML).
+
+use anyhow::{Context, Result, ensure};
+use bxp_types::Jurisdiction;
+use serde::{Deserialize, Serialize};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// What `bxp node --config FILE` reads. Relative paths are relative to the file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The validator's name in genesis.
+    pub name: String,
+    /// The genesis document.
+    pub genesis: PathBuf,
+    /// Where the node keeps everything: `chain/`, `enclave/`, `consensus.log`, `operator.token`.
+    pub data_dir: PathBuf,
+    /// Sockets.
+    pub listen: Listen,
+    /// The country of patients whose record names none.
+    pub default_jurisdiction: Jurisdiction,
+    /// The least time between two blocks, in milliseconds.
+    #[serde(default = "default_block_interval_ms")]
+    pub block_interval_ms: u64,
+}
+
+/// The node's sockets.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// Validators' peer-to-peer socket.
+    pub p2p: SocketAddr,
+    /// Ethereum JSON-RPC, HTTP and WebSocket.
+    pub rpc: SocketAddr,
+    /// FHIR REST.
+    pub fhir: SocketAddr,
+    /// Prometheus metrics.
+    pub metrics: SocketAddr,
+}
+
+const fn default_block_interval_ms() -> u64 {
+    50
+}
+
+impl NodeConfig {
+    /// Reads a configuration file and resolves its paths.
+    ///
+    /// # Errors
+    /// Says which file, and what in it is wrong.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("read configuration {}", path.display()))?;
+        let mut config: Self =
+            toml::from_str(&text).with_context(|| format!("understand configuration {}", path.display()))?;
+        ensure!(
+            config.block_interval_ms <= 60_000,
+            "block_interval_ms in {} is {}; the most is 60000",
+            path.display(),
+            config.block_interval_ms
+        );
+        let folder = path.parent().unwrap_or(Path::new("."));
+        config.genesis = folder.join(&config.genesis);
+        config.data_dir = folder.join(&config.data_dir);
+        Ok(config)
+    }
+
+    /// The file's text.
+    ///
+    /// # Errors
+    /// Never for a configuration that was read.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).context("write configuration")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+        name = "star"
+        genesis = "../genesis.json"
+        data_dir = "data"
+        default_jurisdiction = "US"
+        [listen]
+        p2p = "127.0.0.1:1"
+        rpc = "127.0.0.1:2"
+        fhir = "127.0.0.1:3"
+        metrics = "127.0.0.1:4"
+    "#;
+
+    fn read(text: &str) -> Result<NodeConfig> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("node.toml");
+        std::fs::write(&path, text)?;
+        let config = NodeConfig::read(&path)?;
+        assert!(config.data_dir.starts_with(folder.path()));
+        Ok(config)
+    }
+
+    #[test]
+    fn a_file_is_read_with_paths_beside_it() {
+        let config = read(TEXT).unwrap();
+        assert_eq!((config.name.as_str(), config.block_interval_ms), ("star", 50));
+        assert!(toml::from_str::<NodeConfig>(&config.to_toml().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let error = format!("{:#}", read(&TEXT.replace("name =", "nam =")).unwrap_err());
+        assert!(error.contains("unknown field `nam`"), "{error}");
+        let error = format!("{:#}", read(&TEXT.replace("\"US\"", "\"USA\"")).unwrap_err());
+        assert!(error.contains("two-letter ISO 3166-1"), "{error}");
+        let error = format!("{:#}", NodeConfig::read(Path::new("/nowhere/node.toml")).unwrap_err());
+        assert!(error.starts_with("read configuration /nowhere/node.toml"), "{error}");
+    }
+}

@@ -1,0 +1,157 @@
+//! Starting and stopping a node.
+
+use crate::{NodeConfig, metrics_server, router};
+use anyhow::{Context, Result, bail};
+use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent};
+use bxp_enclave::Enclave;
+use bxp_network::{Network, NetworkConfig};
+use bxp_rpc::{NodeInfo, NodeStatus, RpcServer};
+use bxp_storage::Store;
+use bxp_types::{Genesis, Height, Jurisdiction, Ledger, ValidatorIndex};
+use serde::Serialize;
+use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tokio::task::JoinHandle;
+
+/// A running node.
+pub struct Node {
+    addresses: NodeAddresses,
+    chain: Chain,
+    network: Network,
+    rpc: RpcServer,
+    driver: JoinHandle<Result<(), ChainError>>,
+}
+
+/// Where a node answers; also the line that `bxp node --json` prints when it is ready.
+#[derive(Clone, Debug, Serialize, serde::Deserialize)]
+pub struct NodeAddresses {
+    /// The validator's name.
+    pub name: String,
+    /// The law that the node lives under.
+    pub jurisdiction: Jurisdiction,
+    /// Ethereum JSON-RPC.
+    pub rpc: String,
+    /// FHIR REST.
+    pub fhir: String,
+    /// Prometheus metrics.
+    pub metrics: String,
+}
+
+impl Node {
+    /// Opens the folder and starts every room.
+    ///
+    /// # Errors
+    /// Says what could not be opened or bound, and what to do.
+    pub async fn start(config: &NodeConfig) -> Result<Self> {
+        let genesis = read_genesis(&config.genesis)?;
+        fs::create_dir_all(&config.data_dir)
+            .with_context(|| format!("create data folder {}", config.data_dir.display()))?;
+        let store = Store::open(&config.data_dir.join("chain"), genesis.network_id())?;
+        let enclave = Enclave::open_or_create(&config.data_dir.join("enclave"), None)?;
+        let (me, jurisdiction) = identify(&genesis, &config.name, &enclave)?;
+        let (network, events) = bxp_network::start(NetworkConfig {
+            genesis: Arc::new(genesis.clone()),
+            me,
+            signing_key: enclave.network_key(),
+            listen: config.listen.p2p,
+        })
+        .await?;
+        let chain_config = ChainConfig {
+            me,
+            journal: config.data_dir.join("consensus.log"),
+            block_interval: Duration::from_millis(config.block_interval_ms),
+            pool: bxp_chain::mempool::PoolLimits::default(),
+        };
+        let (chain, driver) =
+            Chain::start(genesis.clone(), chain_config, store.clone(), enclave.clone(), network.clone())?;
+        let ledger: Arc<dyn Ledger> = Arc::new(chain.clone());
+        let rpc =
+            bxp_rpc::serve(config.listen.rpc, Arc::clone(&ledger), node_info(me, &chain, &network)).await?;
+        let metrics = metrics_server::serve(config.listen.metrics).await?;
+        tokio::spawn(router::route(events, chain.clone()));
+        let addresses = NodeAddresses {
+            name: config.name.clone(),
+            jurisdiction,
+            rpc: url(rpc.local_addr()),
+            fhir: url(config.listen.fhir),
+            metrics: url(metrics),
+        };
+        Ok(Self { addresses, chain, network, rpc, driver })
+    }
+
+    /// Where the node answers.
+    #[must_use]
+    pub const fn addresses(&self) -> &NodeAddresses {
+        &self.addresses
+    }
+
+    /// Waits until the chain's driver ends, which it does by itself only on an error.
+    ///
+    /// # Errors
+    /// What stopped the chain.
+    pub async fn failed(&mut self) -> Result<()> {
+        (&mut self.driver).await.context("the chain's driver panicked")?.context("the chain stopped")
+    }
+
+    /// Stops taking requests, ends the chain after its current block and closes the network.
+    ///
+    /// # Errors
+    /// What went wrong in the chain while stopping.
+    pub async fn stop(self) -> Result<()> {
+        self.rpc.stop().await;
+        // The driver may have ended by itself; its result below tells.
+        let _ = self.chain.deliver(ChainEvent::Shutdown).await;
+        let ended = self.driver.await;
+        self.network.shutdown().await;
+        ended.context("the chain's driver panicked")?.context("stop the chain")
+    }
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+/// Reads and checks a genesis document.
+pub(crate) fn read_genesis(path: &Path) -> Result<Genesis> {
+    let json = fs::read_to_string(path).with_context(|| format!("read genesis {}", path.display()))?;
+    Genesis::from_json(&json).with_context(|| format!("understand genesis {}", path.display()))
+}
+
+fn identify(genesis: &Genesis, name: &str, enclave: &Enclave) -> Result<(ValidatorIndex, Jurisdiction)> {
+    let Some((me, entry)) = genesis.validator_named(name) else {
+        let known: Vec<&str> = genesis.validators.iter().map(|entry| entry.name.as_str()).collect();
+        bail!("genesis names no validator {name:?}; it names {}", known.join(", "));
+    };
+    let public = enclave.public();
+    if (public.public_key, public.sealing_key, public.account)
+        != (entry.public_key, entry.sealing_key, entry.account)
+    {
+        bail!(
+            "the keys in this node's enclave folder are not those of validator {name:?} in genesis; \
+             use the data_dir in which the keys were made"
+        );
+    }
+    Ok((me, entry.jurisdiction))
+}
+
+fn node_info(me: ValidatorIndex, chain: &Chain, network: &Network) -> NodeInfo {
+    NodeInfo {
+        version: format!("bxp/v{}/{}-{}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, std::env::consts::OS),
+        validator: Some(me),
+        status: Arc::new(Status { chain: chain.clone(), network: network.clone() }),
+    }
+}
+
+struct Status {
+    chain: Chain,
+    network: Network,
+}
+
+impl NodeStatus for Status {
+    fn peer_count(&self) -> usize {
+        self.network.connected().len()
+    }
+
+    fn highest_block(&self) -> Height {
+        self.chain.highest_known()
+    }
+}
