@@ -1,1 +1,24 @@
-//! The privacy manager: the split by default deny, permits, consent and residency decisions.
+//! The privacy manager: what may be opened, and what may leave (white paper rows A6, A12, F1).
+//!
+//! [`decide`] turns a request and the node's facts into a [`Permit`] or a [`Denial`]; the vault opens nothing without a
+//! permit, and permits are made here only. [`split`] takes a FHIR R4 resource apart by default deny: what is on the list of
+//! `rules/safe-harbor-r4.txt` goes to the de-identified side, everything else to the identity side, and [`join`]
+//! puts both together again exactly.
+//!
+//! The crate is pure: no clock, no randomness, no I/O. It knows nothing of consensus, storage or the network.
+
+pub mod identifier;
+pub mod join;
+mod json;
+pub mod permit;
+pub mod remainder;
+mod rules;
+pub mod split;
+
+pub use identifier::{IdentifierKind, Removed};
+pub use join::{JoinError, join};
+pub use json::DEPTH_MAX;
+pub use permit::{ContractFacts, Denial, Facts, PERMIT_LIFETIME_MS, Permit, Purpose, Request, Scope, decide};
+pub use remainder::Remainder;
+pub use rules::{RULES_VERSION, rules_digest};
+pub use split::{Split, SplitContext, SplitError, split};

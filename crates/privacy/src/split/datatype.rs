@@ -1,0 +1,201 @@
+//! FHIR data types whose members decide together what leaves (hl7.org/fhir/R4/datatypes.html).
+
+use super::{
+    SplitError, scalar,
+    walk::{Listed, Outcome, Walk, member_str},
+};
+use crate::{
+    IdentifierKind,
+    rules::{Rule, Rules},
+};
+use sonic_rs::{JsonContainerTrait as _, JsonValueTrait as _, Object, Value};
+
+const UCUM: &str = "http://unitsofmeasure.org";
+const LOINC: &str = "http://loinc.org";
+
+/// 89 years in the units of time in which an age is told.
+const AGE_LIMITS: [(&str, u64); 5] = [("a", 89), ("mo", 1079), ("wk", 4679), ("d", 32_849), ("h", 788_399)];
+
+/// Whether an Observation's code, or one of its components', is of an age.
+pub(super) fn tells_age(rules: &Rules, resource: &Object) -> bool {
+    let code_is_age = |object: &Object| {
+        let code = object.iter().find(|(key, _)| *key == "code").map(|(_, code)| code);
+        let codings = code.and_then(|code| code.get("coding")).and_then(|codings| codings.as_array());
+        codings.into_iter().flatten().filter_map(Value::as_object).any(|coding| {
+            member_str(coding, "system") == Some(LOINC)
+                && member_str(coding, "code").is_some_and(|code| rules.contains(rules.known.age_loinc, code))
+        })
+    };
+    let components =
+        resource.iter().find(|(key, _)| *key == "component").and_then(|(_, value)| value.as_array());
+    code_is_age(resource) || components.into_iter().flatten().filter_map(Value::as_object).any(code_is_age)
+}
+
+/// The literal of a number.
+fn literal(value: &Value) -> Option<String> {
+    match value.as_raw_number() {
+        Some(raw) => Some(raw.as_str().to_owned()),
+        None => value.as_number().map(|number| number.to_string()),
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// A code of a known system leaves with its system. `display` and `version` are free text.
+    pub(super) fn coding(&mut self, coding: &'a Object) -> Result<Outcome, SplitError> {
+        let (system, code) = (member_str(coding, "system"), member_str(coding, "code"));
+        let known = system.zip(code).is_some_and(|(system, code)| self.rules.knows_code(system, code));
+        if !known {
+            return Ok(Outcome::Removed);
+        }
+        self.object(coding, |name, _| match name {
+            "system" => Some((0, Rule::Checked)),
+            "code" => Some((1, Rule::Checked)),
+            _ => None,
+        })
+    }
+
+    /// A number leaves with its unit. If it has a unit that is not known, it stays behind: a number without its unit
+    /// would be read wrongly.
+    pub(super) fn quantity(&mut self, quantity: &'a Object) -> Result<Outcome, SplitError> {
+        let rules = self.rules;
+        let [system, code, unit] = ["system", "code", "unit"].map(|name| member_str(quantity, name));
+        let known = |unit: Option<&str>| unit.is_some_and(|unit| rules.knows_code(UCUM, unit));
+        let (code_known, unit_known) = (system == Some(UCUM) && known(code), known(unit));
+        let has_unit = quantity.iter().any(|(name, _)| matches!(name, "code" | "unit"));
+        if (has_unit && !code_known && !unit_known) || self.is_old_age(quantity) {
+            return Ok(Outcome::Removed);
+        }
+        let comparator = rules.known.comparator;
+        self.object(quantity, |name, _| match name {
+            "value" => Some((0, Rule::Decimal)),
+            "comparator" => Some((1, Rule::Code(comparator))),
+            "unit" if unit_known => Some((2, Rule::Checked)),
+            "system" if code_known => Some((3, Rule::Checked)),
+            "code" if code_known => Some((4, Rule::Checked)),
+            _ => None,
+        })
+    }
+
+    /// Whether a quantity is a time of more than 89 years (45 CFR 164.514(b)(2)(i)(C)).
+    fn is_old_age(&self, quantity: &Object) -> bool {
+        let unit = member_str(quantity, "code").or(member_str(quantity, "unit"));
+        let limit = AGE_LIMITS.iter().find(|(name, _)| Some(*name) == unit).map(|&(_, limit)| limit);
+        let limit = limit.or(self.tells_age.then_some(89));
+        let mut values = quantity.iter().filter(|(name, _)| *name == "value");
+        limit.is_some_and(|limit| {
+            values.any(|(_, value)| literal(value).is_none_or(|literal| scalar::is_above(&literal, limit)))
+        })
+    }
+
+    pub(super) fn number(&mut self, value: &Value, rule: Rule) -> Result<Outcome, SplitError> {
+        let Some(literal) = literal(value) else { return Ok(Outcome::Removed) };
+        if self.tells_age && rule == Rule::Integer && scalar::is_above(&literal, 89) {
+            return Ok(Outcome::Removed);
+        }
+        match scalar::number(&literal, rule == Rule::Decimal) {
+            scalar::Number::Whole => {
+                self.out.extend_from_slice(literal.as_bytes());
+                Ok(Outcome::Kept)
+            }
+            scalar::Number::Shortened(short) => {
+                self.out.extend_from_slice(short.as_bytes());
+                self.removed.add(IdentifierKind::Other, 1);
+                self.original(value)?;
+                Ok(Outcome::Changed)
+            }
+            scalar::Number::None => Ok(Outcome::Removed),
+        }
+    }
+
+    pub(super) fn reference(&mut self, reference: &'a Object) -> Result<Outcome, SplitError> {
+        self.object(reference, |name, _| match name {
+            "reference" => Some((0, Rule::ReferenceTarget)),
+            "type" => Some((1, Rule::ResourceType)),
+            _ => None,
+        })
+    }
+
+    /// Puts the pseudonym in the place of the original.
+    pub(super) fn reference_target(&mut self, text: &str, value: &Value) -> Result<Outcome, SplitError> {
+        if let Some(local) = text.strip_prefix('#') {
+            return self.contained_target(local, text, value);
+        }
+        match (self.context.mapping)(text) {
+            Some(pseudonym) => {
+                self.check_pseudonym(text, &pseudonym)?;
+                self.replace(&pseudonym, text, value, IdentifierKind::Other)
+            }
+            None => Ok(Outcome::Removed),
+        }
+    }
+
+    /// A contained resource is named by its place; `#` alone is the resource around it.
+    fn contained_target(&mut self, local: &str, text: &str, value: &Value) -> Result<Outcome, SplitError> {
+        let place = self.contained.iter().position(|id| *id == local);
+        match (local, place) {
+            ("", _) => self.replace("#", text, value, IdentifierKind::Other),
+            (_, Some(place)) => self.replace(&format!("#c{place}"), text, value, IdentifierKind::Other),
+            (_, None) => Ok(Outcome::Removed),
+        }
+    }
+
+    pub(super) fn id(&mut self, id: &str, value: &Value) -> Result<Outcome, SplitError> {
+        if let Some(place) = self.within {
+            return self.replace(&format!("c{place}"), id, value, IdentifierKind::Other);
+        }
+        let own = format!("{}/{id}", self.resource_type);
+        match (self.context.mapping)(&own) {
+            Some(pseudonym) => {
+                self.check_pseudonym(&own, &pseudonym)?;
+                self.replace(last_part(&pseudonym), id, value, IdentifierKind::Other)
+            }
+            None => Ok(Outcome::Removed),
+        }
+    }
+
+    /// `Type/pseudonym`, `urn:uuid:pseudonym` or `pseudonym`, and not the original again.
+    fn check_pseudonym(&self, original: &str, pseudonym: &str) -> Result<(), SplitError> {
+        let id = match (pseudonym.strip_prefix("urn:uuid:"), pseudonym.split_once('/')) {
+            (Some(id), _) => id,
+            (None, Some((resource_type, id))) if self.rules.is_resource_type(resource_type) => id,
+            (None, Some(_)) => return Err(SplitError::Pseudonym),
+            (None, None) => pseudonym,
+        };
+        let fresh = id != last_part(original);
+        if scalar::is_id(id) && fresh { Ok(()) } else { Err(SplitError::Pseudonym) }
+    }
+
+    /// The country; in the United States the state and the area of the ZIP code too.
+    pub(super) fn address(&mut self, address: &'a Object) -> Result<Outcome, SplitError> {
+        let (rules, known) = (self.rules, self.rules.known);
+        let country = member_str(address, "country").unwrap_or_default();
+        let united_states = rules.contains(known.united_states, country);
+        self.object(address, |name, _| -> Listed {
+            match name {
+                "country" => Some((0, Rule::Code(known.country))),
+                "state" if united_states => Some((1, Rule::Code(known.state))),
+                "postalCode" if united_states => Some((2, Rule::Zip)),
+                _ => None,
+            }
+        })
+    }
+
+    /// The first three digits of a ZIP code, or 000 for an area of few people.
+    pub(super) fn zip(&mut self, text: &str, value: &Value) -> Result<Outcome, SplitError> {
+        let digits = |part: &str, length: usize| part.len() == length && scalar::digits(part);
+        let (zip, extension) = text.split_once('-').map_or((text, None), |(zip, rest)| (zip, Some(rest)));
+        let area = zip.get(..3).filter(|_| digits(zip, 5) && extension.is_none_or(|rest| digits(rest, 4)));
+        match area {
+            Some(area) if self.rules.contains(self.rules.known.zip3_restricted, area) => {
+                self.replace("000", text, value, IdentifierKind::Geography)
+            }
+            Some(area) => self.replace(area, text, value, IdentifierKind::Geography),
+            None => Ok(Outcome::Removed),
+        }
+    }
+}
+
+/// The id at the end of a reference.
+fn last_part(reference: &str) -> &str {
+    reference.rsplit(['/', ':']).next().unwrap_or(reference)
+}

@@ -1,0 +1,348 @@
+//! The walk over a resource: writes what leaves to one side, and to the other a patch that undoes it.
+//!
+//! A patch of an object is an array of items in the order of the original's members: a number n takes n members as they are; a string and
+//! the item after it are the key and value of a removed member; `{"=":value}` takes a member with its original
+//! value; an array is the patch of a member's value. In an array's patch a removed element is `{"+":value}`.
+
+use super::{SplitContext, SplitError, classify, datatype, scalar};
+use crate::{
+    Removed,
+    json::{self, write_string},
+    rules::{NodeId, Rule, Rules},
+};
+use sonic_rs::{Array, JsonContainerTrait as _, JsonValueTrait as _, Object, Value};
+
+/// The text of both sides.
+pub(super) struct Sides {
+    pub(super) deidentified: Vec<u8>,
+    pub(super) patch: Vec<u8>,
+    pub(super) removed: Removed,
+}
+
+/// What became of an element.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It left as it was; nothing stands in the patch.
+    Kept,
+    /// It left changed; the patch has an item for it.
+    Changed,
+    /// It stays behind, and is still to be counted.
+    Removed,
+    /// Nothing is left of it, and its parts have been counted.
+    Emptied,
+}
+
+/// A member that may leave: its place among its object's members, and its rule.
+pub(super) type Listed = Option<(usize, Rule)>;
+
+pub(super) struct Walk<'a> {
+    pub(super) rules: &'a Rules,
+    pub(super) context: &'a SplitContext<'a>,
+    pub(super) out: Vec<u8>,
+    pub(super) patch: Vec<u8>,
+    pub(super) removed: Removed,
+    /// The type of the resource that is being walked, for its id.
+    pub(super) resource_type: &'a str,
+    /// The ids of the contained resources, by place.
+    pub(super) contained: Vec<&'a str>,
+    /// The place of the contained resource that is being walked.
+    pub(super) within: Option<usize>,
+    /// The resource tells an age: a number above 89 stays behind.
+    pub(super) tells_age: bool,
+}
+
+impl From<json::TooDeep> for SplitError {
+    fn from(_: json::TooDeep) -> Self {
+        Self::TooDeep
+    }
+}
+
+/// Takes a resource apart.
+pub(super) fn resource<'a>(
+    rules: &'a Rules,
+    context: &'a SplitContext<'a>,
+    resource: &'a Value,
+) -> Result<Sides, SplitError> {
+    let object = resource.as_object().ok_or(SplitError::NotAResource)?;
+    let resource_type = member_str(object, "resourceType").ok_or(SplitError::NotAResource)?;
+    let node = rules.resource(resource_type).ok_or(SplitError::UnknownResourceType)?;
+    let mut walk = Walk {
+        rules,
+        context,
+        out: Vec::with_capacity(1024),
+        patch: Vec::with_capacity(1024),
+        removed: Removed::default(),
+        resource_type,
+        contained: contained_ids(object),
+        within: None,
+        tells_age: datatype::tells_age(rules, object),
+    };
+    walk.object(object, |name, _| rules.member(node, name))?;
+    Ok(Sides { deidentified: walk.out, patch: walk.patch, removed: walk.removed })
+}
+
+/// The only member of that name, if it is a string.
+pub(super) fn member_str<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
+    object.iter().find(|(key, _)| *key == name).and_then(|(_, value)| value.as_str())
+}
+
+fn contained_ids(resource: &Object) -> Vec<&str> {
+    let contained =
+        resource.iter().find(|(key, _)| *key == "contained").and_then(|(_, value)| value.as_array());
+    contained
+        .into_iter()
+        .flatten()
+        .map(|value| value.as_object().and_then(|object| member_str(object, "id")).unwrap_or_default())
+        .collect()
+}
+
+impl<'a> Walk<'a> {
+    /// Walks an object. `list` says which members may leave.
+    pub(super) fn object(
+        &mut self,
+        object: &'a Object,
+        mut list: impl FnMut(&str, &Value) -> Listed,
+    ) -> Result<Outcome, SplitError> {
+        let mut seen = 0_u128;
+        let mut changed = false;
+        let mut kept = 0;
+        self.begin(b'{');
+        for (key, value) in object {
+            let listed = list(key, value);
+            let (out_mark, patch_mark) = (self.out.len(), self.patch.len());
+            let outcome = match listed {
+                None => Outcome::Removed,
+                Some((index, rule)) => {
+                    let bit = 1_u128.checked_shl(u32::try_from(index).unwrap_or(u32::MAX)).unwrap_or(0);
+                    if seen & bit != 0 {
+                        return Err(SplitError::DuplicateKey);
+                    }
+                    seen |= bit;
+                    self.separate_out(b'{');
+                    write_string(&mut self.out, key);
+                    self.out.push(b':');
+                    self.flush(kept);
+                    self.element(value, rule)?
+                }
+            };
+            match outcome {
+                Outcome::Kept => {
+                    self.patch.truncate(patch_mark);
+                    kept += 1;
+                }
+                Outcome::Changed => (changed, kept) = (true, 0),
+                Outcome::Removed | Outcome::Emptied => {
+                    self.out.truncate(out_mark);
+                    self.patch.truncate(patch_mark);
+                    if outcome == Outcome::Removed {
+                        classify::count(self.rules, &mut self.removed, key, value);
+                    }
+                    self.flush(kept);
+                    self.separate_patch();
+                    write_string(&mut self.patch, key);
+                    self.patch.push(b',');
+                    json::write_value(&mut self.patch, value)?;
+                    (changed, kept) = (true, 0);
+                }
+            }
+        }
+        Ok(self.end(b'{', kept, changed))
+    }
+
+    /// Walks an array whose elements follow one rule.
+    fn array(&mut self, array: &'a Array, rule: Rule) -> Result<Outcome, SplitError> {
+        let mut changed = false;
+        let mut kept = 0;
+        self.begin(b'[');
+        for (index, value) in array.iter().enumerate() {
+            let (out_mark, patch_mark) = (self.out.len(), self.patch.len());
+            self.separate_out(b'[');
+            self.flush(kept);
+            let outcome = match rule {
+                // Arrays of arrays are no FHIR.
+                _ if value.is_array() => Outcome::Removed,
+                Rule::Contained => self.contained_resource(value, index)?,
+                rule => self.single(value, rule)?,
+            };
+            match outcome {
+                Outcome::Kept => {
+                    self.patch.truncate(patch_mark);
+                    kept += 1;
+                }
+                Outcome::Changed => (changed, kept) = (true, 0),
+                Outcome::Removed | Outcome::Emptied => {
+                    self.out.truncate(out_mark);
+                    self.patch.truncate(patch_mark);
+                    if outcome == Outcome::Removed {
+                        classify::count(self.rules, &mut self.removed, "", value);
+                    }
+                    self.flush(kept);
+                    self.separate_patch();
+                    self.patch.extend_from_slice(b"{\"+\":");
+                    json::write_value(&mut self.patch, value)?;
+                    self.patch.push(b'}');
+                    (changed, kept) = (true, 0);
+                }
+            }
+        }
+        Ok(self.end(b'[', kept, changed))
+    }
+
+    fn element(&mut self, value: &'a Value, rule: Rule) -> Result<Outcome, SplitError> {
+        match value.as_array() {
+            Some(array) => self.array(array, rule),
+            None => self.single(value, rule),
+        }
+    }
+
+    fn single(&mut self, value: &'a Value, rule: Rule) -> Result<Outcome, SplitError> {
+        let object = value.as_object();
+        match (rule, object) {
+            (Rule::Node(node), Some(object)) => self.node(object, node),
+            (Rule::Extensions(list), Some(object)) => self.extension(object, list),
+            (Rule::Coding, Some(object)) => self.coding(object),
+            (Rule::Quantity, Some(object)) => self.quantity(object),
+            (Rule::Reference, Some(object)) => self.reference(object),
+            (Rule::Address, Some(object)) => self.address(object),
+            (_, Some(_)) => Ok(Outcome::Removed),
+            (rule, None) => self.scalar(value, rule),
+        }
+    }
+
+    fn node(&mut self, object: &'a Object, node: NodeId) -> Result<Outcome, SplitError> {
+        let rules = self.rules;
+        self.object(object, |name, _| rules.member(node, name))
+    }
+
+    fn extension(&mut self, object: &'a Object, list: NodeId) -> Result<Outcome, SplitError> {
+        let url = member_str(object, "url").unwrap_or_default();
+        match self.rules.member(list, url) {
+            Some((_, Rule::Node(node))) => self.node(object, node),
+            _ => Ok(Outcome::Removed),
+        }
+    }
+
+    /// A resource within a resource: by the lines of its own type, under its place as id.
+    fn contained_resource(&mut self, value: &'a Value, index: usize) -> Result<Outcome, SplitError> {
+        let Some(object) = value.as_object() else { return Ok(Outcome::Removed) };
+        let resource_type = member_str(object, "resourceType").unwrap_or_default();
+        let (Some(node), None) = (self.rules.resource(resource_type), self.within) else {
+            return Ok(Outcome::Removed);
+        };
+        let outer = std::mem::replace(&mut self.resource_type, resource_type);
+        let tells_age = self.tells_age;
+        self.tells_age |= datatype::tells_age(self.rules, object);
+        self.within = Some(index);
+        let outcome = self.node(object, node);
+        self.within = None;
+        self.tells_age = tells_age;
+        self.resource_type = outer;
+        outcome
+    }
+
+    fn scalar(&mut self, value: &'a Value, rule: Rule) -> Result<Outcome, SplitError> {
+        match rule {
+            Rule::Decimal | Rule::Integer => self.number(value, rule),
+            Rule::Boolean => Ok(match value.as_bool() {
+                Some(truth) => {
+                    self.out.extend_from_slice(if truth { b"true" } else { b"false" });
+                    Outcome::Kept
+                }
+                None => Outcome::Removed,
+            }),
+            rule => match value.as_str() {
+                Some(text) => self.text(text, value, rule),
+                None => Ok(Outcome::Removed),
+            },
+        }
+    }
+
+    fn text(&mut self, text: &'a str, value: &'a Value, rule: Rule) -> Result<Outcome, SplitError> {
+        let kept = match rule {
+            Rule::Code(set) => self.rules.contains(set, text),
+            Rule::ResourceType => self.rules.is_resource_type(text),
+            Rule::Url(node) => self.rules.url(node) == Some(text),
+            Rule::Checked => true,
+            Rule::Year => return self.year(text, value),
+            Rule::Zip => return self.zip(text, value),
+            Rule::Id => return self.id(text, value),
+            Rule::ReferenceTarget => return self.reference_target(text, value),
+            _ => false,
+        };
+        if kept {
+            write_string(&mut self.out, text);
+        }
+        Ok(if kept { Outcome::Kept } else { Outcome::Removed })
+    }
+
+    fn year(&mut self, text: &'a str, value: &'a Value) -> Result<Outcome, SplitError> {
+        match scalar::year(text, self.context.now_year) {
+            Some(year) => self.replace(year, text, value, crate::IdentifierKind::Date),
+            None => Ok(Outcome::Removed),
+        }
+    }
+
+    /// Lets `new` leave for `text`, and keeps the original in the patch if they differ.
+    pub(super) fn replace(
+        &mut self,
+        new: &str,
+        text: &str,
+        value: &Value,
+        kind: crate::IdentifierKind,
+    ) -> Result<Outcome, SplitError> {
+        write_string(&mut self.out, new);
+        if new == text {
+            return Ok(Outcome::Kept);
+        }
+        self.removed.add(kind, 1);
+        self.original(value)?;
+        Ok(Outcome::Changed)
+    }
+
+    /// Writes a changed element's original to the patch.
+    pub(super) fn original(&mut self, value: &Value) -> Result<(), SplitError> {
+        self.separate_patch();
+        self.patch.extend_from_slice(b"{\"=\":");
+        json::write_value(&mut self.patch, value)?;
+        self.patch.push(b'}');
+        Ok(())
+    }
+
+    fn begin(&mut self, bracket: u8) {
+        self.out.push(bracket);
+        self.separate_patch();
+        self.patch.push(b'[');
+    }
+
+    /// Closes what [`Self::begin`] opened. What the caller does not need of both sides, it cuts off.
+    fn end(&mut self, bracket: u8, kept: usize, changed: bool) -> Outcome {
+        if self.out.last() == Some(&bracket) {
+            return Outcome::Emptied;
+        }
+        self.out.push(if bracket == b'{' { b'}' } else { b']' });
+        self.flush(kept);
+        self.patch.push(b']');
+        if changed { Outcome::Changed } else { Outcome::Kept }
+    }
+
+    fn separate_out(&mut self, bracket: u8) {
+        if self.out.last() != Some(&bracket) {
+            self.out.push(b',');
+        }
+    }
+
+    /// A comma, unless the item is the first.
+    fn separate_patch(&mut self) {
+        if !matches!(self.patch.last(), None | Some(b'[')) {
+            self.patch.push(b',');
+        }
+    }
+
+    /// Writes how many members or elements were taken as they are.
+    fn flush(&mut self, kept: usize) {
+        if kept > 0 {
+            self.separate_patch();
+            self.patch.extend_from_slice(kept.to_string().as_bytes());
+        }
+    }
+}
