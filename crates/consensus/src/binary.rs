@@ -322,3 +322,6 @@ impl Instance {
         self.rounds.entry(round).or_insert_with(|| Round::new(settings.validators))
     }
 }
+
+#[cfg(test)]
+mod tests;

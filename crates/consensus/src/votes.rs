@@ -49,7 +49,7 @@ impl Values {
 }
 
 /// What one validator says about one instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Vote {
     /// "I hold a valid body with this digest" (R3).
     Echo(Digest),

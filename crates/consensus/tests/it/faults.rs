@@ -1,0 +1,61 @@
+//! Networks under every fault the protocol must bear. A failing run prints its seed; the same seed runs it again.
+
+use crate::adversary::{ROLES, Role};
+use crate::simulator::{Plan, Simulator, seeds};
+
+#[test]
+fn lost_connections_are_made_good() {
+    for seed in seeds(1_000_000, 300) {
+        Simulator::new(seed, Plan { cuts: 30, ..Plan::new(4, 4).rough(8) }).run();
+    }
+}
+
+#[test]
+fn crashes_at_any_effect_are_made_good_from_the_log_alone() {
+    for seed in seeds(2_000_000, 500) {
+        let validators = [1, 4, 4, 4, 7][usize::try_from(seed % 5).unwrap()];
+        Simulator::new(seed, Plan { crashes: 14, cuts: 8, ..Plan::new(validators, 4).rough(10) }).run();
+    }
+}
+
+#[test]
+fn one_byzantine_of_four_changes_nothing() {
+    for seed in seeds(3_000_000, 600) {
+        let role = ROLES[usize::try_from(seed).unwrap() % ROLES.len()];
+        Simulator::new(seed, Plan { byzantine: vec![role], ..Plan::new(4, 3).rough(5) }).run();
+    }
+}
+
+#[test]
+fn byzantine_validators_crashes_and_lost_connections_at_once() {
+    for seed in seeds(4_000_000, 500) {
+        let at = usize::try_from(seed).unwrap();
+        let byzantine = vec![ROLES[at % ROLES.len()]];
+        Simulator::new(seed, Plan { byzantine, crashes: 6, cuts: 12, ..Plan::new(4, 3).rough(8) }).run();
+    }
+}
+
+#[test]
+fn larger_networks_bear_t_byzantine_of_different_kinds() {
+    for seed in seeds(5_000_000, 80) {
+        let at = usize::try_from(seed).unwrap();
+        let role = |k: usize| ROLES[(at / 2 + k * 5) % ROLES.len()];
+        let (validators, byzantine) = if at.is_multiple_of(2) {
+            (7, vec![role(0), role(1)])
+        } else {
+            (10, vec![role(0), role(1), role(2)])
+        };
+        Simulator::new(seed, Plan { byzantine, crashes: 3, cuts: 12, ..Plan::new(validators, 2).rough(4) })
+            .run();
+    }
+}
+
+#[test]
+fn who_is_left_behind_by_settled_heights_is_told_to_sync() {
+    for seed in seeds(6_000_000, 200) {
+        let byzantine = if seed % 3 == 0 { vec![Role::Chaos] } else { Vec::new() };
+        let settle_early = byzantine.is_empty();
+        let plan = Plan { byzantine, settle_early, crashes: 5, cuts: 25, ..Plan::new(4, 12).rough(6) };
+        Simulator::new(seed, plan).run();
+    }
+}

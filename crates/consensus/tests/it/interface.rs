@@ -1,0 +1,192 @@
+//! Heights, windows and bodies as the caller sees them.
+
+use std::time::Duration;
+
+use bxp_consensus::wire::{Envelope, Message};
+use bxp_consensus::{Bitmask, Config, Effect, Engine, Input, Timer, Vote, Votes};
+use bxp_types::{Digest, Height, ValidatorIndex};
+use bytes::Bytes;
+
+use crate::simulator::NETWORK;
+
+const BODY: &[u8] = b"a body";
+
+fn engine() -> Engine {
+    let mut config = Config::new(ValidatorIndex(0), 4, NETWORK);
+    config.body_bytes_max = 64;
+    Engine::new(config).unwrap()
+}
+
+fn received(from: u16, height: u64, message: Message) -> Input {
+    Input::Received {
+        from: ValidatorIndex(from),
+        message: Envelope { height: Height(height), message }.encode(),
+    }
+}
+
+fn vote(from: u16, height: u64, instance: u16, vote: Vote) -> Input {
+    let mut votes = Votes::new(4);
+    votes.insert(ValidatorIndex(instance), vote);
+    received(from, height, Message::Votes(votes))
+}
+
+fn init(from: u16, height: u64) -> Input {
+    received(from, height, Message::Init { body: Bytes::from_static(BODY) })
+}
+
+fn start(height: u64) -> Input {
+    Input::Start { height: Height(height), proposal: Bytes::new() }
+}
+
+fn messages(effects: &[Effect]) -> Vec<(Option<ValidatorIndex>, Message)> {
+    let decode = |message: &Bytes| Envelope::decode(message, 4, 64).unwrap().message;
+    effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Send { to, message } => Some((Some(*to), decode(message))),
+            Effect::Broadcast { message } => Some((None, decode(message))),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_body_is_echoed_only_once_it_is_found_valid() {
+    for valid in [true, false] {
+        let mut engine = engine();
+        engine.handle(start(1));
+        let asked = engine.handle(init(2, 1));
+        let (height, proposer, digest) = (Height(1), ValidatorIndex(2), Digest::of(BODY));
+        assert_eq!(asked, [Effect::Validate { height, proposer, digest, body: Bytes::from_static(BODY) }]);
+        let echo = engine.handle(Input::Validated { height, proposer, digest, valid });
+        assert_eq!(messages(&echo).len(), usize::from(valid));
+        assert_eq!(
+            echo.iter().filter(|effect| matches!(effect, Effect::Persist(_))).count(),
+            2 * usize::from(valid)
+        );
+        assert!(
+            engine.handle(Input::Validated { height, proposer, digest, valid: true }).is_empty(),
+            "asked once"
+        );
+        assert!(engine.handle(init(2, 1)).is_empty(), "the first body counts");
+    }
+}
+
+#[test]
+fn votes_of_one_call_leave_in_one_frame() {
+    let mut engine = engine();
+    for proposer in 1..4 {
+        for from in 1..4 {
+            engine.handle(vote(from, 1, proposer, Vote::Echo(Digest([9; 32]))));
+        }
+    }
+    let effects = engine.handle(start(1));
+    let frames: Vec<_> =
+        messages(&effects).into_iter().filter(|(_, message)| matches!(message, Message::Votes(_))).collect();
+    assert_eq!(frames.len(), 1);
+    let Message::Votes(votes) = &frames[0].1 else { unreachable!() };
+    assert_eq!(votes.iter().count(), 4, "the own ECHO and three READY");
+}
+
+/// Goal: a body that is delivered by digest is pulled from those who echoed it, one after the other.
+#[test]
+fn a_missing_body_is_fetched_from_echoers_in_turn() {
+    let mut engine = engine();
+    engine.handle(start(1));
+    let digest = Digest::of(BODY);
+    for from in [2, 3] {
+        engine.handle(vote(from, 1, 1, Vote::Echo(digest)));
+    }
+    engine.handle(vote(2, 1, 1, Vote::Ready(digest)));
+    let effects = engine.handle(vote(3, 1, 1, Vote::Ready(digest))); // The own READY makes it three.
+    let timer = Timer::Fetch { height: Height(1), proposer: ValidatorIndex(1) };
+    assert!(effects.contains(&Effect::SetTimer { timer, after: Duration::from_millis(200) }));
+    let fetch = Message::Fetch { proposer: ValidatorIndex(1), digest };
+    let asked: Vec<_> = (0..3).flat_map(|_| messages(&engine.handle(Input::TimerFired(timer)))).collect();
+    let to = |peer| (Some(ValidatorIndex(peer)), fetch.clone());
+    assert_eq!(asked, [to(2), to(3), to(2)]);
+    let body = |from, bytes: &'static [u8]| {
+        received(from, 1, Message::Body { proposer: ValidatorIndex(1), body: Bytes::from_static(bytes) })
+    };
+    engine.handle(body(1, BODY));
+    engine.handle(body(2, b"wrong"));
+    engine.handle(body(2, BODY));
+    assert_eq!(
+        messages(&engine.handle(Input::TimerFired(timer))).len(),
+        1,
+        "not asked, wrong, answered already"
+    );
+    engine.handle(body(3, BODY));
+    assert!(engine.handle(Input::TimerFired(timer)).is_empty(), "the body is there");
+    let served = engine.handle(received(3, 1, fetch.clone()));
+    assert_eq!(messages(&served).len(), 1);
+    assert!(engine.handle(received(3, 1, fetch.clone())).is_empty(), "once a tick");
+    engine.handle(Input::TimerFired(Timer::Tick { height: Height(1) }));
+    assert_eq!(messages(&engine.handle(received(3, 1, fetch))).len(), 1);
+}
+
+#[test]
+fn near_heights_are_wanted_and_far_ones_reported_when_a_correct_peer_is_there() {
+    let mut engine = engine();
+    engine.handle(Input::Settled(Height(10)));
+    assert_eq!(engine.handle(init(1, 11)), [Effect::Wanted { height: Height(11) }]);
+    assert!(engine.handle(init(2, 11)).is_empty(), "said once");
+    assert!(engine.handle(init(1, 10)).is_empty(), "settled");
+    assert_eq!(engine.handle(init(1, 14)), [Effect::Wanted { height: Height(14) }]);
+    assert!(engine.handle(init(1, u64::MAX)).is_empty(), "one peer may lie");
+    assert_eq!(engine.handle(init(2, 15)), [Effect::Behind { height: Height(15) }]);
+    assert!(engine.handle(init(2, 15)).is_empty(), "said once");
+    assert_eq!(engine.handle(init(3, 20)), [Effect::Behind { height: Height(20) }]);
+    let effects = engine.handle(start(11));
+    let validations = effects.iter().filter(|effect| matches!(effect, Effect::Validate { .. })).count();
+    assert_eq!(validations, 2, "what came before the start is not lost");
+}
+
+#[test]
+fn what_was_dropped_for_being_too_far_ahead_is_pulled_at_the_start() {
+    let mut engine = engine();
+    engine.handle(init(1, 7));
+    engine.handle(Input::Settled(Height(6)));
+    let pulls: Vec<_> = messages(&engine.handle(start(7)))
+        .into_iter()
+        .filter(|(_, message)| matches!(message, Message::Pull { .. }))
+        .collect();
+    assert_eq!(pulls.iter().map(|(to, _)| *to).collect::<Vec<_>>(), [Some(ValidatorIndex(1))]);
+}
+
+#[test]
+fn a_pull_is_answered_with_all_that_was_said_once_a_tick() {
+    let mut engine = engine();
+    engine.handle(start(1));
+    let pull = |held| received(3, 1, Message::Pull { held });
+    let answer = messages(&engine.handle(pull(Bitmask::new(4))));
+    assert!(matches!(answer[..], [(_, Message::Init { .. }), (_, Message::Votes(_))]));
+    assert!(engine.handle(pull(Bitmask::new(4))).is_empty());
+    engine.handle(Input::TimerFired(Timer::Tick { height: Height(1) }));
+    let mut held = Bitmask::new(4);
+    held.insert(ValidatorIndex(0));
+    assert!(
+        matches!(messages(&engine.handle(pull(held)))[..], [(_, Message::Votes(_))]),
+        "the body is there"
+    );
+}
+
+#[test]
+fn an_undecided_height_asks_again_and_notices_that_others_are_past_it() {
+    let mut engine = engine();
+    engine.handle(start(1));
+    engine.handle(init(1, 2));
+    engine.handle(init(2, 3));
+    let effects = engine.handle(Input::TimerFired(Timer::Tick { height: Height(1) }));
+    assert!(effects.contains(&Effect::Behind { height: Height(2) }));
+    assert!(matches!(messages(&effects)[..], [(None, Message::Pull { .. })]));
+}
+
+#[test]
+fn a_proposal_above_the_limit_is_refused() {
+    let mut engine = engine();
+    let proposal = Bytes::from(vec![0; 65]);
+    let effects = engine.handle(Input::Start { height: Height(1), proposal });
+    assert_eq!(effects, [Effect::ProposalTooLarge { height: Height(1) }]);
+    assert!(!engine.handle(start(1)).is_empty(), "a smaller one may follow");
+}
