@@ -109,7 +109,7 @@ impl Vault {
         let Some(wrapped) = &manifest.keys else {
             return Ok(None);
         };
-        let info = Manifest::keys_info(&manifest.records);
+        let info = Manifest::keys_info(&manifest.records)?;
         let keys =
             self.enclave.unwrap_all_from(wrapped, &info).map_err(enclave("take in replicated keys"))?;
         let (pairs, []) = keys.as_chunks::<2>() else {

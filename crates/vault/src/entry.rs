@@ -58,15 +58,17 @@ pub(crate) struct EntryWire {
 
 impl RecordEntry {
     /// The salted commitment that stands in the Merkle leaf:
-    /// `keccak256(domain || record id || home || holder (u16 BE) || identity CID || de-identified CID || digests)`.
+    /// `keccak256(domain || record id || subject || home || holder (u16 BE) || identity CID || de-identified CID || identity
+    /// digest || de-identified digest)`: the whole entry but the patient's account, which the leaf adds.
     ///
     /// The salt is in the digests, which are keyed with the two data keys. To who sees the chain alone it is a random
     /// number; once the keys are destroyed, it can never again be tied to content.
     #[must_use]
     pub fn commitment(&self) -> B256 {
-        let parts: [&[u8]; 8] = [
+        let parts: [&[u8]; 9] = [
             COMMITMENT_DOMAIN,
             &self.record_id.0,
+            &self.subject.0,
             self.home.as_str().as_bytes(),
             &self.holder.0.to_be_bytes(),
             &self.identity_cid.to_bytes(),
@@ -201,18 +203,19 @@ pub(crate) mod tests {
         assert_eq!(RecordEntry::decode(&bytes).unwrap(), sample());
         assert_eq!(
             hex::encode(sample().commitment()),
-            "a3db0ff7f893f727cbe2df97277f141ca4bc0ab6a4de413aec00e06952f54c35"
+            "fc61198ac44673181c3b5b2df4dfbe1616abdb0aa18c77fe48a3fe5cd3c6e7a3"
         );
         assert_eq!(
             hex::encode(sample().leaf()),
-            "13c915eddf91c8785aee5f925931d81a1594605bc44f07078f83c0886298a756"
+            "82a28016f2fa2c160051e15e5ed2bc70def87b6be5469eedc15bd7d24af9797d"
         );
     }
 
     #[test]
     fn every_part_is_committed_to() {
         let base = sample();
-        let changes: [fn(&mut RecordEntry); 7] = [
+        let changes: [fn(&mut RecordEntry); 8] = [
+            |entry| entry.subject = SubjectId([9; 16]),
             |entry| entry.record_id = RecordId([9; 16]),
             |entry| entry.home = Jurisdiction::US,
             |entry| entry.holder = ValidatorIndex(9),

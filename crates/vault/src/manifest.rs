@@ -92,10 +92,11 @@ impl Manifest {
         Ok(Self { records, keys: wire.keys.map(ByteBuf::into_vec) })
     }
 
-    /// What the keys' HPKE message is bound to: the records, in their order.
-    pub(crate) fn keys_info(records: &[ManifestRecord]) -> Vec<u8> {
-        let commitments: Vec<u8> = records.iter().flat_map(|record| record.entry.commitment().0).collect();
-        [b"BXP replicated keys v1\0".as_slice(), &Digest::of(&commitments).0].concat()
+    /// What the keys' HPKE message is bound to: the records as encoded, in their order.
+    pub(crate) fn keys_info(records: &[ManifestRecord]) -> Result<Vec<u8>, VaultError> {
+        let records: Vec<RecordWire> = records.iter().map(RecordWire::from).collect();
+        let digest = Digest::of(&encoding::encode(WHAT, &records)?);
+        Ok([b"BXP replicated keys v1\0".as_slice(), &digest.0].concat())
     }
 }
 

@@ -90,7 +90,7 @@ impl Vault {
         keys: &[DataKey],
         to: &Recipient,
     ) -> Result<Vec<u8>, VaultError> {
-        let info = Manifest::keys_info(records);
+        let info = Manifest::keys_info(records)?;
         self.enclave.wrap_all_for(to.sealing_key, keys, &info).map_err(enclave("wrap keys for a replica"))
     }
 }
