@@ -105,9 +105,6 @@ contract DataRequest {
     uint256 private constant CID_BYTES_MAX = 64;
     /// Enough for the receive function of a smart account, too little to make settlement expensive for others.
     uint256 private constant PAYMENT_GAS = 30_000;
-    /// What must be left before a payment so that PAYMENT_GAS really reaches the account (EIP-150 passes on 63/64, and
-    /// a call that creates an account costs 36 600): a caller cannot turn payments into credits by sending little gas.
-    uint256 private constant GAS_BEFORE_PAYMENT_MIN = 70_000;
 
     /// @notice The escrow at creation, in wei: price times number wanted.
     uint256 public immutable value;
@@ -181,8 +178,6 @@ contract DataRequest {
     error NothingToWithdraw(address account);
     /// @notice The recipient refused the money. Withdraw to another recipient.
     error WithdrawalRefused(address recipient);
-    /// @notice The gas does not suffice for the payments. Send more gas or settle fewer records.
-    error NotEnoughGas();
     /// @notice A paid contract called back. Call again from outside.
     error Reentered();
 
@@ -401,9 +396,9 @@ contract DataRequest {
     }
 
     /// Sends, or credits where the account refuses. Nothing of what the account returns is copied, so that it cannot
-    /// make the caller pay for memory.
+    /// make the caller pay for memory. A caller cannot turn payments into credits by sending little gas: a call that
+    /// was given less than PAYMENT_GAS leaves a 64th of it (EIP-150), and that does not pay for writing a credit.
     function _payOrCredit(address account, uint256 amount) private returns (bool credited) {
-        require(gasleft() >= GAS_BEFORE_PAYMENT_MIN, NotEnoughGas());
         bool sent;
         assembly ("memory-safe") {
             sent := call(PAYMENT_GAS, account, amount, 0, 0, 0, 0)

@@ -120,7 +120,6 @@ fn explain_request(error: &Request) -> String {
         Request::WithdrawalRefused(error) => {
             format!("{} refused the money; withdraw to another recipient", error.recipient)
         }
-        Request::NotEnoughGas(_) => "the gas does not suffice; send more or settle fewer records".to_owned(),
         Request::Reentered(_) => "a paid contract called back; call again from outside".to_owned(),
         _ => "the request refused the call".to_owned(),
     }

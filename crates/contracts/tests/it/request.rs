@@ -137,6 +137,23 @@ fn a_record_cannot_be_claimed_for_another_patient() {
 }
 
 #[test]
+fn one_delivery_may_draw_on_several_batches() {
+    let mut story = Story::new(2, 4);
+    let later = anchor(&mut story.chain, STAR, &[patient(8), patient(9)]);
+    for number in [8, 9] {
+        contribute(&mut story.chain, patient(number), true);
+    }
+    let entries = vec![
+        story.batch.entry(patient(0)),
+        later.entry(patient(8)),
+        story.batch.entry(patient(1)),
+        later.entry(patient(9)),
+    ];
+    deliver(&mut story.chain, story.request, STAR, entries).unwrap();
+    assert_eq!(progress(&mut story.chain, story.request).counted, 4);
+}
+
+#[test]
 fn empty_and_oversized_deliveries_are_refused() {
     let mut story = Story::new(3, 2);
     story.deliver(&[]).unwrap_err().as_error::<DataRequest::EmptyDelivery>();

@@ -178,6 +178,30 @@ fn an_account_that_calls_back_is_paid_once() {
 }
 
 #[test]
+fn a_recipient_of_a_withdrawal_that_calls_back_gets_nothing_more() {
+    let codes = [&RefusingAccount::DEPLOYED_BYTECODE, &ReentrantAccount::DEPLOYED_BYTECODE];
+    let (mut story, patients) = story_with_accounts(&codes);
+    settle(&mut story.chain, story.request, QUANTTUS, 2).unwrap();
+    story.chain.time += TERM;
+    assert_eq!(story.chain.read(story.request, &DataRequest::settleableCall { caller: STRANGER }), 1);
+
+    // A withdrawal passes on all gas, enough to settle the third record on the way.
+    let data = DataRequest::withdrawCall { recipient: patients[2] }.abi_encode().into();
+    let withdraw = RefusingAccount::runCall { target: story.request, data };
+    story.chain.send(STRANGER, patients[1], &withdraw).unwrap();
+    assert!(!story.chain.read(patients[2], &ReentrantAccount::breachedCall {}));
+    assert_eq!(story.balances([patients[2], story.request]), [mbxm(1400), mbxm(2000)]);
+}
+
+#[test]
+fn an_account_that_burns_gas_burns_little_of_the_callers() {
+    let (mut story, _) = story_with_accounts(&[&GreedyAccount::DEPLOYED_BYTECODE]);
+    let data: Bytes = DataRequest::computePaymentCall { entriesMax: u32::MAX }.abi_encode().into();
+    story.chain.transact(QUANTTUS, story.request, NONE, data, 350_000).unwrap();
+    assert_eq!(progress(&mut story.chain, story.request).settled, 2);
+}
+
+#[test]
 fn little_gas_cannot_turn_payments_into_credits() {
     let (story, patients) = story_with_accounts(&[&ReentrantAccount::DEPLOYED_BYTECODE]);
     let mut story = story;
