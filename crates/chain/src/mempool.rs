@@ -7,6 +7,7 @@ mod intrinsic;
 
 use alloy_consensus::{Transaction as _, transaction::TxHashRef as _};
 use alloy_eips::eip2718::Encodable2718;
+use bxp_execution::TRANSACTION_GAS_MAX;
 use bxp_types::{AccountState, Address, B256, RecoveredTransaction, SubmitError, U256};
 pub use intrinsic::intrinsic_gas;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -249,6 +250,9 @@ fn check(
     }
     if transaction.gas_limit() > conditions.gas_limit {
         return Err(SubmitError::GasLimit);
+    }
+    if transaction.gas_limit() > TRANSACTION_GAS_MAX {
+        return Err(SubmitError::TransactionGas { cap: TRANSACTION_GAS_MAX, have: transaction.gas_limit() });
     }
     let want = intrinsic_gas(transaction);
     if transaction.gas_limit() < want {

@@ -135,7 +135,12 @@ fn identify(genesis: &Genesis, name: &str, enclave: &Enclave) -> Result<(Validat
 
 fn node_info(me: ValidatorIndex, chain: &Chain, network: &Network) -> NodeInfo {
     NodeInfo {
-        version: format!("bxp/v{}/{}-{}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, std::env::consts::OS),
+        version: format!(
+            "bxp/v{}/{}-{}",
+            env!("CARGO_PKG_VERSION"),
+            std::env::consts::ARCH,
+            std::env::consts::OS
+        ),
         validator: Some(me),
         status: Arc::new(Status { chain: chain.clone(), network: network.clone() }),
     }

@@ -131,6 +131,14 @@ pub enum SubmitError {
     /// More gas than a block has.
     #[error("exceeds block gas limit")]
     GasLimit,
+    /// More gas than one transaction may use (EIP-7825).
+    #[error("transaction gas limit too high (cap: {cap}, tx: {have})")]
+    TransactionGas {
+        /// The most.
+        cap: u64,
+        /// The transaction's gas limit.
+        have: u64,
+    },
     /// The tip is above the fee cap.
     #[error("max priority fee per gas higher than max fee per gas")]
     TipAboveFeeCap,

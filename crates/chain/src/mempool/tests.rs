@@ -84,6 +84,9 @@ fn what_is_refused_is_refused_in_geths_words() {
     assert_eq!(refuse(create, conditions(0)), "intrinsic gas too low: have 21000, want 53022");
     let big = sign(1, TxEip1559 { gas_limit: 30_000_001, ..base.clone() });
     assert_eq!(refuse(big, conditions(0)), "exceeds block gas limit");
+    let above_cap = sign(1, TxEip1559 { gas_limit: TRANSACTION_GAS_MAX + 1, ..base.clone() });
+    let refused = refuse(above_cap, conditions(0));
+    assert_eq!(refused, "transaction gas limit too high (cap: 16777216, tx: 16777217)");
     let tip = sign(1, TxEip1559 { max_priority_fee_per_gas: 2_000_000_001, ..base.clone() });
     assert_eq!(refuse(tip, conditions(0)), "max priority fee per gas higher than max fee per gas");
     let cheap = sign(1, TxEip1559 { max_fee_per_gas: 7, ..base });
