@@ -136,7 +136,7 @@ pub(crate) struct Behaviour {
 /// Connections whose handshake is under way, beyond which new ones are refused.
 const HANDSHAKES_MAX: u32 = 128;
 /// A peer that was cut off may be back before its old connection is seen to be dead.
-const CONNECTIONS_PER_PEER_MAX: u32 = 4;
+const CONNECTIONS_PER_PEER_MAX: u32 = 8;
 
 impl Behaviour {
     pub(crate) fn new(gate: Gate, probe_interval: Duration) -> Self {

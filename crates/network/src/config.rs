@@ -1,5 +1,6 @@
 //! What a network is started with.
 
+use crate::NetworkError;
 use bxp_types::{Genesis, Secret, ValidatorIndex};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -31,9 +32,12 @@ pub struct Limits {
     pub request_bytes_max: usize,
     /// The largest answer, in bytes.
     pub answer_bytes_max: usize,
-    /// Own exchanges (requests, fetches and hand-overs) at once with one peer; further ones wait within their time.
-    /// A peer's own are held to twice as many.
+    /// Own requests and fetches at once with one peer; further ones wait within their time. A peer's own are held to
+    /// twice as many.
     pub exchanges_per_peer_max: usize,
+    /// Own hand-overs of blocks at once to one peer, apart from requests, which they must not hold up. A peer's own
+    /// are held to twice as many, each with one portion in memory.
+    pub hand_overs_per_peer_max: usize,
     /// From the start of a request to the end of its answer; also of a block fetch.
     pub request_timeout: Duration,
     /// The largest sealed block, in bytes of its envelope.
@@ -46,13 +50,14 @@ pub struct Limits {
     pub manifest_bytes_max: usize,
     /// For one portion, including the time in which the receiver stores it.
     pub portion_timeout: Duration,
-    /// From an established connection to working channels.
+    /// From the first packet to an authenticated connection, and from there to working channels.
     pub handshake_timeout: Duration,
     /// The first pause before dialling again; it doubles up to `redial_delay_max`.
     pub redial_delay_min: Duration,
     /// The longest pause before dialling again.
     pub redial_delay_max: Duration,
-    /// How often a silent connection is probed; a probe unanswered for as long closes it.
+    /// How often a silent connection is probed; two probes in a row that stay unanswered
+    /// for twice as long close it.
     pub probe_interval: Duration,
 }
 
@@ -62,10 +67,11 @@ impl Default for Limits {
             frame_bytes_max: 32 << 20,
             queue_frames_max: 16_384,
             queue_bytes_max: 96 << 20,
-            events_queued_max: 256,
+            events_queued_max: 64,
             request_bytes_max: 8 << 20,
             answer_bytes_max: 32 << 20,
             exchanges_per_peer_max: 16,
+            hand_overs_per_peer_max: 4,
             request_timeout: Duration::from_secs(15),
             block_bytes_max: 16 << 20,
             portion_bytes_max: 8 << 20,
@@ -75,7 +81,55 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(5),
             redial_delay_min: Duration::from_millis(200),
             redial_delay_max: Duration::from_secs(2),
-            probe_interval: Duration::from_secs(10),
+            probe_interval: Duration::from_secs(5),
         }
+    }
+}
+
+/// More of anything that is counted is a mistake, not a bound.
+const COUNT_MAX: usize = 1 << 20;
+
+impl Limits {
+    /// Checks that every bound lets something through and that every length fits the wire format.
+    ///
+    /// # Errors
+    /// [`NetworkError::Limit`] names the first that does not.
+    pub(crate) fn check(&self) -> Result<(), NetworkError> {
+        let counts = [
+            ("queue_frames_max", self.queue_frames_max),
+            ("events_queued_max", self.events_queued_max),
+            ("exchanges_per_peer_max", self.exchanges_per_peer_max),
+            ("hand_overs_per_peer_max", self.hand_overs_per_peer_max),
+            ("portion_blocks_max", self.portion_blocks_max),
+        ];
+        let lengths = [
+            ("frame_bytes_max", self.frame_bytes_max),
+            ("request_bytes_max", self.request_bytes_max),
+            ("answer_bytes_max", self.answer_bytes_max),
+            ("block_bytes_max", self.block_bytes_max),
+            ("manifest_bytes_max", self.manifest_bytes_max),
+        ];
+        let wrong_count = counts.into_iter().find(|(_, count)| !(1..=COUNT_MAX).contains(count));
+        let wrong_length = lengths.into_iter().find(|(_, length)| u32::try_from(*length).is_err());
+        let wrong_queue = (self.queue_bytes_max < self.frame_bytes_max).then_some(("queue_bytes_max", 0));
+        match wrong_count.or(wrong_length).or(wrong_queue) {
+            Some((name, _)) => Err(NetworkError::Limit(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_that_let_nothing_through_are_named() {
+        assert!(Limits::default().check().is_ok());
+        let refused = |limits: Limits| limits.check().unwrap_err().to_string();
+        let none = Limits { events_queued_max: 0, ..Limits::default() };
+        assert_eq!(refused(none), "the limit events_queued_max is out of range");
+        let narrow = Limits { queue_bytes_max: 1, ..Limits::default() };
+        assert_eq!(refused(narrow), "the limit queue_bytes_max is out of range");
     }
 }

@@ -13,6 +13,9 @@ pub enum NetworkError {
     /// The signing key is not the one that genesis names for this validator.
     #[error("the signing key is not the key of validator {0} in the genesis document")]
     ForeignKey(ValidatorIndex),
+    /// A limit lets nothing through or does not fit the wire format.
+    #[error("the limit {0} is out of range")]
+    Limit(&'static str),
     /// A validator's public key is no Ed25519 key.
     #[error("public_key of validator {0} in the genesis document is not an Ed25519 key")]
     PublicKey(ValidatorIndex),

@@ -79,6 +79,10 @@ impl Service {
 
 /// Something that happened on the network. Whatever a peer sent is adversarial until its receiver has verified it;
 /// only its origin is authenticated.
+///
+/// Events of all peers wait in one bounded queue, and while it is full no peer is read. So whoever takes them passes
+/// on what takes long (storing blocks, answering requests, above all asking a peer in turn) and comes back for the
+/// next.
 #[derive(Debug)]
 pub enum Event {
     /// Both channels to the peer work both ways. Paired with exactly one later [`Event::Disconnected`] of the peer,

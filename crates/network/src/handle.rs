@@ -13,7 +13,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// Messages that wait to be written on one channel.
 pub(crate) struct Queue {
@@ -28,6 +28,29 @@ impl Queue {
     }
 }
 
+/// Room for exchanges with one peer. Hand-overs have their own: each holds much memory and may wait for a disk.
+#[derive(Debug)]
+pub(crate) struct Permits {
+    hand_overs: Arc<Semaphore>,
+    others: Arc<Semaphore>,
+}
+
+impl Permits {
+    /// `factor` times what the limits say.
+    pub(crate) fn new(limits: &Limits, factor: usize) -> Self {
+        let semaphore = |count: usize| Arc::new(Semaphore::new(count.saturating_mul(factor)));
+        Self {
+            hand_overs: semaphore(limits.hand_overs_per_peer_max),
+            others: semaphore(limits.exchanges_per_peer_max),
+        }
+    }
+
+    /// The room that exchanges of `kind` share.
+    pub(crate) fn of(&self, kind: Kind) -> &Arc<Semaphore> {
+        if kind == Kind::Blocks { &self.hand_overs } else { &self.others }
+    }
+}
+
 /// How the rest of the node reaches one connected peer.
 #[derive(Debug)]
 pub(crate) struct Handle {
@@ -37,7 +60,7 @@ pub(crate) struct Handle {
     bytes_waiting: Arc<AtomicUsize>,
     bytes_waiting_max: usize,
     open: mpsc::Sender<OpenStream>,
-    exchanges: Semaphore,
+    exchanges: Permits,
 }
 
 impl Handle {
@@ -59,7 +82,7 @@ impl Handle {
             bytes_waiting,
             bytes_waiting_max: limits.queue_bytes_max,
             open,
-            exchanges: Semaphore::new(limits.exchanges_per_peer_max),
+            exchanges: Permits::new(limits, 1),
         };
         (handle, waiting)
     }
@@ -90,8 +113,9 @@ impl Handle {
     }
 
     /// Waits for room for one more exchange and opens its stream.
-    pub(crate) async fn open(&self, kind: Kind) -> Result<(Stream, SemaphorePermit<'_>), ExchangeError> {
-        let permit = self.exchanges.acquire().await.map_err(|_| ExchangeError::NotConnected(self.peer))?;
+    pub(crate) async fn open(&self, kind: Kind) -> Result<(Stream, OwnedSemaphorePermit), ExchangeError> {
+        let permit = Arc::clone(self.exchanges.of(kind)).acquire_owned().await;
+        let permit = permit.map_err(|_| ExchangeError::NotConnected(self.peer))?;
         let stream = open_stream(&self.open, kind).await.map_err(|error| match error {
             OpenError::OtherNetwork => ExchangeError::Protocol(self.peer),
             OpenError::Io(error) => broken(self.peer, &error),
@@ -143,7 +167,8 @@ mod tests {
 
     #[test]
     fn too_many_bytes_drop_the_connection_and_written_ones_make_room() {
-        let (handle, mut queues) = handle(&Limits { queue_bytes_max: 10, ..Limits::default() });
+        let (handle, mut queues) =
+            handle(&Limits { frame_bytes_max: 10, queue_bytes_max: 10, ..Limits::default() });
         assert_eq!(handle.send(Channel::Consensus, Bytes::from_static(b"123456")), Ok(()));
         let frame = queues[0].frames.try_recv().unwrap();
         queues[0].written(frame.len());

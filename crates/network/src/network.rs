@@ -15,7 +15,7 @@ use bxp_types::{SealedBlock, ValidatorIndex};
 use bytes::Bytes;
 use cid::Cid;
 use libp2p::{Swarm, SwarmBuilder, identity::Keypair, noise, tcp, yamux};
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 
@@ -47,11 +47,12 @@ pub async fn start_with(
     limits: Limits,
 ) -> Result<(Network, mpsc::Receiver<Event>), NetworkError> {
     metric::describe();
+    limits.check()?;
     let (roster, identity) = Roster::new(&config)?;
     let protocols = Arc::new(Protocols::of(roster.network)?);
     let roster = Arc::new(roster);
     let gate = Gate::new(Arc::clone(&roster), protocols, limits.handshake_timeout);
-    let mut swarm = swarm(identity, Behaviour::new(gate, limits.probe_interval))?;
+    let mut swarm = swarm(identity, Behaviour::new(gate, limits.probe_interval), limits.handshake_timeout)?;
     listen(&mut swarm, config.listen)
         .map_err(|source| NetworkError::Listen { address: config.listen, source })?;
     let (commands, commands_receiver) = mpsc::channel(COMMANDS_QUEUED_MAX);
@@ -65,13 +66,18 @@ pub async fn start_with(
     Ok((Network { shared, _stop_when_dropped: guard }, events_receiver))
 }
 
-fn swarm(identity: Keypair, behaviour: Behaviour) -> Result<Swarm<Behaviour>, NetworkError> {
+fn swarm(
+    identity: Keypair,
+    behaviour: Behaviour,
+    handshake_timeout: Duration,
+) -> Result<Swarm<Behaviour>, NetworkError> {
     let transport = |error: &dyn std::error::Error| NetworkError::Transport(error.to_string());
     let builder = SwarmBuilder::with_existing_identity(identity)
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .map_err(|error| transport(&error))?;
-    Ok(builder.with_behaviour(|_| behaviour).map_err(|error| transport(&error))?.build())
+    let builder = builder.with_behaviour(|_| behaviour).map_err(|error| transport(&error))?;
+    Ok(builder.with_swarm_config(std::convert::identity).with_connection_timeout(handshake_timeout).build())
 }
 
 /// Binds the socket. libp2p shares its port with any process that also shares (`SO_REUSEPORT`), such as a second node

@@ -7,7 +7,7 @@ use crate::{
     driver::Command,
     ending::{Ending, Reason},
     exchange,
-    handle::{self, Handle, Queue},
+    handle::{self, Handle, Permits, Queue},
     handler::{Link, OpenError},
     metric,
     protocol::Kind,
@@ -156,8 +156,6 @@ async fn shake(link: &mut Link, dialled: bool) -> Result<Streams, Reason> {
 const EARLY_EXCHANGES_MAX: usize = 32;
 /// Refusals that are being told to a peer at once.
 const REFUSALS_MAX: usize = 16;
-/// A reader and a writer for each channel.
-const CHANNEL_TASKS: usize = 2 * Channel::ALL.len();
 
 async fn open(link: &Link, channel: Channel) -> Result<Stream, Reason> {
     handle::open_stream(&link.open, Kind::Channel(channel)).await.map_err(|error| match error {
@@ -194,9 +192,11 @@ async fn serve(
     ending: &Ending,
 ) {
     let server = exchange::Server { shared: Arc::clone(shared), peer: peer.clone(), events: events.clone() };
-    let permits = Arc::new(Semaphore::new(server.begun_max()));
-    for (kind, stream) in early {
-        begin(tasks, &server, &permits, kind, stream);
+    // An honest peer counts an exchange as over before this side does, so it is given twice its room.
+    let permits = Permits::new(&shared.limits, 2);
+    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+    for exchange in early {
+        begin(tasks, &server, &permits, &refusals, exchange);
     }
     loop {
         tokio::select! {
@@ -213,7 +213,7 @@ async fn serve(
                 None => ending.end(Reason::Closed),
                 // Each channel has its stream already.
                 Some((Kind::Channel(_), _)) => ending.end(Reason::Violation),
-                Some((kind, stream)) => begin(tasks, &server, &permits, kind, stream),
+                Some(exchange) => begin(tasks, &server, &permits, &refusals, exchange),
             },
         }
     }
@@ -223,26 +223,25 @@ async fn serve(
 fn begin(
     tasks: &mut JoinSet<TaskEnd>,
     server: &exchange::Server,
-    permits: &Arc<Semaphore>,
-    kind: Kind,
-    stream: Stream,
+    permits: &Permits,
+    refusals: &Arc<Semaphore>,
+    (kind, stream): (Kind, Stream),
 ) {
     let server = server.clone();
-    match Arc::clone(permits).try_acquire_owned() {
-        Ok(permit) => {
-            tasks.spawn(async move {
-                server.serve(kind, stream).await;
-                drop(permit);
-                TaskEnd::Exchange
-            });
-        }
-        // Telling takes a task of its own, so it is bounded too; beyond that the stream is reset without a word.
-        Err(_) if tasks.len() < server.begun_max().saturating_add(CHANNEL_TASKS + REFUSALS_MAX) => {
-            tasks.spawn(async move {
-                server.refuse(stream).await;
-                TaskEnd::Exchange
-            });
-        }
-        Err(_) => drop(stream),
+    if let Ok(permit) = Arc::clone(permits.of(kind)).try_acquire_owned() {
+        tasks.spawn(async move {
+            server.serve(kind, stream).await;
+            drop(permit);
+            TaskEnd::Exchange
+        });
+    } else if let Ok(permit) = Arc::clone(refusals).try_acquire_owned() {
+        tasks.spawn(async move {
+            server.refuse(stream).await;
+            drop(permit);
+            TaskEnd::Exchange
+        });
+    } else {
+        // Telling takes a task too, so beyond its own bound a stream is reset without a word.
+        drop(stream);
     }
 }

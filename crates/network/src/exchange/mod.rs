@@ -23,12 +23,6 @@ impl Server {
         &self.shared.limits
     }
 
-    /// Exchanges that a peer may have begun: twice what an honest one has in hand, since it counts an exchange as
-    /// over before this side does.
-    pub(crate) fn begun_max(&self) -> usize {
-        self.limits().exchanges_per_peer_max.saturating_mul(2)
-    }
-
     /// Serves one exchange; what goes wrong with it concerns nobody else.
     pub(crate) async fn serve(&self, kind: Kind, stream: Stream) {
         let served = match kind {
@@ -39,7 +33,7 @@ impl Server {
             Kind::Channel(_) => Ok(()),
         };
         if let Err(error) = served {
-            tracing::debug!(exchange = kind.name(), error = %error.kind(), "an exchange broke off");
+            tracing::debug!(peer = %self.peer.index, exchange = kind.name(), error = %error.kind(), "an exchange broke off");
         }
     }
 
@@ -48,7 +42,7 @@ impl Server {
         let told =
             tokio::time::timeout(self.limits().handshake_timeout, answer(&mut stream, Verdict::Busy)).await;
         if !matches!(told, Ok(Ok(()))) {
-            tracing::debug!("a refused exchange broke off");
+            tracing::debug!(peer = %self.peer.index, "a refused exchange broke off");
         }
     }
 

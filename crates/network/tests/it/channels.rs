@@ -52,7 +52,7 @@ async fn large_messages_pass_and_larger_ones_are_refused() {
 #[tokio::test]
 async fn a_peer_that_does_not_read_is_dropped() {
     let genesis = genesis(&BOTH_US);
-    let limits = Limits { queue_bytes_max: 1 << 20, ..Limits::default() };
+    let limits = Limits { frame_bytes_max: 1 << 20, queue_bytes_max: 1 << 20, ..Limits::default() };
     let mut node = Node::start_with(&genesis, 1, limits).await;
     let mut idle = Raw::dial(&genesis, 0, 1).await;
     let _unread = idle.shake().await;

@@ -1,10 +1,14 @@
 //! Who connects to whom, and what happens when somebody goes and comes back.
 
-use crate::support::{Node, Raw, address, config, genesis, metric, pair, soon, until};
-use bxp_network::{Event, Limits, NetworkError, SendError, start};
+use crate::support::{Node, Raw, address, config, free_port, genesis, metric, pair, soon, until};
+use bxp_network::{Event, Limits, NetworkConfig, NetworkError, SendError, start, start_with};
 use bxp_types::{Jurisdiction, Secret, ValidatorIndex};
 use bytes::Bytes;
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 
 const COUNTRIES: [Jurisdiction; 4] = [Jurisdiction::US, Jurisdiction::US, Jurisdiction::DE, Jurisdiction::CA];
 
@@ -157,4 +161,46 @@ async fn shutdown_ends_the_events_and_frees_the_port_even_when_nobody_listens() 
     second.expect_disconnected(0).await;
     let Node { mut events, .. } = first;
     soon("the end of events", async { while events.recv().await.is_some() {} }).await;
+}
+
+/// Passes bytes between whoever connects to `from` and `to`, until `pass` turns false: then every connection through
+/// it goes silent without being closed, as when a cable is cut.
+async fn wire(from: SocketAddr, to: SocketAddr, pass: watch::Receiver<bool>) {
+    let listener = TcpListener::bind(from).await.unwrap();
+    while let Ok((incoming, _)) = listener.accept().await {
+        let Ok(outgoing) = TcpStream::connect(to).await else { continue };
+        let mut pass = pass.clone();
+        tokio::spawn(async move {
+            let (mut incoming, mut outgoing) = (incoming, outgoing);
+            tokio::select! {
+                _ = tokio::io::copy_bidirectional(&mut incoming, &mut outgoing) => return,
+                _ = pass.wait_for(|pass| !pass) => {}
+            }
+            // Both ends stay open, and nothing passes any more.
+            std::future::pending::<()>().await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_found_dead_and_dialled_anew() {
+    let genesis = genesis(&[Jurisdiction::US, Jurisdiction::US]);
+    let (probe_interval, handshake_timeout) = (Duration::from_millis(150), Duration::from_secs(1));
+    let limits = Limits { probe_interval, handshake_timeout, ..Limits::default() };
+    let behind: SocketAddr = format!("127.0.0.1:{}", free_port()).parse().unwrap();
+    let (pass, passes) = watch::channel(true);
+    let cable = tokio::spawn(wire(address(&genesis, 1), behind, passes));
+    let listening = NetworkConfig { listen: behind, ..config(&genesis, 1) };
+    let (network, events) = start_with(listening, limits.clone()).await.unwrap();
+    let mut second = Node { network, events };
+    let mut first = Node::start_with(&genesis, 0, limits).await;
+    first.expect_connected(1).await;
+    second.expect_connected(0).await;
+    pass.send(false).unwrap();
+    first.expect_disconnected(1).await;
+    second.expect_disconnected(0).await;
+    pass.send(true).unwrap();
+    first.expect_connected(1).await;
+    second.expect_connected(0).await;
+    cable.abort();
 }

@@ -95,6 +95,27 @@ async fn nobody_is_asked_who_is_not_connected() {
     }
 }
 
+/// Storing blocks may take long; requests go on meanwhile.
+#[tokio::test]
+async fn hand_overs_do_not_hold_up_requests() {
+    let limits = Limits { exchanges_per_peer_max: 1, hand_overs_per_peer_max: 1, ..Limits::default() };
+    let (first, mut second) = pair(BOTH_US, limits).await;
+    let handing_over = first.network.send_blocks(ValidatorIndex(1), Bytes::new(), Vec::new());
+    let asking = async {
+        let Event::Blocks { done, .. } = second.next().await else { panic!("no blocks came") };
+        let asked = first.network.request(ValidatorIndex(1), Service::Sync, Bytes::new());
+        let answering = async {
+            let Event::Request { reply, .. } = second.next().await else { panic!("no request came") };
+            reply.send(Bytes::from_static(b"meanwhile")).unwrap();
+        };
+        let (answer, ()) = tokio::join!(asked, answering);
+        done.send(Ok(())).unwrap();
+        answer
+    };
+    let (handed_over, answer) = soon("both", async { tokio::join!(handing_over, asking) }).await;
+    assert_eq!((handed_over, answer), (Ok(()), Ok(Bytes::from_static(b"meanwhile"))));
+}
+
 /// A peer that begins more exchanges than allowed is told so, and the node's memory stays bounded.
 #[tokio::test]
 async fn a_greedy_peer_is_told_to_wait() {

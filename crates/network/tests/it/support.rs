@@ -51,7 +51,7 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// A free port below the range from which the system takes ports of outgoing connections.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 180).unwrap() * 100 + 12_000;
     loop {
