@@ -18,6 +18,8 @@ pub(crate) struct Audit {
     persisted: BTreeSet<(usize, Height, ValidatorIndex, Vote)>,
     persisted_bodies: BTreeSet<(usize, Height, Digest)>,
     books: BTreeMap<(usize, Height), Votes>,
+    /// The highest round in which a correct node said AUX.
+    pub(crate) deepest_round: u32,
 }
 
 impl Audit {
@@ -28,6 +30,7 @@ impl Audit {
             persisted: BTreeSet::new(),
             persisted_bodies: BTreeSet::new(),
             books: BTreeMap::new(),
+            deepest_round: 0,
         }
     }
 
@@ -50,6 +53,9 @@ impl Audit {
                 let empty = || Votes::new(self.validators);
                 let book = self.books.entry((node, height)).or_insert_with(empty);
                 for (instance, vote) in votes.iter() {
+                    if let Vote::Auxiliary { round, .. } = vote {
+                        self.deepest_round = self.deepest_round.max(round);
+                    }
                     if self.persisted.insert((node, height, instance, vote)) {
                         let consistent = book.insert(instance, vote);
                         assert!(

@@ -1,5 +1,9 @@
 //! Networks under every fault the protocol must bear. A failing run prints its seed; the same seed runs it again.
 
+use std::collections::BTreeSet;
+
+use bxp_consensus::{RoundStep, Timer};
+
 use crate::adversary::{ROLES, Role};
 use crate::simulator::{Plan, Simulator, seeds};
 
@@ -33,6 +37,32 @@ fn byzantine_validators_crashes_and_lost_connections_at_once() {
         let byzantine = vec![ROLES[at % ROLES.len()]];
         Simulator::new(seed, Plan { byzantine, crashes: 6, cuts: 12, ..Plan::new(4, 3).rough(8) }).run();
     }
+}
+
+/// Goal: the runs above are worth something: they reach the lines that a calm network never needs.
+#[test]
+fn the_faults_reach_the_rare_lines() {
+    let (mut deepest_round, mut rejected) = (0, 0);
+    let mut waits = BTreeSet::new();
+    for seed in seeds(7_000_000, 300) {
+        let role = ROLES[usize::try_from(seed).unwrap() % ROLES.len()];
+        let plan = Plan { byzantine: vec![role], cuts: 12, ..Plan::new(4, 3).rough(8) };
+        let mut network = Simulator::new(seed, plan);
+        network.run();
+        deepest_round = network.audit.deepest_round.max(deepest_round);
+        rejected += network.agreed.values().filter(|superblock| superblock.proposals.len() < 4).count();
+        waits.extend(network.timers.iter().map(|timer| match timer {
+            Timer::Grace { .. } => "grace",
+            Timer::Fetch { .. } => "fetch",
+            Timer::Tick { .. } => "tick",
+            Timer::Round { step: RoundStep::Coordinator, .. } => "coordinator",
+            Timer::Round { step: RoundStep::Union, .. } => "union",
+            Timer::Round { step: RoundStep::CatchUp, .. } => "catch up",
+        }));
+    }
+    println!("deepest round {deepest_round}, {rejected} superblocks without all proposals, waits {waits:?}");
+    assert!(deepest_round >= 4 && rejected > 50);
+    assert!(["grace", "fetch", "tick", "coordinator", "union"].iter().all(|wait| waits.contains(wait)));
 }
 
 #[test]

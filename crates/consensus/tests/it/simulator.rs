@@ -10,8 +10,13 @@ use bytes::Bytes;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::adversary::{Adversary, Role};
+use crate::adversary::Adversary;
 use crate::audit::Audit;
+
+mod connections;
+mod plan;
+
+pub(crate) use plan::Plan;
 
 pub(crate) const NETWORK: NetworkId = NetworkId([7; 32]);
 /// No run may take more virtual time or more events than this.
@@ -22,50 +27,6 @@ const EVENTS_MAX: usize = 400_000;
 pub(crate) fn seeds(first: u64, count: u64) -> std::ops::Range<u64> {
     let factor = std::env::var("BXP_SEEDS_FACTOR").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1);
     first..first + count * factor
-}
-
-/// What a run is to be like.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub(crate) validators: usize,
-    pub(crate) heights: u64,
-    /// Roles of the last validators; the others are correct.
-    pub(crate) byzantine: Vec<Role>,
-    /// Message delays in microseconds: the least, and the most while faults last and after.
-    pub(crate) delay_us: (u64, u64, u64),
-    /// Until when connections break, nodes crash and delays are long.
-    pub(crate) faults_until: Duration,
-    /// How many connections break and how many crashes happen until then.
-    pub(crate) cuts: usize,
-    pub(crate) crashes: usize,
-    /// Heights are settled when all have decided them, or as soon as n-t have; who is behind then must sync.
-    pub(crate) settle_early: bool,
-}
-
-impl Plan {
-    pub(crate) fn new(validators: usize, heights: u64) -> Self {
-        Self {
-            validators,
-            heights,
-            byzantine: Vec::new(),
-            delay_us: (10_000, 10_000, 10_000),
-            faults_until: Duration::ZERO,
-            cuts: 0,
-            crashes: 0,
-            settle_early: false,
-        }
-    }
-
-    /// Random delays that reorder, for `seconds` of trouble.
-    pub(crate) fn rough(mut self, seconds: u64) -> Self {
-        self.delay_us = (500, 1_500_000, 40_000);
-        self.faults_until = Duration::from_secs(seconds);
-        self
-    }
-
-    fn faults(&self) -> usize {
-        (self.validators - 1) / 3
-    }
 }
 
 enum Event {
@@ -107,7 +68,7 @@ pub(crate) struct Simulator {
     links: BTreeMap<(usize, usize), (u32, bool)>,
     /// What was decided, by height.
     pub(crate) agreed: BTreeMap<Height, Superblock>,
-    audit: Audit,
+    pub(crate) audit: Audit,
     /// When each node decided each height, and every timer that was set: for tests of the fast path.
     pub(crate) decided_at: BTreeMap<(usize, Height), Duration>,
     pub(crate) timers: Vec<Timer>,
@@ -235,14 +196,14 @@ impl Simulator {
                 }
             }
             Event::Timer { node, twin, life, timer } => {
-                self.input(node, twin, Some(life), Input::TimerFired(timer))
+                self.input(node, twin, Some(life), Input::TimerFired(timer));
             }
             Event::Validated { node, twin, life, input } => self.input(node, twin, Some(life), *input),
             Event::Start { node, twin, life, height } => self.start(node, twin, life, height),
             Event::Cut { a, b, down } => self.cut(a, b, down),
             Event::Reconnect { a, b } => self.reconnect(a, b),
             Event::Crash { node, after_effects } => {
-                self.nodes[node].crash_after_effects = Some(after_effects)
+                self.nodes[node].crash_after_effects = Some(after_effects);
             }
             Event::Restart { node } => self.restart(node),
             Event::Settle { node, height } => {
@@ -386,86 +347,6 @@ impl Simulator {
         };
         if let Some(message) = message {
             self.send(from, to, message);
-        }
-    }
-
-    fn send(&mut self, from: usize, to: usize, message: Bytes) {
-        let (link, up) = self.link(from, to);
-        if !up {
-            return;
-        }
-        let (least, rough, calm) = self.plan.delay_us;
-        // Most messages are quick even in rough times; a few are very late.
-        let rough_now = self.now < self.plan.faults_until && self.rng.random_ratio(1, 5);
-        let most = if rough_now { rough } else { calm };
-        let copies = if self.now < self.plan.faults_until && self.rng.random_ratio(1, 30) { 2 } else { 1 };
-        for _ in 0..copies {
-            let delay = Duration::from_micros(self.rng.random_range(least..=most));
-            self.schedule(delay, Event::Deliver { from, to, link, message: message.clone() });
-        }
-    }
-
-    fn link(&self, a: usize, b: usize) -> (u32, bool) {
-        self.links.get(&(a.min(b), a.max(b))).copied().unwrap_or((0, true))
-    }
-
-    fn cut(&mut self, a: usize, b: usize, down: Duration) {
-        let (number, up) = self.link(a, b);
-        if a != b && up {
-            self.links.insert((a.min(b), a.max(b)), (number + 1, false));
-            self.schedule(down, Event::Reconnect { a, b });
-        }
-    }
-
-    fn reconnect(&mut self, a: usize, b: usize) {
-        if self.nodes[a].engines.is_empty() || self.nodes[b].engines.is_empty() {
-            return; // A restart connects.
-        }
-        let (number, up) = self.link(a, b);
-        if up {
-            return;
-        }
-        self.links.insert((a.min(b), a.max(b)), (number + 1, true));
-        for (node, peer) in [(a, b), (b, a)] {
-            let peer = ValidatorIndex(u16::try_from(peer).unwrap());
-            for twin in 0..self.nodes[node].engines.len() {
-                self.input(node, twin, None, Input::PeerConnected(peer));
-            }
-        }
-    }
-
-    fn crash(&mut self, node: usize) {
-        let crashed = &mut self.nodes[node];
-        crashed.engines.clear();
-        crashed.crash_after_effects = None;
-        crashed.life += 1;
-        crashed.decided_in_life.clear();
-        for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
-            let (number, _) = self.link(node, peer);
-            self.links.insert((node.min(peer), node.max(peer)), (number + 1, false));
-        }
-        let down = Duration::from_millis(self.rng.random_range(0..4_000));
-        self.schedule(down, Event::Restart { node });
-    }
-
-    fn restart(&mut self, node: usize) {
-        let mut engine = self.engine(node);
-        if let Err(error) = engine.recover(self.nodes[node].log.iter().cloned()) {
-            panic!("{}: recover node {node}: {error}", self.state());
-        }
-        if self.rng.random() {
-            let records = engine.records();
-            for record in &records {
-                self.audit.effect(node, &Effect::Persist(record.clone()), self.seed);
-            }
-            self.nodes[node].log = records;
-        }
-        let (life, settled) = (self.nodes[node].life, self.nodes[node].settled);
-        self.nodes[node].engines = vec![engine];
-        self.input(node, 0, Some(life), Input::Settled(settled));
-        self.start(node, 0, life, settled.next());
-        for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
-            self.reconnect(node, peer);
         }
     }
 }

@@ -1,0 +1,49 @@
+//! What a simulated run is to be like.
+
+use std::time::Duration;
+
+use crate::adversary::Role;
+
+/// What a run is to be like.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) validators: usize,
+    pub(crate) heights: u64,
+    /// Roles of the last validators; the others are correct.
+    pub(crate) byzantine: Vec<Role>,
+    /// Message delays in microseconds: the least, and the most while faults last and after.
+    pub(crate) delay_us: (u64, u64, u64),
+    /// Until when connections break, nodes crash and delays are long.
+    pub(crate) faults_until: Duration,
+    /// How many connections break and how many crashes happen until then.
+    pub(crate) cuts: usize,
+    pub(crate) crashes: usize,
+    /// Heights are settled when all have decided them, or as soon as n-t have; who is behind then must sync.
+    pub(crate) settle_early: bool,
+}
+
+impl Plan {
+    pub(crate) fn new(validators: usize, heights: u64) -> Self {
+        Self {
+            validators,
+            heights,
+            byzantine: Vec::new(),
+            delay_us: (10_000, 10_000, 10_000),
+            faults_until: Duration::ZERO,
+            cuts: 0,
+            crashes: 0,
+            settle_early: false,
+        }
+    }
+
+    /// Random delays that reorder, for `seconds` of trouble.
+    pub(crate) fn rough(mut self, seconds: u64) -> Self {
+        self.delay_us = (500, 1_500_000, 40_000);
+        self.faults_until = Duration::from_secs(seconds);
+        self
+    }
+
+    pub(crate) fn faults(&self) -> usize {
+        (self.validators - 1) / 3
+    }
+}
