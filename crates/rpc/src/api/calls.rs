@@ -138,7 +138,8 @@ struct Fees {
 }
 
 impl Fees {
-    /// What the call pays for a unit of gas: the price, or base fee and tip up to the cap (EIP-1559).
+    /// What the call pays for a unit of gas: the price, or the newest block's base fee and the tip up to the cap
+    /// (EIP-1559). Calls run as in the newest block.
     fn offered(&self, ledger: &dyn Ledger) -> Result<Option<u128>, Fault> {
         let invalid = |words: String| Err(Fault::InvalidParams(words));
         match (self.price, self.cap, self.tip) {
@@ -151,7 +152,8 @@ impl Fees {
             (None, None, None) => Ok(None),
             (Some(price), None, None) => Ok(Some(price)),
             (None, cap, tip) => {
-                let wanted = u128::from(ledger.next_base_fee()).saturating_add(tip.unwrap_or_default());
+                let base = u128::from(ledger.head().header.base_fee_per_gas.unwrap_or_default());
+                let wanted = base.saturating_add(tip.unwrap_or_default());
                 Ok(Some(cap.map_or(wanted, |cap| cap.min(wanted))))
             }
         }

@@ -5,6 +5,7 @@
 
 use super::calls::{call_request, is_out_of_gas, returned};
 use crate::fault::Fault;
+use alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
 use alloy_primitives::U256;
 use alloy_rpc_types_eth::TransactionRequest;
 use bxp_types::{CallOutcome, CallRequest, Ledger, LedgerError};
@@ -52,10 +53,11 @@ fn list_gas(request: &TransactionRequest) -> u64 {
     accesses.saturating_add(authorizations.saturating_mul(AUTHORIZATION_GAS))
 }
 
-/// The most gas the transaction can have: what it asks for, what a block has, what its sender can pay.
+/// The most gas the transaction can have: what it asks for, what a transaction may have (EIP-7825), what a block has,
+/// what its sender can pay.
 fn ceiling(ledger: &dyn Ledger, call: &CallRequest) -> Result<u64, Fault> {
-    let block = ledger.head().header.gas_limit;
-    let asked = call.gas.filter(|gas| *gas >= TRANSFER_GAS).map_or(block, |gas| gas.min(block));
+    let most = ledger.head().header.gas_limit.min(MAX_TX_GAS_LIMIT_OSAKA);
+    let asked = call.gas.filter(|gas| *gas >= TRANSFER_GAS).map_or(most, |gas| gas.min(most));
     let Some(price) = call.gas_price.filter(|price| *price > 0) else { return Ok(asked) };
     let balance = ledger.account(call.from.unwrap_or_default())?.balance;
     let left = balance.checked_sub(call.value).ok_or(Fault::InsufficientFunds)?;

@@ -2,7 +2,7 @@
 
 use crate::{
     client::Rig,
-    ledger::{CHAIN_ID, GAS_LIMIT},
+    ledger::{BASE_FEE, CHAIN_ID, GAS_LIMIT},
 };
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{Revert, SolError};
@@ -15,7 +15,10 @@ async fn a_call_passes_what_was_asked_and_returns_what_was_returned() {
     rig.ledger.set_evm(|call| {
         assert_eq!(call.to, Some(Address::repeat_byte(2)));
         assert_eq!(call.from, Some(Address::repeat_byte(1)));
-        assert_eq!((call.value, call.gas, call.gas_price), (U256::from(9), Some(50_000), Some(1_125 + 3)));
+        assert_eq!(
+            (call.value, call.gas, call.gas_price),
+            (U256::from(9), Some(50_000), Some(u128::from(BASE_FEE) + 3))
+        );
         Ok(CallOutcome::Success { output: call.data.clone(), gas_used: 1 })
     });
     let request = json!({
@@ -48,7 +51,7 @@ async fn other_failures_have_geths_words() {
     let refusal = rig.refused("eth_call", json!([to])).await;
     assert_eq!((refusal.code, refusal.message.as_str()), (-32_000, "out of gas"));
     let refusal = rig.refused("eth_estimateGas", json!([to])).await;
-    let words = format!("gas required exceeds allowance ({GAS_LIMIT})");
+    let words = "gas required exceeds allowance (16777216)".to_owned();
     assert_eq!((refusal.code, refusal.message), (-32_000, words));
 
     rig.ledger.set_evm(|_| Err(LedgerError::InvalidCall("insufficient funds for transfer".to_owned())));
@@ -89,7 +92,7 @@ async fn an_estimate_is_enough_and_not_much_more() {
     let to = json!({ "to": Address::ZERO });
     rig.ledger.set_evm(needs(21_000, 21_000));
     assert_eq!(estimate(&rig, to.clone()).await, 21_000);
-    for (used, needed) in [(40_000, 40_000), (40_000, 41_500), (60_000, 110_000), (21_001, 29_000_000)] {
+    for (used, needed) in [(40_000, 40_000), (40_000, 41_500), (60_000, 110_000), (21_001, 16_500_000)] {
         rig.ledger.set_evm(needs(used, needed));
         let found = estimate(&rig, to.clone()).await;
         assert!((needed..=needed + needed / 60).contains(&found), "{found} for {needed}");
