@@ -3,6 +3,7 @@
 use crate::{
     RecordEntry, Vault, VaultError, envelope,
     error::enclave,
+    keys::open_checked,
     manifest::{Manifest, ManifestRecord, Place},
     replica::sides,
     tables::pair,
@@ -151,7 +152,7 @@ impl Vault {
             let block = sent.remove(cid).filter(|block| block.class == class);
             let block = block.ok_or(VaultError::MissingBlock(*cid))?;
             if let Some(keys) = keys {
-                self.open_checked(entry, class, &keys[side], &block.bytes)?;
+                open_checked(entry, class, &keys[side], &block.bytes)?;
                 checked.keys.push((*cid, self.wrap_key(cid, &keys[side])?));
             }
             checked.blocks.push(block);

@@ -7,7 +7,7 @@ use crate::{RecordEntry, Vault, VaultError, encoding, tables::pair, vault::recor
 use alloy_primitives::B256;
 use bxp_contracts::merkle::{Proof, Tree};
 use bxp_storage::Batch;
-use bxp_types::{Height, Jurisdiction, RecordId, SubjectId};
+use bxp_types::{Height, Jurisdiction, RecordId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const VERSION: u8 = 1;
 #[derive(Clone, Debug)]
 pub struct MerkleBatch {
     home: Jurisdiction,
-    records: Vec<(RecordId, SubjectId)>,
+    records: Vec<RecordId>,
     leaves: Vec<B256>,
     tree: Tree,
 }
@@ -37,7 +37,7 @@ impl MerkleBatch {
         let size = leaves.len();
         let tree = Tree::new(leaves.clone());
         let tree = tree.ok_or(VaultError::TooLarge { what: WHAT, size, max: u32::MAX as usize })?;
-        let records = entries.iter().map(|entry| (entry.record_id, entry.subject)).collect();
+        let records = entries.iter().map(|entry| entry.record_id).collect();
         Ok(Self { home, records, leaves, tree })
     }
 
@@ -113,7 +113,7 @@ struct BatchWire {
 }
 
 impl Vault {
-    /// This node's records that no batch holds yet, oldest first, at most `records_max`.
+    /// This node's records that no batch holds yet, at most `records_max`, in no order that tells anything.
     ///
     /// # Errors
     /// [`VaultError::Storage`], [`VaultError::Malformed`].
@@ -123,22 +123,20 @@ impl Vault {
             if entries.len() == records_max {
                 break;
             }
-            entries.extend(self.entry(record_id(&row?.1)?)?);
+            entries.extend(self.entry(record_id(&row?.0)?)?);
         }
         Ok(entries)
     }
 
-    /// Adds a batch of this node's records to `batch`, before its transaction is sent: after a crash
-    /// [`Vault::pending_batches`] tells what may have to be sent again.
+    /// Adds a Merkle batch of this node's records to `batch`, which may be the one that stages them, before its
+    /// transaction is sent: after a crash [`Vault::pending_batches`] tells what may have to be sent again.
     ///
     /// # Errors
     /// [`VaultError::Storage`].
     pub fn stage_batch(&self, batch: &mut Batch, merkle: &MerkleBatch) -> Result<(), VaultError> {
         let root = merkle.root();
-        for (index, ((record, subject), leaf)) in (0_u32..).zip(merkle.records.iter().zip(&merkle.leaves)) {
-            if let Some(number) = self.tables.by_subject.get(pair(&subject.0, &record.0))? {
-                batch.remove(&self.tables.unbatched, number);
-            }
+        for (index, (record, leaf)) in (0_u32..).zip(merkle.records.iter().zip(&merkle.leaves)) {
+            batch.remove(&self.tables.unbatched, record.0);
             let place = pair(root.as_slice(), &index.to_be_bytes());
             batch.put(&self.tables.leaves, &place, leaf);
             batch.put(&self.tables.placements, record.0, &place);

@@ -61,10 +61,10 @@ pub(crate) fn seal(
 }
 
 /// Opens a block with its key.
-pub(crate) fn open(enclave_: &Enclave, key: &DataKey, bytes: &[u8]) -> Result<Bytes, VaultError> {
+pub(crate) fn open(key: &DataKey, bytes: &[u8]) -> Result<Bytes, VaultError> {
     let (class, ct) = decode(bytes)?;
-    let aad = associated_data(&class_name(class));
-    let packed = enclave_.unseal(key, &ct, &aad).map_err(enclave("open sealed block"))?;
+    let packed =
+        key.unseal(&ct, &associated_data(&class_name(class))).map_err(enclave("open sealed block"))?;
     Ok(padding::unpack(&packed)?.into())
 }
 

@@ -1,5 +1,8 @@
 //! Erasure (white paper row F2): keys first, blocks with them, and a tombstone that the holder signs.
 //!
+//! The database rewrites its files in its own time. Until then a removed row may still be found in them: a sealed
+//! block, which is noise, and a wrapped key, which opens only for who has the enclave's master key as well.
+//!
 //! Without its data key a sealed block is noise, here and wherever a copy of it may lie; without it the commitment on
 //! the chain is a random number. The tombstone keeps a record from coming back with a late replica, and tells the
 //! nodes that hold copies to erase theirs.
@@ -169,9 +172,9 @@ impl Vault {
         let by_subject = pair(&entry.subject.0, &id);
         if let Some(number) = self.tables.by_subject.get(&by_subject)? {
             batch.remove(&self.tables.by_order, &number);
-            batch.remove(&self.tables.unbatched, &number);
         }
         batch.remove(&self.tables.by_subject, by_subject);
+        batch.remove(&self.tables.unbatched, id);
         batch.remove(&self.tables.entries, id);
         batch.remove(&self.tables.placements, id);
         Ok(())

@@ -1,15 +1,16 @@
 //! Data keys: wrapped in the vault's own table, released to other nodes under a permit, accepted from holders.
 
 use crate::{Recipient, RecordEntry, Vault, VaultError, envelope, error::enclave};
-use bxp_enclave::DataKey;
+use bxp_enclave::{DataKey, SealingKeypair};
 use bxp_privacy::Permit;
 use bxp_storage::Durability;
-use bxp_types::{BlockClass, Bytes};
+use bxp_types::{BlockClass, Bytes, SealedBlock};
 use cid::Cid;
 
 impl Vault {
-    /// Releases the key of one block to the node that the permit was given to. The disclosure is on disk before this
-    /// returns.
+    /// Releases the key of one block to the node that the permit was given to. Where that is this node itself, as for a
+    /// delivery under a contract, the recipient's sealing key may be a buyer's ([`open_released`]). The disclosure is
+    /// on disk before this returns.
     ///
     /// # Errors
     /// [`VaultError::UnknownBlock`], [`VaultError::MissingKey`], [`VaultError::NotPermitted`] also when the recipient
@@ -41,7 +42,7 @@ impl Vault {
         let block = self.block(cid)?.ok_or(VaultError::UnknownBlock(*cid))?;
         let key =
             self.enclave.unwrap_from(wrapped, &release_info(cid)).map_err(enclave("take in released key"))?;
-        self.open_checked(&entry, block.class, &key, &block.bytes)?;
+        open_checked(&entry, block.class, &key, &block.bytes)?;
         let mut batch = self.store.batch();
         batch.put(&self.tables.keys, cid.to_bytes(), self.wrap_key(cid, &key)?);
         Ok(batch.commit(Durability::Synced)?)
@@ -64,21 +65,42 @@ impl Vault {
         let wrapped = self.tables.keys.get(&name)?.ok_or(VaultError::MissingKey(*cid))?;
         self.enclave.unwrap_key(&wrapped, &name).map_err(enclave("unwrap data key"))
     }
+}
 
-    /// Opens a block and checks the content against what the record commits to.
-    pub(crate) fn open_checked(
-        &self,
-        entry: &RecordEntry,
-        class: BlockClass,
-        key: &DataKey,
-        bytes: &[u8],
-    ) -> Result<Bytes, VaultError> {
-        let content = envelope::open(&self.enclave, key, bytes)?;
-        if envelope::digest(key, class, &content) == entry.digest(class) {
-            Ok(content)
-        } else {
-            Err(VaultError::WrongContent(*entry.cid(class)))
-        }
+/// Opens a block for a buyer who is no node: with the key that was released to the buyer's own key pair, and checked
+/// against the entry, whose [`RecordEntry::leaf`] the buyer proves to the anchored root. So the buyer knows that what
+/// arrived is what the holder anchored.
+///
+/// # Errors
+/// [`VaultError::WrongCid`], [`VaultError::Malformed`], [`VaultError::UnexpectedBlock`] when the entry does not name
+/// the block, [`VaultError::Enclave`] for a key that was not wrapped for this key pair and block,
+/// [`VaultError::WrongContent`].
+pub fn open_released(
+    buyer: &SealingKeypair,
+    entry: &RecordEntry,
+    wrapped: &[u8],
+    block: &SealedBlock,
+) -> Result<Bytes, VaultError> {
+    envelope::check(block)?;
+    let class = entry.class_of(&block.cid).filter(|class| *class == block.class);
+    let class = class.ok_or(VaultError::UnexpectedBlock(block.cid))?;
+    let info = release_info(&block.cid);
+    let key = buyer.unwrap_from(wrapped, &info).map_err(enclave("take in released key"))?;
+    open_checked(entry, class, &key, &block.bytes)
+}
+
+/// Opens a block and checks the content against what the record commits to.
+pub(crate) fn open_checked(
+    entry: &RecordEntry,
+    class: BlockClass,
+    key: &DataKey,
+    bytes: &[u8],
+) -> Result<Bytes, VaultError> {
+    let content = envelope::open(key, bytes)?;
+    if envelope::digest(key, class, &content) == entry.digest(class) {
+        Ok(content)
+    } else {
+        Err(VaultError::WrongContent(*entry.cid(class)))
     }
 }
 

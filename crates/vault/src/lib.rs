@@ -42,6 +42,7 @@ pub use envelope::{cid_of, decode_class};
 pub use erase::{TOMBSTONE_DOMAIN, Tombstone};
 pub use error::VaultError;
 pub use holdings::Holding;
+pub use keys::open_released;
 pub use manifest::MANIFEST_RECORDS_MAX;
 pub use padding::{BUCKET_BYTES, PLAINTEXT_BYTES_MAX};
 pub use replica::{Recipient, Replica};

@@ -1,6 +1,6 @@
 //! Opening records: only here, only with a permit, only after the disclosure is on disk.
 
-use crate::{RecordEntry, Vault, VaultError};
+use crate::{RecordEntry, Vault, VaultError, keys::open_checked};
 use bxp_privacy::{Permit, Purpose, Scope};
 use bxp_types::{BlockClass, Bytes, Phi, RecordId};
 
@@ -58,7 +58,7 @@ impl Vault {
     fn read_content(&self, entry: &RecordEntry, class: BlockClass) -> Result<Bytes, VaultError> {
         let cid = entry.cid(class);
         let bytes = self.block_table(class).get(cid.to_bytes())?.ok_or(VaultError::UnknownBlock(*cid))?;
-        self.open_checked(entry, class, &self.key_of(cid)?, &bytes)
+        open_checked(entry, class, &self.key_of(cid)?, &bytes)
     }
 
     /// Whether the permit covers this side of this record now.

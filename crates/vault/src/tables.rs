@@ -19,7 +19,7 @@ pub(crate) struct Tables {
     pub(crate) by_subject: Table,
     /// Number of arrival (u64 BE) -> record id.
     pub(crate) by_order: Table,
-    /// Number of arrival (u64 BE) -> record id, for this node's records that no batch holds yet.
+    /// Record id -> nothing, for this node's records that no batch holds yet.
     pub(crate) unbatched: Table,
     /// Merkle root -> the batch and where it is anchored.
     pub(crate) batches: Table,

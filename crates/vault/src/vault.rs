@@ -90,8 +90,8 @@ impl Vault {
             self.put_block(batch, &record.deidentified)?;
             batch.put(&self.tables.keys, entry.identity_cid.to_bytes(), &record.identity_key);
             batch.put(&self.tables.keys, entry.deidentified_cid.to_bytes(), &record.deidentified_key);
-            let number = self.put_entry(batch, entry)?;
-            batch.put(&self.tables.unbatched, number.to_be_bytes(), entry.record_id.0);
+            self.put_entry(batch, entry)?;
+            batch.put(&self.tables.unbatched, entry.record_id.0, []);
         }
         Ok(())
     }
@@ -190,8 +190,8 @@ impl Vault {
         Ok(())
     }
 
-    /// Adds an entry and its indexes; gives its number of arrival.
-    pub(crate) fn put_entry(&self, batch: &mut Batch, entry: &RecordEntry) -> Result<u64, VaultError> {
+    /// Adds an entry and its indexes.
+    pub(crate) fn put_entry(&self, batch: &mut Batch, entry: &RecordEntry) -> Result<(), VaultError> {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let id = entry.record_id.0;
         batch.put(&self.tables.entries, id, entry.encode()?);
@@ -199,7 +199,7 @@ impl Vault {
         batch.put(&self.tables.by_cid, entry.deidentified_cid.to_bytes(), id);
         batch.put(&self.tables.by_subject, pair(&entry.subject.0, &id), number.to_be_bytes());
         batch.put(&self.tables.by_order, number.to_be_bytes(), id);
-        Ok(number)
+        Ok(())
     }
 }
 

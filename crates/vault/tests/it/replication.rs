@@ -1,9 +1,10 @@
 //! Replication and key release: what compatriots get, what foreigners get, what is refused from peers.
 
 use crate::node::Node;
+use bxp_enclave::SealingKeypair;
 use bxp_storage::Durability;
-use bxp_types::{BlockClass, Bytes, Jurisdiction, SealedBlock, ValidatorIndex};
-use bxp_vault::{Accepted, MerkleBatch, RecordEntry, Replica, VaultError};
+use bxp_types::{B256, BlockClass, Bytes, Jurisdiction, SealedBlock, ValidatorIndex};
+use bxp_vault::{Accepted, MerkleBatch, Recipient, RecordEntry, Replica, VaultError, open_released};
 
 fn replicate(holder: &Node, entries: &[RecordEntry], to: &Node) -> Replica {
     let ids: Vec<_> = entries.iter().map(|entry| entry.record_id).collect();
@@ -93,6 +94,28 @@ fn a_foreigner_gets_the_rest_and_opens_it_when_the_key_is_released() {
     assert!(foreign.vault.accept_key(&entries[1].deidentified_cid, &wrapped).is_err(), "another block's key");
     let disclosed = holder.vault.disclosures_of(entry.subject).unwrap();
     assert_eq!((disclosed.len(), disclosed[0].requester), (1, ValidatorIndex(2)));
+}
+
+#[test]
+fn a_buyer_checks_that_what_arrived_is_what_was_anchored() {
+    let (holder, entries) = anchored_holder();
+    let (buyer, other) = (SealingKeypair::random().unwrap(), SealingKeypair::random().unwrap());
+    let entry = &entries[0];
+    let cid = entry.deidentified_cid;
+    let to = Recipient { sealing_key: buyer.public_key(), ..holder.recipient() };
+    let wrapped = holder.vault.release_key(&cid, &to, &holder.research(1)).unwrap();
+    assert_eq!(holder.vault.disclosures_of(entry.subject).unwrap().len(), 1);
+    let block = holder.vault.block(&cid).unwrap().unwrap();
+    assert_eq!(&open_released(&buyer, entry, &wrapped, &block).unwrap()[..], b"{\"code\":\"I48\"}");
+    assert!(open_released(&other, entry, &wrapped, &block).is_err());
+    assert!(matches!(
+        open_released(&buyer, &entries[1], &wrapped, &block),
+        Err(VaultError::UnexpectedBlock(_))
+    ));
+    let lied = RecordEntry { deidentified_digest: B256::ZERO, ..entry.clone() };
+    assert!(matches!(open_released(&buyer, &lied, &wrapped, &block), Err(VaultError::WrongContent(_))));
+    let identity = holder.vault.release_key(&entry.identity_cid, &to, &holder.research(1));
+    assert!(matches!(identity, Err(VaultError::NotPermitted)));
 }
 
 #[test]
