@@ -9,7 +9,6 @@ use bxp_types::ValidatorIndex;
 use libp2p::{
     Multiaddr, PeerId, connection_limits,
     core::{Endpoint, transport::PortUse},
-    ping,
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
         THandlerOutEvent, ToSwarm, behaviour::ConnectionEstablished,
@@ -125,12 +124,11 @@ impl NetworkBehaviour for Gate {
     }
 }
 
-/// Everything on a connection: the gate, bounds on unauthenticated connections, and probes of silent ones.
+/// The gate, and bounds on connections that have not passed it.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
-    pub(crate) gate: Gate,
-    pub(crate) bounds: connection_limits::Behaviour,
-    pub(crate) probe: ping::Behaviour,
+    gate: Gate,
+    bounds: connection_limits::Behaviour,
 }
 
 /// Connections whose handshake is under way, beyond which new ones are refused.
@@ -139,12 +137,10 @@ const HANDSHAKES_MAX: u32 = 128;
 const CONNECTIONS_PER_PEER_MAX: u32 = 8;
 
 impl Behaviour {
-    pub(crate) fn new(gate: Gate, probe_interval: Duration) -> Self {
+    pub(crate) fn new(gate: Gate) -> Self {
         let bounds = connection_limits::ConnectionLimits::default()
             .with_max_pending_incoming(Some(HANDSHAKES_MAX))
             .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
-        let probe =
-            ping::Config::new().with_interval(probe_interval).with_timeout(probe_interval.saturating_mul(2));
-        Self { gate, bounds: connection_limits::Behaviour::new(bounds), probe: ping::Behaviour::new(probe) }
+        Self { gate, bounds: connection_limits::Behaviour::new(bounds) }
     }
 }

@@ -56,9 +56,8 @@ pub struct Limits {
     pub redial_delay_min: Duration,
     /// The longest pause before dialling again.
     pub redial_delay_max: Duration,
-    /// How often a silent connection is probed; two probes in a row that stay unanswered
-    /// for twice as long close it.
-    pub probe_interval: Duration,
+    /// A sign of life goes out once in this time; three times of silence close a connection.
+    pub pulse_interval: Duration,
 }
 
 impl Default for Limits {
@@ -81,7 +80,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(5),
             redial_delay_min: Duration::from_millis(200),
             redial_delay_max: Duration::from_secs(2),
-            probe_interval: Duration::from_secs(5),
+            pulse_interval: Duration::from_secs(5),
         }
     }
 }

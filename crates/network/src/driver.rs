@@ -9,7 +9,7 @@ use crate::{
 };
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId, Swarm, ping,
+    Multiaddr, PeerId, Swarm,
     swarm::{
         ConnectionId, DialError, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
@@ -92,14 +92,6 @@ impl Driver {
     fn note(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Gate(opened)) => self.begin(opened),
-            SwarmEvent::Behaviour(BehaviourEvent::Probe(ping::Event {
-                connection,
-                result: Err(error),
-                ..
-            })) => {
-                tracing::debug!(%error, "close a connection that does not answer probes");
-                self.swarm.close_connection(connection);
-            }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
                 self.dial_failed(connection_id, peer_id, &error);
             }

@@ -16,6 +16,8 @@ pub(crate) enum Reason {
     Overflow,
     /// The peer sent what the protocol does not allow.
     Violation,
+    /// Nothing has come for a while: the connection is dead.
+    Silent,
     /// The peer opened a newer connection.
     Replaced,
     /// This node stops.
@@ -30,6 +32,7 @@ impl Reason {
             Self::OtherNetwork => "other-network",
             Self::Overflow => "overflow",
             Self::Violation => "violation",
+            Self::Silent => "silent",
             Self::Replaced => "replaced",
             Self::Shutdown => "shutdown",
         }

@@ -52,7 +52,7 @@ pub async fn start_with(
     let protocols = Arc::new(Protocols::of(roster.network)?);
     let roster = Arc::new(roster);
     let gate = Gate::new(Arc::clone(&roster), protocols, limits.handshake_timeout);
-    let mut swarm = swarm(identity, Behaviour::new(gate, limits.probe_interval), limits.handshake_timeout)?;
+    let mut swarm = swarm(identity, Behaviour::new(gate), limits.handshake_timeout)?;
     listen(&mut swarm, config.listen)
         .map_err(|source| NetworkError::Listen { address: config.listen, source })?;
     let (commands, commands_receiver) = mpsc::channel(COMMANDS_QUEUED_MAX);

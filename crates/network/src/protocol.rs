@@ -17,6 +17,8 @@ use std::{
 pub(crate) enum Kind {
     /// Messages of one channel, both ways, as long as the connection lasts.
     Channel(Channel),
+    /// Signs of life, both ways, as long as the connection lasts.
+    Pulse,
     /// One request and its answer.
     Request,
     /// A hand-over of sealed blocks.
@@ -26,9 +28,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [
+    /// The streams that every working connection has exactly once.
+    pub(crate) const LASTING: [Self; 3] =
+        [Self::Channel(Channel::Consensus), Self::Channel(Channel::Attestation), Self::Pulse];
+
+    const ALL: [Self; 6] = [
         Self::Channel(Channel::Consensus),
         Self::Channel(Channel::Attestation),
+        Self::Pulse,
         Self::Request,
         Self::Blocks,
         Self::Fetch,
@@ -37,6 +44,7 @@ impl Kind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Channel(channel) => channel.name(),
+            Self::Pulse => "pulse",
             Self::Request => "request",
             Self::Blocks => "blocks",
             Self::Fetch => "fetch",
@@ -129,6 +137,7 @@ mod tests {
             [
                 "/bxp/abababababababab/consensus/1",
                 "/bxp/abababababababab/attestation/1",
+                "/bxp/abababababababab/pulse/1",
                 "/bxp/abababababababab/request/1",
                 "/bxp/abababababababab/blocks/1",
                 "/bxp/abababababababab/fetch/1",

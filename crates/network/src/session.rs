@@ -7,10 +7,12 @@ use crate::{
     driver::Command,
     ending::{Ending, Reason},
     exchange,
-    handle::{self, Handle, Permits, Queue},
-    handler::{Link, OpenError},
+    handle::{Handle, Permits, Queue},
+    handler::Link,
+    handshake::{self, Streams},
     metric,
     protocol::Kind,
+    pulse,
     roster::Peer,
     shared::Shared,
 };
@@ -34,16 +36,10 @@ pub(crate) enum Fared {
 /// A task of a session.
 #[derive(Debug)]
 enum TaskEnd {
-    /// A direction of a channel ended, and with it the session.
-    Channel(Reason),
+    /// A direction of a channel, or the pulse, ended, and with it the session.
+    Lasting(Reason),
     /// An exchange is over.
     Exchange,
-}
-
-/// Streams of both channels, and exchanges that the peer began before this side was ready.
-struct Streams {
-    channels: [Stream; 2],
-    early: VecDeque<(Kind, Stream)>,
 }
 
 /// Runs a connection's session. `fared` is told at the end.
@@ -89,9 +85,11 @@ async fn live(
         ending.end(Reason::Closed);
         return Fared::Failed;
     };
+    let shaking =
+        async { if dialled { handshake::begin(&link).await } else { handshake::wait(&mut link).await } };
     let shaken = tokio::select! {
         _ = ending.ended() => return Fared::Failed,
-        shaken = tokio::time::timeout(shared.limits.handshake_timeout, shake(&mut link, dialled)) => shaken,
+        shaken = tokio::time::timeout(shared.limits.handshake_timeout, shaking) => shaken,
     };
     let streams = match shaken.unwrap_or(Err(Reason::Handshake)) {
         Ok(streams) => streams,
@@ -105,7 +103,7 @@ async fn live(
     tracing::info!("connected");
     tell(shared, events, Event::Connected(peer.index)).await;
     let mut tasks = JoinSet::new();
-    let early = start_channels(&mut tasks, peer, streams, queues, &shared.limits, events);
+    let early = start_lasting(&mut tasks, peer, streams, queues, &shared.limits, events);
     serve(shared, peer, &mut link, early, &mut tasks, events, ending).await;
     shared.clear_live(peer.index);
     // Nothing of this connection may follow its end.
@@ -123,48 +121,11 @@ async fn tell(shared: &Shared, events: &mpsc::Sender<Event>, event: Event) {
     }
 }
 
-/// Waits until both channels' streams are there. The dialler opens them, and each carries both directions; the other
-/// side's part of the negotiation shows that it takes them.
-async fn shake(link: &mut Link, dialled: bool) -> Result<Streams, Reason> {
-    if dialled {
-        let consensus = open(link, Channel::Consensus).await?;
-        let attestation = open(link, Channel::Attestation).await?;
-        return Ok(Streams { channels: [consensus, attestation], early: VecDeque::new() });
-    }
-    let mut channels = [None, None];
-    let mut early = VecDeque::new();
-    loop {
-        let (kind, stream) = link.inbound.recv().await.ok_or(Reason::Closed)?;
-        match kind {
-            Kind::Channel(channel) if channels[channel.position()].is_none() => {
-                channels[channel.position()] = Some(stream);
-            }
-            Kind::Channel(_) => return Err(Reason::Violation),
-            _ if early.len() < EARLY_EXCHANGES_MAX => early.push_back((kind, stream)),
-            _ => return Err(Reason::Violation),
-        }
-        channels = match channels {
-            [Some(consensus), Some(attestation)] => {
-                return Ok(Streams { channels: [consensus, attestation], early });
-            }
-            incomplete => incomplete,
-        };
-    }
-}
-
-/// Exchanges that a peer may begin before its channels are open.
-const EARLY_EXCHANGES_MAX: usize = 32;
 /// Refusals that are being told to a peer at once.
 const REFUSALS_MAX: usize = 16;
 
-async fn open(link: &Link, channel: Channel) -> Result<Stream, Reason> {
-    handle::open_stream(&link.open, Kind::Channel(channel)).await.map_err(|error| match error {
-        OpenError::OtherNetwork => Reason::OtherNetwork,
-        OpenError::Io(_) => Reason::Closed,
-    })
-}
-
-fn start_channels(
+/// Starts the tasks of the lasting streams and returns the exchanges that wait.
+fn start_lasting(
     tasks: &mut JoinSet<TaskEnd>,
     peer: &Peer,
     streams: Streams,
@@ -175,9 +136,11 @@ fn start_channels(
     for ((channel, stream), queue) in Channel::ALL.into_iter().zip(streams.channels).zip(queues) {
         let (reader, writer) = stream.split();
         let read = channel::read_messages(peer.index, channel, reader, limits.clone(), events.clone());
-        tasks.spawn(async move { TaskEnd::Channel(read.await) });
-        tasks.spawn(async move { TaskEnd::Channel(channel::write_messages(channel, writer, queue).await) });
+        tasks.spawn(async move { TaskEnd::Lasting(read.await) });
+        tasks.spawn(async move { TaskEnd::Lasting(channel::write_messages(channel, writer, queue).await) });
     }
+    let pulse = pulse::keep(streams.pulse, limits.pulse_interval);
+    tasks.spawn(async move { TaskEnd::Lasting(pulse.await) });
     streams.early
 }
 
@@ -203,7 +166,7 @@ async fn serve(
             _ = ending.ended() => return,
             Some(ended) = tasks.join_next() => match ended {
                 Ok(TaskEnd::Exchange) => {}
-                Ok(TaskEnd::Channel(reason)) => ending.end(reason),
+                Ok(TaskEnd::Lasting(reason)) => ending.end(reason),
                 Err(error) => {
                     tracing::error!(%error, "a task of the session failed");
                     ending.end(Reason::Closed);
@@ -211,8 +174,8 @@ async fn serve(
             },
             stream = link.inbound.recv() => match stream {
                 None => ending.end(Reason::Closed),
-                // Each channel has its stream already.
-                Some((Kind::Channel(_), _)) => ending.end(Reason::Violation),
+                // Each of these has its stream already.
+                Some((kind, _)) if Kind::LASTING.contains(&kind) => ending.end(Reason::Violation),
                 Some(exchange) => begin(tasks, &server, &permits, &refusals, exchange),
             },
         }

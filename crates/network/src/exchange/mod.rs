@@ -29,8 +29,8 @@ impl Server {
             Kind::Request => request::serve(self, stream).await,
             Kind::Blocks => hand_over::serve(self, stream).await,
             Kind::Fetch => fetch::serve(self, stream).await,
-            // The session keeps the channels' streams to itself.
-            Kind::Channel(_) => Ok(()),
+            // The session keeps the lasting streams to itself.
+            Kind::Channel(_) | Kind::Pulse => Ok(()),
         };
         if let Err(error) = served {
             tracing::debug!(peer = %self.peer.index, exchange = kind.name(), error = %error.kind(), "an exchange broke off");

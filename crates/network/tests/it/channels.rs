@@ -92,7 +92,7 @@ async fn a_channel_has_a_fixed_form_on_the_wire() {
     let genesis = genesis(&BOTH_US);
     let mut node = Node::start(&genesis, 1).await;
     let mut raw = Raw::dial(&genesis, 0, 1).await;
-    let [mut consensus, mut attestation] = raw.shake().await;
+    let [mut consensus, mut attestation, _pulse] = raw.shake().await;
     node.expect_connected(0).await;
     consensus.write_all(b"\0\0\0\x02hi").await.unwrap();
     consensus.flush().await.unwrap();

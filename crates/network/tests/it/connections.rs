@@ -185,8 +185,8 @@ async fn wire(from: SocketAddr, to: SocketAddr, pass: watch::Receiver<bool>) {
 #[tokio::test]
 async fn a_silent_connection_is_found_dead_and_dialled_anew() {
     let genesis = genesis(&[Jurisdiction::US, Jurisdiction::US]);
-    let (probe_interval, handshake_timeout) = (Duration::from_millis(150), Duration::from_secs(1));
-    let limits = Limits { probe_interval, handshake_timeout, ..Limits::default() };
+    let (pulse_interval, handshake_timeout) = (Duration::from_millis(100), Duration::from_secs(1));
+    let limits = Limits { pulse_interval, handshake_timeout, ..Limits::default() };
     let behind: SocketAddr = format!("127.0.0.1:{}", free_port()).parse().unwrap();
     let (pass, passes) = watch::channel(true);
     let cable = tokio::spawn(wire(address(&genesis, 1), behind, passes));
@@ -203,4 +203,16 @@ async fn a_silent_connection_is_found_dead_and_dialled_anew() {
     first.expect_connected(1).await;
     second.expect_connected(0).await;
     cable.abort();
+}
+
+#[tokio::test]
+async fn a_peer_without_a_pulse_is_given_up() {
+    let genesis = genesis(&[Jurisdiction::US, Jurisdiction::US]);
+    let limits = Limits { pulse_interval: Duration::from_millis(20), ..Limits::default() };
+    let mut node = Node::start_with(&genesis, 1, limits).await;
+    let mut still = Raw::dial(&genesis, 0, 1).await;
+    let _channels = still.shake().await;
+    node.expect_connected(0).await;
+    node.expect_disconnected(0).await;
+    still.closed().await;
 }

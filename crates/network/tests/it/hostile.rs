@@ -39,7 +39,7 @@ async fn expect_well(first: &Node, second: &mut Node) {
 #[tokio::test]
 async fn garbage_on_a_channel_ends_the_connection_and_nothing_else() {
     let (genesis, mut first, mut second) = honest_two(Limits::default()).await;
-    for channel in 0..2 {
+    for channel in 0..2_usize {
         let mut attacker = Raw::dial(&genesis, 0, 1).await;
         let mut channels = attacker.shake().await;
         first.expect_connected(0).await;
@@ -90,15 +90,17 @@ async fn garbage_in_an_exchange_is_answered_or_dropped() {
 }
 
 #[tokio::test]
-async fn a_second_stream_of_a_channel_is_a_violation() {
+async fn a_second_stream_of_what_lasts_is_a_violation() {
     let (genesis, mut first, mut second) = honest_two(Limits::default()).await;
-    let mut attacker = Raw::dial(&genesis, 0, 1).await;
-    let _channels = attacker.shake().await;
-    first.expect_connected(0).await;
-    // The node may hang up before it has answered.
-    let _third = attacker.try_open(attacker.protocol("consensus")).await;
-    first.expect_disconnected(0).await;
-    attacker.closed().await;
+    for lasting in ["consensus", "attestation", "pulse"] {
+        let mut attacker = Raw::dial(&genesis, 0, 1).await;
+        let _channels = attacker.shake().await;
+        first.expect_connected(0).await;
+        // The node may hang up before it has answered.
+        let _second = attacker.try_open(attacker.protocol(lasting)).await;
+        first.expect_disconnected(0).await;
+        attacker.closed().await;
+    }
     expect_well(&first, &mut second).await;
 }
 

@@ -9,11 +9,8 @@ use cid::Cid;
 use ed25519_zebra::{SigningKey, VerificationKey};
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, Stream, StreamProtocol, Swarm, SwarmBuilder,
-    identity::Keypair,
-    noise, ping,
-    swarm::{NetworkBehaviour, SwarmEvent},
-    tcp, yamux,
+    Multiaddr, Stream, StreamProtocol, Swarm, SwarmBuilder, identity::Keypair, noise, swarm::SwarmEvent, tcp,
+    yamux,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use multihash_codetable::{Code, MultihashDigest};
@@ -193,13 +190,6 @@ pub(crate) fn metric(line: &str) -> f64 {
     value.unwrap_or(0.0)
 }
 
-/// Answers the node's probes, without which it hangs up, and opens any stream.
-#[derive(NetworkBehaviour)]
-struct RawBehaviour {
-    streams: libp2p_stream::Behaviour,
-    probe: ping::Behaviour,
-}
-
 /// A libp2p peer that is bound to no protocol.
 pub(crate) struct Raw {
     pub(crate) control: libp2p_stream::Control,
@@ -229,14 +219,11 @@ impl Raw {
             .with_tokio()
             .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
             .unwrap()
-            .with_behaviour(|_| RawBehaviour {
-                streams: libp2p_stream::Behaviour::new(),
-                probe: ping::Behaviour::default(),
-            })
+            .with_behaviour(|_| libp2p_stream::Behaviour::new())
             .unwrap()
             .with_swarm_config(|config| config.with_idle_connection_timeout(PATIENCE))
             .build();
-        let control = swarm.behaviour().streams.new_control();
+        let control = swarm.behaviour().new_control();
         let address = address(genesis, to);
         let address: Multiaddr = format!("/ip4/{}/tcp/{}", address.ip(), address.port()).parse().unwrap();
         swarm.dial(address).unwrap();
@@ -264,9 +251,9 @@ impl Raw {
         soon("an answer to a stream", self.control.open_stream(self.node, protocol)).await
     }
 
-    /// Opens both channels, after which the node counts this peer as connected.
-    pub(crate) async fn shake(&mut self) -> [Stream; 2] {
-        [self.open("consensus").await, self.open("attestation").await]
+    /// Opens both channels and the pulse, after which the node counts this peer as connected.
+    pub(crate) async fn shake(&mut self) -> [Stream; 3] {
+        [self.open("consensus").await, self.open("attestation").await, self.open("pulse").await]
     }
 
     /// Waits until the node has closed the connection.
@@ -275,7 +262,7 @@ impl Raw {
     }
 }
 
-async fn drive(mut swarm: Swarm<RawBehaviour>, connected: watch::Sender<bool>) {
+async fn drive(mut swarm: Swarm<libp2p_stream::Behaviour>, connected: watch::Sender<bool>) {
     loop {
         match swarm.select_next_some().await {
             SwarmEvent::ConnectionEstablished { .. } => drop(connected.send(true)),
