@@ -9,7 +9,7 @@ use bxp_contracts::merkle::{Proof, Tree};
 use bxp_storage::Batch;
 use bxp_types::{Height, Jurisdiction, RecordId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const WHAT: &str = "batch";
 const VERSION: u8 = 1;
@@ -195,27 +195,33 @@ impl Vault {
         Ok(Some(Placement { root, index, count: wire.count, anchor }))
     }
 
-    /// Placements and Merkle proofs of this node's records, in their order; each batch's tree is built once. A record
-    /// that no own batch holds has none.
+    /// Placements and Merkle proofs of this node's records, in their order. A record that no own batch holds has none.
+    /// The tree of the last batch is kept, so that a batch which is proven in parts is built once.
     ///
     /// # Errors
     /// [`VaultError::Storage`], [`VaultError::Malformed`].
     pub fn prove(&self, records: &[RecordId]) -> Result<Vec<Option<(Placement, Proof)>>, VaultError> {
-        let mut trees: BTreeMap<B256, Option<Tree>> = BTreeMap::new();
         let mut proofs = Vec::with_capacity(records.len());
         for record in records {
-            let Some(placement) = self.placement(*record)? else {
-                proofs.push(None);
-                continue;
-            };
-            let tree = match trees.entry(placement.root) {
-                std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::btree_map::Entry::Vacant(new) => new.insert(self.read_tree(placement)?),
-            };
-            let proof = tree.as_ref().and_then(|tree| tree.prove(placement.index));
-            proofs.push(proof.map(|proof| (placement, proof)));
+            let placement = self.placement(*record)?;
+            let tree = placement.map_or(Ok(None), |placement| self.tree_of(placement))?;
+            let proof = placement
+                .zip(tree)
+                .and_then(|(placement, tree)| tree.prove(placement.index).map(|proof| (placement, proof)));
+            proofs.push(proof);
         }
         Ok(proofs)
+    }
+
+    fn tree_of(&self, placement: Placement) -> Result<Option<Arc<Tree>>, VaultError> {
+        let mut last = self.last_tree.lock();
+        if last.as_ref().is_none_or(|tree| tree.root() != placement.root) {
+            let Some(tree) = self.read_tree(placement)? else {
+                return Ok(None);
+            };
+            *last = Some(Arc::new(tree));
+        }
+        Ok(last.clone())
     }
 
     /// The tree of an own batch; replicas have no leaves, only a proof that they checked.

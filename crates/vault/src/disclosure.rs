@@ -74,18 +74,17 @@ impl Head {
 }
 
 impl Vault {
-    /// Writes one row for each record and waits until they are on disk.
+    /// Writes one row for each side of a record and waits until they are on disk.
     pub(crate) fn write_disclosures(
         &self,
-        entries: &[&RecordEntry],
-        class: BlockClass,
+        sides: &[(&RecordEntry, BlockClass)],
         permit: &Permit,
     ) -> Result<(), VaultError> {
         let mut batch = self.store.batch();
         // Held over the commit, so that the rows' order is the chain's order.
         let mut head = self.disclosures.lock();
         let mut end = *head;
-        for entry in entries {
+        for (entry, class) in sides {
             let row = Disclosure {
                 number: end.next,
                 previous: end.hash,
@@ -94,7 +93,7 @@ impl Vault {
                 record_id: entry.record_id,
                 requester: permit.requester(),
                 purpose: permit.purpose(),
-                class,
+                class: *class,
             };
             let bytes = row.encode()?;
             let number = row.number.to_be_bytes();

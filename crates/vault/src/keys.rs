@@ -28,7 +28,7 @@ impl Vault {
             .enclave
             .wrap_for(to.sealing_key, &key, &release_info(cid))
             .map_err(enclave("release key"))?;
-        self.account(&[&entry], class, permit)?;
+        self.account(&[(&entry, class)], permit)?;
         Ok(wrapped.into())
     }
 

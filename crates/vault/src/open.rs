@@ -35,24 +35,49 @@ impl Vault {
         records: &[RecordId],
         permit: &Permit,
     ) -> Result<Vec<Bytes>, VaultError> {
-        let class = BlockClass::Deidentified;
-        let mut entries = Vec::with_capacity(records.len());
-        let mut contents = Vec::with_capacity(records.len());
-        for record in records {
-            let entry = self.known_entry(*record)?;
-            self.authorise(&entry, class, permit)?;
-            contents.push(self.read_content(&entry, class)?);
-            entries.push(entry);
-        }
-        self.account(&entries.iter().collect::<Vec<_>>(), class, permit)?;
-        Ok(contents)
+        let entries = self.known_entries(records)?;
+        let sides: Vec<_> = entries.iter().map(|entry| (entry, BlockClass::Deidentified)).collect();
+        self.open_sides(&sides, permit)
+    }
+
+    /// Opens both sides of many records, identity first, with one sync for all their disclosures: all of them or none.
+    ///
+    /// # Errors
+    /// As [`Vault::open_identity`], for the first record that cannot be opened.
+    pub fn open_whole_all(
+        &self,
+        records: &[RecordId],
+        permit: &Permit,
+    ) -> Result<Vec<(Phi<Bytes>, Bytes)>, VaultError> {
+        let entries = self.known_entries(records)?;
+        let both = |entry| [(entry, RecordEntry::identity_class(entry)), (entry, BlockClass::Deidentified)];
+        let contents = self.open_sides(&entries.iter().flat_map(both).collect::<Vec<_>>(), permit)?;
+        let (pairs, _) = contents.as_chunks::<2>();
+        Ok(pairs.iter().map(|[identity, rest]| (Phi::new(identity.clone()), rest.clone())).collect())
+    }
+
+    fn known_entries(&self, records: &[RecordId]) -> Result<Vec<RecordEntry>, VaultError> {
+        records.iter().map(|record| self.known_entry(*record)).collect()
     }
 
     fn open_one(&self, entry: &RecordEntry, class: BlockClass, permit: &Permit) -> Result<Bytes, VaultError> {
-        self.authorise(entry, class, permit)?;
-        let content = self.read_content(entry, class)?;
-        self.account(&[entry], class, permit)?;
-        Ok(content)
+        let mut contents = self.open_sides(&[(entry, class)], permit)?;
+        contents.pop().ok_or(VaultError::UnknownRecord(entry.record_id))
+    }
+
+    /// The one way to clear content: permit, key, content check, disclosure, and only then the data.
+    fn open_sides(
+        &self,
+        sides: &[(&RecordEntry, BlockClass)],
+        permit: &Permit,
+    ) -> Result<Vec<Bytes>, VaultError> {
+        let mut contents = Vec::with_capacity(sides.len());
+        for (entry, class) in sides {
+            self.authorise(entry, *class, permit)?;
+            contents.push(self.read_content(entry, *class)?);
+        }
+        self.account(sides, permit)?;
+        Ok(contents)
     }
 
     fn read_content(&self, entry: &RecordEntry, class: BlockClass) -> Result<Bytes, VaultError> {
@@ -82,13 +107,12 @@ impl Vault {
     /// 164.528(a)(1)(i) exempts.
     pub(crate) fn account(
         &self,
-        entries: &[&RecordEntry],
-        class: BlockClass,
+        sides: &[(&RecordEntry, BlockClass)],
         permit: &Permit,
     ) -> Result<(), VaultError> {
         if permit.requester() == self.me && permit.purpose() == Purpose::Operations {
             return Ok(());
         }
-        self.write_disclosures(entries, class, permit)
+        self.write_disclosures(sides, permit)
     }
 }

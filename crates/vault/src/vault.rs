@@ -5,6 +5,7 @@ use crate::{
     disclosure::Head,
     tables::{Tables, pair, trailing_number},
 };
+use bxp_contracts::merkle::Tree;
 use bxp_enclave::Enclave;
 use bxp_storage::{Batch, Store};
 use bxp_types::{BlockClass, Jurisdiction, RecordId, SealedBlock, SubjectId, ValidatorIndex};
@@ -25,6 +26,8 @@ pub struct Vault {
     pub(crate) home: Jurisdiction,
     pub(crate) clock: Clock,
     pub(crate) disclosures: Arc<Mutex<Head>>,
+    /// The tree of the batch that was proven last.
+    pub(crate) last_tree: Arc<Mutex<Option<Arc<Tree>>>>,
     /// The number of the next record to arrive. A batch that is never committed leaves a gap.
     next_number: Arc<AtomicU64>,
 }
@@ -60,7 +63,17 @@ impl Vault {
         let next_number = last.and_then(|(key, _)| trailing_number(&key)).map_or(0, |number| number + 1);
         let next_number = Arc::new(AtomicU64::new(next_number));
         let store = store.clone();
-        Ok(Self { store, tables, enclave, me, home, clock, disclosures, next_number })
+        Ok(Self {
+            store,
+            tables,
+            enclave,
+            me,
+            home,
+            clock,
+            disclosures,
+            last_tree: Arc::default(),
+            next_number,
+        })
     }
 
     /// The node whose vault this is.

@@ -31,6 +31,17 @@ fn every_opening_for_someone_else_is_accounted_for() {
     let rows = node.vault.disclosures_of(john.subject).unwrap();
     assert!(matches!(rows[..], [ref row] if matches!(row.purpose, Purpose::Research { .. })));
     assert_eq!(node.vault.verify_disclosures().unwrap(), 3);
+
+    let doctor = node.treatment(3, Jurisdiction::US, jane.record_id, node.identity_class());
+    let whole = node.vault.open_whole_all(&[jane.record_id], &doctor).unwrap();
+    assert_eq!((whole[0].0.expose().as_ref(), whole[0].1.as_ref()), (b"Jane".as_slice(), b"rest".as_slice()));
+    assert_eq!(node.vault.disclosures_of(jane.subject).unwrap().len(), 4, "a row for each side");
+    assert!(node.vault.open_whole_all(&[jane.record_id, john.record_id], &doctor).is_err());
+    assert_eq!(
+        node.vault.disclosures_of(jane.subject).unwrap().len(),
+        4,
+        "nothing came out, nothing is noted"
+    );
 }
 
 #[test]
