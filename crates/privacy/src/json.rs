@@ -9,23 +9,51 @@ pub const DEPTH_MAX: usize = 64;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooDeep;
 
+/// Reads text whose nesting is bounded: the parser goes down one call for each bracket. `None` if it is no JSON.
+pub(crate) fn read(text: &[u8], depth_max: usize) -> Option<Value> {
+    (!is_deeper(text, depth_max)).then(|| sonic_rs::from_slice(text).ok()).flatten()
+}
+
+fn is_deeper(text: &[u8], depth_max: usize) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    text.iter().any(|&byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth = depth.saturating_add(1),
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > depth_max
+    })
+}
+
 /// Appends `text` in quotes.
 pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
     out.push(b'"');
-    let mut start = 0;
-    for (index, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&text.as_bytes()[start..index]);
-        start = index + 1;
+    // Looking at every byte without a way out lets the compiler look at many at once.
+    if bytes.iter().fold(false, |found, &byte| found | is_escaped(byte)) {
+        write_escaped(out, bytes);
+    } else {
+        out.extend_from_slice(bytes);
+    }
+    out.push(b'"');
+}
+
+const fn is_escaped(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
+    for &byte in bytes {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            _ => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ if is_escaped(byte) => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => out.push(byte),
         }
     }
-    out.extend_from_slice(&text.as_bytes()[start..]);
-    out.push(b'"');
 }
 
 /// Appends `value` without spaces.
@@ -35,11 +63,15 @@ pub(crate) fn write_value(out: &mut Vec<u8>, value: &Value) -> Result<(), TooDee
 
 fn write_bounded(out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<(), TooDeep> {
     let inner = depth.checked_sub(1).ok_or(TooDeep)?;
+    // Most values are strings, and asking for the type costs as much as asking for the string.
+    if let Some(text) = value.as_str() {
+        write_string(out, text);
+        return Ok(());
+    }
     match value.get_type() {
-        JsonType::Null => out.extend_from_slice(b"null"),
+        JsonType::Null | JsonType::String => out.extend_from_slice(b"null"),
         JsonType::Boolean => out.extend_from_slice(if value.is_true() { b"true" } else { b"false" }),
         JsonType::Number => write_number(out, value),
-        JsonType::String => write_string(out, value.as_str().unwrap_or_default()),
         JsonType::Array => {
             out.push(b'[');
             for (index, element) in value.as_array().into_iter().flatten().enumerate() {
@@ -87,6 +119,13 @@ mod tests {
         let mut out = Vec::new();
         write_value(&mut out, &value).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), text);
+    }
+
+    #[test]
+    fn brackets_in_strings_are_no_depth() {
+        assert!(read(br#"{"a":"[[[[\"[[","b":[[1]]}"#, 3).is_some());
+        assert!(read(br#"{"a":"[[[[\"[[","b":[[[1]]]}"#, 3).is_none());
+        assert!(read(b"[[[", 3).is_none());
     }
 
     #[test]

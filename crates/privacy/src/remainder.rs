@@ -12,6 +12,9 @@ use std::fmt;
 const VERSION: u64 = 1;
 const MATCH_BYTES: usize = 16;
 
+/// A removed value of [`json::DEPTH_MAX`] levels, in a patch as deep as the rules go.
+const PATCH_DEPTH_MAX: usize = 2 * json::DEPTH_MAX;
+
 /// What [`crate::join`] needs beside the de-identified side to give the resource back.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Remainder {
@@ -69,7 +72,7 @@ impl Remainder {
     }
 
     pub(crate) fn parts(&self) -> Result<Parts, JoinError> {
-        let root: Value = sonic_rs::from_slice(&self.bytes).map_err(|_| JoinError::Remainder)?;
+        let root = json::read(&self.bytes, PATCH_DEPTH_MAX).ok_or(JoinError::Remainder)?;
         let version = root.get("v").and_then(version);
         let of = hex_member(&root, "of")?;
         let patch_is_list = root.get("patch").is_some_and(sonic_rs::JsonValueTrait::is_array);

@@ -17,7 +17,10 @@ const LOINC: &str = "http://loinc.org";
 const AGE_LIMITS: [(&str, u64); 5] = [("a", 89), ("mo", 1079), ("wk", 4679), ("d", 32_849), ("h", 788_399)];
 
 /// Whether an Observation's code, or one of its components', is of an age.
-pub(super) fn tells_age(rules: &Rules, resource: &Object) -> bool {
+pub(super) fn tells_age(rules: &Rules, resource_type: &str, resource: &Object) -> bool {
+    if resource_type != "Observation" {
+        return false;
+    }
     let code_is_age = |object: &Object| {
         let code = object.iter().find(|(key, _)| *key == "code").map(|(_, code)| code);
         let codings = code.and_then(|code| code.get("coding")).and_then(|codings| codings.as_array());
@@ -131,8 +134,7 @@ impl<'a> Walk<'a> {
 
     /// A contained resource is named by its place; `#` alone is the resource around it.
     fn contained_target(&mut self, local: &str, text: &str, value: &Value) -> Result<Outcome, SplitError> {
-        let place = self.contained.iter().position(|id| *id == local);
-        match (local, place) {
+        match (local, self.contained.get(local)) {
             ("", _) => self.replace("#", text, value, IdentifierKind::Other),
             (_, Some(place)) => self.replace(&format!("#c{place}"), text, value, IdentifierKind::Other),
             (_, None) => Ok(Outcome::Removed),

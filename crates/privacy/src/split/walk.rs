@@ -11,6 +11,7 @@ use crate::{
     rules::{NodeId, Rule, Rules},
 };
 use sonic_rs::{Array, JsonContainerTrait as _, JsonValueTrait as _, Object, Value};
+use std::collections::BTreeMap;
 
 /// The text of both sides.
 pub(super) struct Sides {
@@ -43,8 +44,8 @@ pub(super) struct Walk<'a> {
     pub(super) removed: Removed,
     /// The type of the resource that is being walked, for its id.
     pub(super) resource_type: &'a str,
-    /// The ids of the contained resources, by place.
-    pub(super) contained: Vec<&'a str>,
+    /// The places of the contained resources, by id.
+    pub(super) contained: BTreeMap<&'a str, usize>,
     /// The place of the contained resource that is being walked.
     pub(super) within: Option<usize>,
     /// The resource tells an age: a number above 89 stays behind.
@@ -73,9 +74,9 @@ pub(super) fn resource<'a>(
         patch: Vec::with_capacity(1024),
         removed: Removed::default(),
         resource_type,
-        contained: contained_ids(object),
+        contained: contained_places(object),
         within: None,
-        tells_age: datatype::tells_age(rules, object),
+        tells_age: datatype::tells_age(rules, resource_type, object),
     };
     walk.object(object, |name, _| rules.member(node, name))?;
     Ok(Sides { deidentified: walk.out, patch: walk.patch, removed: walk.removed })
@@ -86,14 +87,16 @@ pub(super) fn member_str<'a>(object: &'a Object, name: &str) -> Option<&'a str> 
     object.iter().find(|(key, _)| *key == name).and_then(|(_, value)| value.as_str())
 }
 
-fn contained_ids(resource: &Object) -> Vec<&str> {
+fn contained_places(resource: &Object) -> BTreeMap<&str, usize> {
     let contained =
         resource.iter().find(|(key, _)| *key == "contained").and_then(|(_, value)| value.as_array());
-    contained
-        .into_iter()
-        .flatten()
-        .map(|value| value.as_object().and_then(|object| member_str(object, "id")).unwrap_or_default())
-        .collect()
+    let mut places = BTreeMap::new();
+    for (place, value) in contained.into_iter().flatten().enumerate() {
+        if let Some(id) = value.as_object().and_then(|object| member_str(object, "id")) {
+            places.entry(id).or_insert(place);
+        }
+    }
+    places
 }
 
 impl<'a> Walk<'a> {
@@ -189,23 +192,30 @@ impl<'a> Walk<'a> {
     }
 
     fn element(&mut self, value: &'a Value, rule: Rule) -> Result<Outcome, SplitError> {
-        match value.as_array() {
-            Some(array) => self.array(array, rule),
-            None => self.single(value, rule),
+        // Most values are strings, and asking for the type costs as much as asking for the string.
+        match value.as_str() {
+            Some(text) => self.text(text, value, rule),
+            None => match value.as_array() {
+                Some(array) => self.array(array, rule),
+                None => self.single(value, rule),
+            },
         }
     }
 
+    /// What is no array.
     fn single(&mut self, value: &'a Value, rule: Rule) -> Result<Outcome, SplitError> {
-        let object = value.as_object();
-        match (rule, object) {
-            (Rule::Node(node), Some(object)) => self.node(object, node),
-            (Rule::Extensions(list), Some(object)) => self.extension(object, list),
-            (Rule::Coding, Some(object)) => self.coding(object),
-            (Rule::Quantity, Some(object)) => self.quantity(object),
-            (Rule::Reference, Some(object)) => self.reference(object),
-            (Rule::Address, Some(object)) => self.address(object),
-            (_, Some(_)) => Ok(Outcome::Removed),
-            (rule, None) => self.scalar(value, rule),
+        if let Some(text) = value.as_str() {
+            return self.text(text, value, rule);
+        }
+        let Some(object) = value.as_object() else { return self.scalar(value, rule) };
+        match rule {
+            Rule::Node(node) => self.node(object, node),
+            Rule::Extensions(list) => self.extension(object, list),
+            Rule::Coding => self.coding(object),
+            Rule::Quantity => self.quantity(object),
+            Rule::Reference => self.reference(object),
+            Rule::Address => self.address(object),
+            _ => Ok(Outcome::Removed),
         }
     }
 
@@ -231,7 +241,7 @@ impl<'a> Walk<'a> {
         };
         let outer = std::mem::replace(&mut self.resource_type, resource_type);
         let tells_age = self.tells_age;
-        self.tells_age |= datatype::tells_age(self.rules, object);
+        self.tells_age |= datatype::tells_age(self.rules, resource_type, object);
         self.within = Some(index);
         let outcome = self.node(object, node);
         self.within = None;
@@ -240,20 +250,15 @@ impl<'a> Walk<'a> {
         outcome
     }
 
+    /// A number, a truth value or null.
     fn scalar(&mut self, value: &'a Value, rule: Rule) -> Result<Outcome, SplitError> {
-        match rule {
-            Rule::Decimal | Rule::Integer => self.number(value, rule),
-            Rule::Boolean => Ok(match value.as_bool() {
-                Some(truth) => {
-                    self.out.extend_from_slice(if truth { b"true" } else { b"false" });
-                    Outcome::Kept
-                }
-                None => Outcome::Removed,
-            }),
-            rule => match value.as_str() {
-                Some(text) => self.text(text, value, rule),
-                None => Ok(Outcome::Removed),
-            },
+        match (rule, value.as_bool()) {
+            (Rule::Decimal | Rule::Integer, None) => self.number(value, rule),
+            (Rule::Boolean, Some(truth)) => {
+                self.out.extend_from_slice(if truth { b"true" } else { b"false" });
+                Ok(Outcome::Kept)
+            }
+            _ => Ok(Outcome::Removed),
         }
     }
 

@@ -1,7 +1,9 @@
 //! What leaves of whole resources, and that both sides give the original back.
 
 use crate::fixtures::{Pseudonyms, leaves, parse, split_and_join, text};
-use bxp_privacy::{DEPTH_MAX, JoinError, Remainder, SplitContext, SplitError, join, rules_digest, split};
+use bxp_privacy::{
+    DEPTH_MAX, JoinError, RULES_VERSION, Remainder, SplitContext, SplitError, join, rules_digest, split,
+};
 
 const PATIENT: &str = r#"{"resourceType":"Patient","id":"057aa36e","meta":{"versionId":"1","profile":["http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient","http://hospital.example/chi"]},"text":{"status":"generated","div":"<div>Chi Cormier</div>"},"extension":[{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-race","extension":[{"url":"ombCategory","valueCoding":{"system":"urn:oid:2.16.840.1.113883.6.238","code":"2106-3","display":"White"}},{"url":"text","valueString":"White"}]},{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex","valueCode":"F"},{"url":"http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName","valueString":"Marlo Towne"}],"identifier":[{"system":"http://hl7.org/fhir/sid/us-ssn","value":"999-82-5655"}],"active":true,"name":[{"family":"Cormier","given":["Chi"]}],"telecom":[{"system":"phone","value":"555-942-8848"}],"gender":"female","birthDate":"1949-03-21","_birthDate":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/patient-birthTime","valueDateTime":"1949-03-21T03:04:05Z"}]},"address":[{"line":["310 Daugherty Path"],"city":"East Douglas","state":"MA","postalCode":"01516","country":"US"},{"city":"Berlin","state":"BE","postalCode":"10117","country":"DE"}],"maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M"}],"text":"Married to Jim"},"multipleBirthInteger":3,"communication":[{"language":{"coding":[{"system":"urn:ietf:bcp:47","code":"en-US","display":"English"}],"text":"English"}}]}"#;
 
@@ -149,4 +151,32 @@ fn a_remainder_survives_its_encoding() {
 fn debug_tells_nothing() {
     let split = Pseudonyms::default().split(&parse(PATIENT)).unwrap();
     assert!(!format!("{split:?}").contains("Cormier"));
+}
+
+/// A change of the rules shows here: raise `RULES_VERSION` and pin the new digest.
+#[test]
+fn the_rules_are_pinned_by_their_digest() {
+    let digest = hex::encode(rules_digest());
+    assert_eq!(
+        (RULES_VERSION, digest.as_str()),
+        ("safe-harbor-r4/1", "67ae9a5b47b8ea4d6158adb9a9cc421d2e34a87c037d98830b78bf9076396ef2")
+    );
+}
+
+#[test]
+fn the_patch_of_the_identity_side_is_stable() {
+    let patient = r#"{"resourceType":"Patient","id":"7","active":true,"name":[{"family":"X"}],"birthDate":"1949-03-21","address":[{"city":"Y","country":"DE"},{"city":"Z"}]}"#;
+    let split = Pseudonyms::default().split(&parse(patient)).unwrap();
+    let told = String::from_utf8(split.identity.expose().as_bytes().to_vec()).unwrap();
+    let (_, patch) = told.split_once(r#""patch":"#).unwrap();
+    let expected =
+        r#"[1,{"=":"7"},1,"name",[{"family":"X"}],{"=":"1949-03-21"},[["city","Y",1],{"+":{"city":"Z"}}]]}"#;
+    assert_eq!(patch, expected);
+}
+
+#[test]
+fn nesting_without_end_does_not_end_the_program() {
+    for open in ["[", "{\"patch\":", "{\"v\":1,\"patch\":["] {
+        assert_eq!(Remainder::from_bytes(open.repeat(200_000).as_bytes()), Err(JoinError::Remainder));
+    }
 }
