@@ -145,7 +145,7 @@ fn identifier_name(kind: &str, identifier: &Value) -> Option<String> {
 }
 
 /// `Type/id` at the end of a URL.
-fn relative_part(url: &str) -> Option<String> {
+pub(crate) fn relative_part(url: &str) -> Option<String> {
     let mut parts = url.split("/_history/").next()?.rsplit('/');
     let (id, kind) = (parts.next()?, parts.next()?);
     let relative = format!("{kind}/{id}");

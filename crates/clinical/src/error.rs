@@ -84,6 +84,57 @@ pub enum ClinicalError {
         /// The limit.
         resources_max: usize,
     },
+    /// The data folder failed.
+    #[error("use the clinical tables")]
+    Storage(#[from] bxp_storage::StorageError),
+    /// The vault refused or failed.
+    #[error("use the vault")]
+    Vault(#[from] bxp_vault::VaultError),
+    /// Sealing, opening or making accounts failed.
+    #[error("use the enclave")]
+    Enclave(#[from] bxp_enclave::EnclaveError),
+    /// Both sides of a record do not fit each other.
+    #[error("put a record together")]
+    Join(#[from] bxp_privacy::JoinError),
+    /// The chain's database failed.
+    #[error("read the chain")]
+    Ledger(#[from] bxp_types::LedgerError),
+    /// The chain says something that it cannot say.
+    #[error("read the chain: {0}")]
+    Chain(&'static str),
+    /// A transaction did not come to be.
+    #[error("send a transaction")]
+    Transaction(#[from] crate::sender::SendFailure),
+    /// No permit; the text is the same for every reason.
+    #[error(transparent)]
+    Denied(#[from] bxp_privacy::Denial),
+    /// Another node did not store what was handed over to it.
+    #[error("hand records over to {peer}: {reason}")]
+    NotStored {
+        /// The node.
+        peer: bxp_types::ValidatorIndex,
+        /// Its reason.
+        reason: String,
+    },
+    /// The holder did not release a key.
+    #[error("ask {holder} for a key: {reason}")]
+    NotReleased {
+        /// The record's holder.
+        holder: bxp_types::ValidatorIndex,
+        /// Why.
+        reason: String,
+    },
+    /// A record's batch is not on the chain as it should be.
+    #[error("record {record} does not stand under root {root} on the chain")]
+    NotOnChain {
+        /// The record.
+        record: bxp_types::RecordId,
+        /// The root that the vault has.
+        root: bxp_types::B256,
+    },
+    /// Something on disk is not what was written.
+    #[error("read {0}: it is damaged; restore the data folder from a backup")]
+    Damaged(&'static str),
     /// A cohort criterion that cannot be read.
     #[error("read the criterion: {0}")]
     Criterion(String),

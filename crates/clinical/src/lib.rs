@@ -4,12 +4,19 @@
 //! find whose record it is and under which country's law, [`criterion`] matches charts, [`generate`](mod@generate) makes realistic
 //! patients. It knows nothing of consensus, of execution, and of who may read: it opens nothing without a permit.
 
+pub mod anchor;
 pub mod compartment;
 pub mod criterion;
 mod error;
+pub mod facts;
 pub mod fhir;
 pub mod generate;
+pub mod ingest;
+pub mod release;
+pub mod replicate;
 pub mod residence;
+pub mod sender;
+pub mod show;
 pub mod source;
 pub mod validate;
 

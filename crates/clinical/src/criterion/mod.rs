@@ -27,6 +27,8 @@ pub const ICD10_CA: &str = "https://fhir.infoway-inforoute.ca/CodeSystem/icd-10-
 
 const PATTERNS_MAX: usize = 64;
 const TEXT_BYTES_MAX: usize = 128;
+/// What a data request contract takes.
+const ENCODING_BYTES_MAX: usize = 4_096;
 const DAYS_MAX: u16 = 36_500;
 
 /// A code, or with a final `*` all codes that begin so.
@@ -133,6 +135,9 @@ impl Criterion {
             if list.iter().any(|pattern| pattern.code == "*") {
                 return refuse("a code of * alone would match every code");
             }
+        }
+        if self.canonical().len() > ENCODING_BYTES_MAX {
+            return refuse("the encoding has at most 4096 bytes");
         }
         if self.days_before_min > DAYS_MAX { refuse("days_before_min is at most 36500") } else { Ok(()) }
     }

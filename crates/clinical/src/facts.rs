@@ -1,0 +1,89 @@
+//! The facts by which `privacy` decides: genesis, the contracts' state and the clock, never the requester's word.
+
+use crate::ClinicalError;
+use alloy_sol_types::SolCall;
+use bxp_contracts::{CONSENT_REGISTRY, ConsentRegistry, DataRequest, RequestState};
+use bxp_privacy::{ContractFacts, Facts, Purpose};
+use bxp_types::{Address, CallOutcome, CallRequest, Ledger, ValidatorIndex};
+use bxp_vault::{Clock, RecordEntry};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// Reads facts from the chain.
+#[derive(Clone)]
+pub struct ChainFacts {
+    ledger: Arc<dyn Ledger>,
+    regulators: BTreeSet<ValidatorIndex>,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for ChainFacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChainFacts").field("regulators", &self.regulators).finish_non_exhaustive()
+    }
+}
+
+impl ChainFacts {
+    /// Facts of the chain behind `ledger`; `regulators` are those of its validators that oversee (45 CFR 164.512(d)).
+    #[must_use]
+    pub fn new(ledger: Arc<dyn Ledger>, regulators: BTreeSet<ValidatorIndex>, clock: Clock) -> Self {
+        Self { ledger, regulators, clock }
+    }
+
+    /// What is known of `requester` and a record.
+    ///
+    /// # Errors
+    /// [`ClinicalError::Ledger`].
+    pub fn of(
+        &self,
+        requester: ValidatorIndex,
+        entry: &RecordEntry,
+        purpose: Purpose,
+    ) -> Result<Facts, ClinicalError> {
+        let member = self.ledger.genesis().validator(requester);
+        let contract = match purpose {
+            Purpose::Research { request } => self.contract(request)?,
+            _ => None,
+        };
+        Ok(Facts {
+            now_ms: self.clock.now_ms(),
+            member: member.is_some(),
+            holder: entry.holder == requester,
+            regulator: self.regulators.contains(&requester),
+            requester_jurisdiction: member.map_or(entry.home, |validator| validator.jurisdiction),
+            residency: Some(entry.home),
+            patient_verified: false,
+            contribution: self.contribution(entry.patient)?,
+            contract,
+        })
+    }
+
+    /// The patient's contribution switch (row B2).
+    ///
+    /// # Errors
+    /// [`ClinicalError::Ledger`].
+    pub fn contribution(&self, patient: Address) -> Result<Option<bool>, ClinicalError> {
+        self.ask(CONSENT_REGISTRY, &ConsentRegistry::isContributingCall { patient })
+    }
+
+    /// The state of the data request at `address`.
+    ///
+    /// # Errors
+    /// [`ClinicalError::Ledger`].
+    pub fn contract(&self, address: Address) -> Result<Option<ContractFacts>, ClinicalError> {
+        let terms = self.ask(address, &DataRequest::termsCall {})?;
+        let progress = self.ask(address, &DataRequest::progressCall {})?;
+        let (Some(terms), Some(progress)) = (terms, progress) else { return Ok(None) };
+        // State.Inactive of the paper's figure 2: everything is settled or refunded.
+        let open = RequestState::try_from(progress.state).is_ok_and(|state| state != RequestState::Inactive);
+        Ok(Some(ContractFacts { address, open, term_end_ms: terms.deadline.saturating_mul(1_000) }))
+    }
+
+    /// The answer of a view; nothing where there is no such contract.
+    fn ask<C: SolCall>(&self, to: Address, call: &C) -> Result<Option<C::Return>, ClinicalError> {
+        let request = CallRequest { to: Some(to), data: call.abi_encode().into(), ..CallRequest::default() };
+        match self.ledger.call(&request)? {
+            CallOutcome::Success { output, .. } => Ok(C::abi_decode_returns(&output).ok()),
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Original ids and their pseudonyms.
+
+use super::tables::{Fingerprint, LogicalId, Named, Tables};
+use crate::{
+    ClinicalError,
+    compartment::{names, relative_part},
+    fhir::definitions::Definitions,
+    fhir::element::resource_type,
+    source::Entry,
+    validate::{ReferenceShape, reference_shape},
+};
+use bxp_storage::Batch;
+use rayon::prelude::*;
+use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
+use std::collections::{HashMap, HashSet};
+
+/// The names of one submission: those known before, and new ones that are written with it.
+pub(crate) struct Names<'a> {
+    tables: &'a Tables,
+    known: HashMap<Fingerprint, Named>,
+    new: HashSet<Fingerprint>,
+}
+
+/// The fingerprints of an entry's own names; of its content where it has no name at all, so that the same resource is
+/// recognised when it comes again.
+pub(crate) fn own_names(tables: &Tables, entry: &Entry, content: &Fingerprint) -> Vec<Fingerprint> {
+    let names = names(entry);
+    if names.is_empty() {
+        return vec![tables.fingerprint("nameless", content)];
+    }
+    names.iter().map(|name| tables.fingerprint("name", name.as_bytes())).collect()
+}
+
+/// The name to which a literal reference leads, and the type that the reference says.
+fn referred(literal: &str) -> Option<(String, Option<&'static str>)> {
+    match reference_shape(literal)? {
+        ReferenceShape::Contained(_) => None,
+        ReferenceShape::Urn(name) => Some((name.to_owned(), None)),
+        ReferenceShape::Conditional { resource_type, .. } => Some((literal.to_owned(), Some(resource_type))),
+        ReferenceShape::Relative { resource_type, id } => {
+            Some((format!("{resource_type}/{id}"), Some(resource_type)))
+        }
+        ReferenceShape::Absolute(url) => match relative_part(url) {
+            Some(name) => {
+                let kind = name.split('/').next().and_then(|kind| Definitions::r4().resource_name(kind));
+                Some((name, kind))
+            }
+            None => Some((url.to_owned(), None)),
+        },
+    }
+}
+
+/// The literal references anywhere in a resource.
+fn references(resource: &Value) -> Vec<&str> {
+    let (mut found, mut rest) = (Vec::new(), vec![resource]);
+    while let Some(value) = rest.pop() {
+        if let Some(array) = value.as_array() {
+            rest.extend(array.iter());
+        } else if let Some(object) = value.as_object() {
+            for (key, child) in object.iter() {
+                match child.as_str() {
+                    Some(text) if key == "reference" => found.push(text),
+                    Some(_) => {}
+                    None => rest.push(child),
+                }
+            }
+        }
+    }
+    found
+}
+
+impl<'a> Names<'a> {
+    /// Looks up every name that the entries have and refer to, and gives new pseudonyms to what has none: to entries,
+    /// and to what is referred to by type, which may be handed in later.
+    pub(crate) fn resolve(
+        tables: &'a Tables,
+        entries: &[(&Entry, &[Fingerprint])],
+    ) -> Result<(Self, Vec<Named>), ClinicalError> {
+        let referred: Vec<(Fingerprint, Option<&'static str>)> = entries
+            .par_iter()
+            .flat_map_iter(|(entry, _)| references(entry.resource.expose()).into_iter().filter_map(referred))
+            .map(|(name, kind)| (tables.fingerprint("name", name.as_bytes()), kind))
+            .collect();
+        let mut wanted: HashSet<Fingerprint> = referred.iter().map(|(name, _)| *name).collect();
+        wanted.extend(entries.iter().flat_map(|(_, own)| own.iter().copied()));
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        let found: Vec<_> = wanted
+            .par_iter()
+            .filter_map(|name| tables.named(name).transpose().map(|named| named.map(|named| (*name, named))))
+            .collect::<Result<_, ClinicalError>>()?;
+        let mut names = Self { tables, known: found.into_iter().collect(), new: HashSet::new() };
+        let own = entries.iter().map(|(entry, own)| names.claim(entry, own)).collect();
+        for (name, kind) in referred {
+            if let (false, Some(kind)) = (names.known.contains_key(&name), kind) {
+                names.insert(name, Named { logical: rand::random(), kind });
+            }
+        }
+        Ok((names, own))
+    }
+
+    /// The pseudonym of an entry: the one that a name of it has, or a new one, which all its names get.
+    fn claim(&mut self, entry: &Entry, own: &[Fingerprint]) -> Named {
+        let kind =
+            resource_type(entry.resource.expose()).and_then(|kind| Definitions::r4().resource_name(kind));
+        let kind = kind.unwrap_or("Basic");
+        let earlier =
+            own.iter().find_map(|name| self.known.get(name).filter(|named| named.kind == kind).cloned());
+        let named = earlier.unwrap_or_else(|| Named { logical: rand::random(), kind });
+        for name in own {
+            if !self.known.contains_key(name) {
+                self.insert(*name, named.clone());
+            }
+        }
+        named
+    }
+
+    fn insert(&mut self, name: Fingerprint, named: Named) {
+        self.known.insert(name, named);
+        self.new.insert(name);
+    }
+
+    /// What a name leads to.
+    pub(crate) fn named(&self, name: &str) -> Option<&Named> {
+        self.known.get(&self.tables.fingerprint("name", name.as_bytes()))
+    }
+
+    /// The pseudonymous form of a reference or of `Type/id`, as the split asks for it.
+    pub(crate) fn pseudonym(&self, literal: &str) -> Option<String> {
+        let (name, _) = referred(literal)?;
+        let named = self.named(&name)?;
+        Some(format!("{}/{}", named.kind, hex::encode(named.logical)))
+    }
+
+    /// Adds the new names to `batch`.
+    pub(crate) fn stage(&self, batch: &mut Batch) -> Result<(), ClinicalError> {
+        for name in &self.new {
+            if let Some(named) = self.known.get(name) {
+                self.tables.put_name(batch, name, named)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The pseudonym of a Patient that is contained in another resource.
+pub(crate) fn contained_logical(tables: &Tables, container: &LogicalId, id: &str) -> LogicalId {
+    let digest = tables.fingerprint("contained", &[container.as_slice(), id.as_bytes()].concat());
+    std::array::from_fn(|index| digest[index])
+}

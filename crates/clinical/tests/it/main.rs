@@ -1,0 +1,10 @@
+//! The clinical manager as the node meets it: real vaults on disk, the real contracts in a real EVM.
+
+mod anchoring;
+mod ingesting;
+mod ledger;
+mod node;
+mod replicating;
+mod secrecy;
+mod showing;
+mod versions;

@@ -1,0 +1,53 @@
+//! The same content again changes nothing; other content is a new version; a crash leaves all or nothing.
+
+use crate::node::{cluster, collection, patients};
+use bxp_types::Jurisdiction;
+
+const US: Jurisdiction = Jurisdiction::US;
+
+#[test]
+fn the_same_file_again_makes_no_duplicates_even_after_a_restart() {
+    let mut cluster = cluster(&[US]);
+    let node = cluster.nodes.remove(0);
+    let bundles = patients(US, 2);
+    let first: u64 = bundles.iter().map(|bundle| node.take(bundle).new).sum();
+    let node = node.reopen(&cluster.genesis);
+    let accounts = node.enclave.accounts();
+    for bundle in &bundles {
+        let again = node.take(bundle);
+        assert_eq!((again.duplicates, again.taken(), again.refused), (bundle.resources as u64, 0, 0));
+        assert!(again.roots.is_empty());
+    }
+    assert_eq!(node.vault.entries(0).count() as u64, first);
+    assert_eq!(node.enclave.accounts(), accounts, "no account is made twice");
+}
+
+#[test]
+fn changed_content_is_a_new_version_under_the_same_pseudonym() {
+    let cluster = cluster(&[US]);
+    let node = &cluster.nodes[0];
+    let patient = |city: &str| {
+        format!(r#"{{"resourceType":"Patient","id":"p1","address":[{{"country":"US","city":"{city}"}}]}}"#)
+    };
+    let (before, after) = (patient("Lusk"), patient("Boston"));
+    node.ingest.ingest_submission(&collection(&[&before])).unwrap();
+    let subject = node.ingest.patients().next().unwrap().unwrap().subject;
+    let first = node.ingest.chart(subject).unwrap();
+    let report = node.ingest.ingest_submission(&collection(&[&after])).unwrap();
+    assert_eq!((report.new, report.changed, report.patients_new), (0, 1, 0));
+    let second = node.ingest.chart(subject).unwrap();
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert_ne!(first, second);
+    assert!(node.vault.entry(first[0]).unwrap().is_some(), "the earlier version stays");
+}
+
+#[test]
+fn a_resource_without_any_id_is_recognised_by_its_content() {
+    let cluster = cluster(&[US]);
+    let node = &cluster.nodes[0];
+    let nameless = r#"{"resourceType":"Organization","name":"Star"}"#;
+    let first = node.ingest.ingest_submission(&collection(&[nameless, nameless])).unwrap();
+    assert_eq!((first.new, first.duplicates), (1, 1));
+    let again = node.ingest.ingest_submission(&collection(&[nameless])).unwrap();
+    assert_eq!((again.new, again.duplicates), (0, 1));
+}
