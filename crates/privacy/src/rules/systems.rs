@@ -56,7 +56,8 @@ fn shaped(code: &[u8], shape: &[u8]) -> bool {
         })
 }
 
-/// A SNOMED CT concept id: 6 to 18 digits, partition 00 or 10 before a Verhoeff check digit (SNOMED CT Release File Specification 6).
+/// A SNOMED CT concept id: 6 to 18 digits, partition 00 or 10 before a Verhoeff check digit (SNOMED CT Release File
+/// Specification, chapter 6).
 fn snomed(code: &[u8]) -> bool {
     let partition = code.len().checked_sub(3).and_then(|start| code.get(start..start + 2));
     (6..=18).contains(&code.len())
@@ -90,7 +91,8 @@ fn verhoeff(code: &[u8]) -> bool {
     check == 0
 }
 
-/// A LOINC code, or a LOINC answer (LA) or part (LP): digits, a hyphen and a mod 10 check digit (LOINC Users' Guide, appendix C).
+/// A LOINC code, or a LOINC answer (LA) or part (LP): digits, a hyphen and a mod 10 check digit (LOINC Users' Guide,
+/// appendix C).
 fn loinc(code: &[u8]) -> bool {
     // The letters count in the check digit, by whether the digits behind them are even or odd in number.
     let (code, [even, odd]) = match code {

@@ -1,8 +1,9 @@
 //! The walk over a resource: writes what leaves to one side, and to the other a patch that undoes it.
 //!
-//! A patch of an object is an array of items in the order of the original's members: a number n takes n members as they are; a string and
-//! the item after it are the key and value of a removed member; `{"=":value}` takes a member with its original
-//! value; an array is the patch of a member's value. In an array's patch a removed element is `{"+":value}`.
+//! A patch of an object is an array of items in the order of the original's members: a number n takes n members as
+//! they are; a string and the item after it are the key and value of a removed member; `{"=":value}` takes a member
+//! with its original value; an array is the patch of a member's value. In an array's patch a removed element is
+//! `{"+":value}`.
 
 use super::{SplitContext, SplitError, classify, datatype, scalar};
 use crate::{
