@@ -82,7 +82,7 @@ async fn read_block(
 
 /// Answers a peer that wants a block.
 pub(super) async fn serve(server: &Server, stream: Stream) -> io::Result<()> {
-    timeout(server.limits().request_timeout, serve_untimed(server, stream)).await?
+    timeout(Server::patience(server.limits().request_timeout), serve_untimed(server, stream)).await?
 }
 
 async fn serve_untimed(server: &Server, mut stream: Stream) -> io::Result<()> {

@@ -131,8 +131,9 @@ async fn write_portion(stream: &mut Stream, head: &PortionHead, blocks: &[Sealed
 
 /// Takes a peer's hand-over, portion by portion.
 pub(super) async fn serve(server: &Server, mut stream: Stream) -> io::Result<()> {
+    let patience = Server::patience(server.limits().portion_timeout);
     loop {
-        match timeout(server.limits().portion_timeout, serve_portion(server, &mut stream)).await?? {
+        match timeout(patience, serve_portion(server, &mut stream)).await?? {
             None => return stream.close().await,
             Some(Verdict::Done) => {}
             // After a refusal the rest of the stream is not read.

@@ -7,7 +7,7 @@ pub(crate) mod request;
 use crate::{Event, Limits, protocol::Kind, roster::Peer, shared::Shared, wire::verdict::Verdict};
 use futures::{AsyncWrite, AsyncWriteExt};
 use libp2p::Stream;
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// The serving side of one session.
@@ -21,6 +21,11 @@ pub(crate) struct Server {
 impl Server {
     fn limits(&self) -> &Limits {
         &self.shared.limits
+    }
+
+    /// How long the serving side takes: longer than the other, so that it is the one who waits that gives up.
+    fn patience(timeout: Duration) -> Duration {
+        timeout.saturating_mul(2)
     }
 
     /// Serves one exchange; what goes wrong with it concerns nobody else.

@@ -65,7 +65,7 @@ async fn write(stream: &mut Stream, service: Service, bytes: &[u8]) -> io::Resul
 
 /// Passes a peer's request on and answers it.
 pub(super) async fn serve(server: &Server, stream: Stream) -> io::Result<()> {
-    timeout(server.limits().request_timeout, serve_untimed(server, stream)).await?
+    timeout(Server::patience(server.limits().request_timeout), serve_untimed(server, stream)).await?
 }
 
 async fn serve_untimed(server: &Server, mut stream: Stream) -> io::Result<()> {
