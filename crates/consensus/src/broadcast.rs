@@ -211,3 +211,6 @@ impl Broadcast {
         Timer::Fetch { height: turn.height, proposer: self.proposer }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,6 +190,7 @@ impl Engine {
             self.settled = height;
             self.top = self.top.max(height);
             self.heights = self.heights.split_off(&height.next());
+            self.outbox.settle(height);
         }
     }
 

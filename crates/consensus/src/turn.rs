@@ -47,6 +47,12 @@ impl Outbox {
         self.rest.push(effect);
     }
 
+    /// Takes back the superblocks of heights that are final elsewhere by now.
+    pub(crate) fn settle(&mut self, height: Height) {
+        self.rest
+            .retain(|effect| !matches!(effect, Effect::Decided(superblock) if superblock.height <= height));
+    }
+
     pub(crate) fn take(&mut self) -> Vec<Effect> {
         let mut effects = std::mem::take(&mut self.records);
         effects.append(&mut self.votes);

@@ -22,10 +22,15 @@ struct Node {
 
 impl Node {
     fn new(me: u16) -> Self {
+        Self::of(me, 4)
+    }
+
+    fn of(me: u16, validators: u16) -> Self {
+        let config = Config::new(ValidatorIndex(me), validators.into(), NetworkId([0; 32]));
         Self {
-            settings: Settings::new(Config::new(ValidatorIndex(me), 4, NetworkId([0; 32]))).unwrap(),
-            instance: Instance::new(INSTANCE, 4),
-            voice: Voice::new(4),
+            settings: Settings::new(config).unwrap(),
+            instance: Instance::new(INSTANCE, validators),
+            voice: Voice::new(validators),
             outbox: Outbox::default(),
             heard: Vec::new(),
         }
@@ -121,6 +126,29 @@ fn t_byzantine_estimates_are_not_relayed_and_equal_ones_count_once() {
     assert!(!node.has_said(estimate(1, false)));
     node.hear_all(&[1], estimate(1, false));
     assert!(node.has_said(estimate(1, false)), "t+1 say it");
+}
+
+#[test]
+fn an_estimate_is_relayed_at_t_plus_one_and_delivered_at_two_t_plus_one() {
+    let mut node = Node::of(0, 7);
+    node.input(true);
+    node.hear_all(&[5, 6], estimate(1, false));
+    assert!(!node.has_said(estimate(1, false)));
+    node.hear_all(&[1], estimate(1, false));
+    assert!(node.has_said(estimate(1, false)));
+    assert!(!node.instance.rounds[&1].delivered.contains(false), "with the own one four of five");
+    node.hear_all(&[2], estimate(1, false));
+    assert!(node.instance.rounds[&1].delivered.contains(false));
+}
+
+#[test]
+fn fewer_than_n_minus_t_auxiliary_decide_nothing() {
+    let mut node = Node::of(0, 7);
+    node.input(true);
+    node.hear_all(&[1, 2, 3], auxiliary(1, true));
+    assert_eq!(node.instance.decision(), None, "with the own one four of five");
+    node.hear_all(&[4], auxiliary(1, true));
+    assert_eq!(node.instance.decision(), Some(true));
 }
 
 #[test]

@@ -25,10 +25,12 @@ pub(crate) enum Role {
     Invalid,
     /// Takes part, but sends its proposal to few, and never hands a body over.
     Miser,
+    /// Takes part, but tells each peer only half of what it says, and sticks to that.
+    Selective,
 }
 
-pub(crate) const ROLES: [Role; 6] =
-    [Role::Silent, Role::Twins, Role::Flipper, Role::Chaos, Role::Invalid, Role::Miser];
+pub(crate) const ROLES: [Role; 7] =
+    [Role::Silent, Role::Twins, Role::Flipper, Role::Chaos, Role::Invalid, Role::Miser, Role::Selective];
 
 pub(crate) struct Adversary {
     role: Role,
@@ -40,6 +42,8 @@ pub(crate) struct Adversary {
     /// Digests seen, to be named again in the wrong place.
     digests: Vec<Digest>,
     noise_left: u32,
+    /// Makes the choices of [`Role::Selective`] those of this run.
+    salt: u64,
 }
 
 impl Adversary {
@@ -56,6 +60,7 @@ impl Adversary {
             audience,
             digests: vec![Digest([0; 32])],
             noise_left: 3_000,
+            salt: rng.random(),
         }
     }
 
@@ -63,7 +68,7 @@ impl Adversary {
     pub(crate) fn engines(&self) -> usize {
         match self.role {
             Role::Silent | Role::Chaos | Role::Invalid => 0,
-            Role::Flipper | Role::Miser => 1,
+            Role::Flipper | Role::Miser | Role::Selective => 1,
             Role::Twins => 2,
         }
     }
@@ -88,6 +93,7 @@ impl Adversary {
                 };
                 (!withheld).then_some(message)
             }
+            Role::Selective => self.select(to, &message),
             Role::Silent | Role::Chaos | Role::Invalid => None,
         }
     }
@@ -108,6 +114,21 @@ impl Adversary {
 
     fn decode(&self, message: &Bytes) -> Option<Envelope> {
         Envelope::decode(message, self.validators, usize::MAX).ok()
+    }
+
+    fn select(&self, to: usize, message: &Bytes) -> Option<Bytes> {
+        let Envelope { height, message: content } = self.decode(message)?;
+        let tells =
+            |what: String| Digest::of(format!("{what} {height} {to} {}", self.salt).as_bytes()).0[0] < 128;
+        let Message::Votes(votes) = content else {
+            return tells(format!("{content:?}")).then(|| message.clone());
+        };
+        let mut told = Votes::new(self.validators);
+        for (instance, vote) in votes.iter().filter(|(instance, vote)| tells(format!("{instance} {vote:?}")))
+        {
+            told.insert(instance, vote);
+        }
+        (!told.is_empty()).then(|| Envelope { height, message: Message::Votes(told) }.encode())
     }
 
     fn flip(&self, message: &Bytes, rng: &mut ChaCha8Rng) -> Bytes {

@@ -31,6 +31,16 @@ fn one_byzantine_of_four_changes_nothing() {
 }
 
 #[test]
+fn half_of_what_is_said_to_each_splits_nobody() {
+    for seed in seeds(8_000_000, 300) {
+        // In every second run the network itself is calm, so that only the selection splits it.
+        let calm = Plan { delay_us: (500, 30_000, 30_000), ..Plan::new(4, 4) };
+        let plan = if seed % 2 == 0 { calm } else { Plan::new(4, 4).rough(5) };
+        Simulator::new(seed, Plan { byzantine: vec![Role::Selective], ..plan }).run();
+    }
+}
+
+#[test]
 fn byzantine_validators_crashes_and_lost_connections_at_once() {
     for seed in seeds(4_000_000, 500) {
         let at = usize::try_from(seed).unwrap();

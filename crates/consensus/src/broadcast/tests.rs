@@ -1,0 +1,101 @@
+//! Thresholds of one broadcast at n = 7, t = 2, seen by validator 0; validator 1 proposes.
+
+use bxp_types::{Digest, Height, NetworkId, ValidatorIndex};
+use bytes::Bytes;
+
+use super::Broadcast;
+use crate::config::{Config, Settings};
+use crate::interface::Effect;
+use crate::turn::{Outbox, Turn, Voice};
+use crate::votes::Vote;
+
+const PROPOSER: ValidatorIndex = ValidatorIndex(1);
+const BODY: &[u8] = b"a body";
+
+struct Node {
+    settings: Settings,
+    broadcast: Broadcast,
+    voice: Voice,
+    outbox: Outbox,
+}
+
+impl Node {
+    fn new() -> Self {
+        Self {
+            settings: Settings::new(Config::new(ValidatorIndex(0), 7, NetworkId([0; 32]))).unwrap(),
+            broadcast: Broadcast::new(PROPOSER, 7),
+            voice: Voice::new(7),
+            outbox: Outbox::default(),
+        }
+    }
+
+    fn act(&mut self, act: impl FnOnce(&mut Broadcast)) -> Vec<Effect> {
+        let Self { settings, broadcast, voice, outbox } = self;
+        act(broadcast);
+        broadcast.progress(&mut Turn { height: Height(1), settings, voice, outbox });
+        outbox.take()
+    }
+
+    fn echo(&mut self, from: &[u16], digest: Digest) {
+        from.iter()
+            .for_each(|from| drop(self.act(|broadcast| broadcast.count_echo(ValidatorIndex(*from), digest))));
+    }
+
+    fn ready(&mut self, from: &[u16], digest: Digest) {
+        from.iter().for_each(|from| {
+            drop(self.act(|broadcast| broadcast.count_ready(ValidatorIndex(*from), digest)))
+        });
+    }
+
+    fn said(&self) -> Vec<Vote> {
+        self.voice.said.iter().map(|(_, vote)| vote).collect()
+    }
+}
+
+#[test]
+fn ready_needs_more_than_half_of_n_plus_t_echoes_of_one_digest() {
+    let (digest, other) = (Digest::of(BODY), Digest([9; 32]));
+    let mut node = Node::new();
+    node.echo(&[1, 2, 3, 4], digest);
+    node.echo(&[4, 5, 6], other);
+    assert!(node.said().is_empty(), "four and two");
+    node.echo(&[0], digest);
+    assert_eq!(node.said(), [Vote::Ready(digest)]);
+}
+
+#[test]
+fn ready_is_amplified_at_t_plus_one_and_delivered_at_two_t_plus_one() {
+    let digest = Digest::of(BODY);
+    let mut node = Node::new();
+    node.ready(&[5, 6, 6], digest);
+    assert!(node.said().is_empty());
+    node.ready(&[1], digest);
+    assert_eq!(node.said(), [Vote::Ready(digest)]);
+    assert_eq!(node.broadcast.delivered(), None, "with the own one four of five");
+    node.ready(&[2], digest);
+    assert_eq!(node.broadcast.delivered(), Some(digest));
+    assert_eq!(node.broadcast.body(digest), None);
+}
+
+#[test]
+fn only_the_first_body_is_asked_about_and_echoed_once_it_is_logged() {
+    let mut node = Node::new();
+    let asked = node.act(|broadcast| broadcast.offer(Bytes::from_static(BODY)));
+    assert!(matches!(asked[..], [Effect::Validate { .. }]));
+    assert!(node.act(|broadcast| broadcast.offer(Bytes::from_static(b"another"))).is_empty());
+    assert!(node.act(|broadcast| broadcast.validated(Digest::of(b"another"), true)).is_empty());
+    let logged = node.act(|broadcast| broadcast.validated(Digest::of(BODY), true));
+    assert!(matches!(logged[..], [Effect::Persist(_)]), "the body; its ECHO leaves with the height's votes");
+    assert_eq!(node.said(), [Vote::Echo(Digest::of(BODY))]);
+}
+
+#[test]
+fn what_is_found_invalid_is_never_echoed_but_may_be_ready() {
+    let mut node = Node::new();
+    node.act(|broadcast| broadcast.offer(Bytes::from_static(BODY)));
+    node.act(|broadcast| broadcast.validated(Digest::of(BODY), false));
+    node.act(|broadcast| broadcast.validated(Digest::of(BODY), true));
+    assert!(node.said().is_empty(), "the first answer counts");
+    node.ready(&[1, 2, 3, 4], Digest::of(BODY));
+    assert_eq!(node.said(), [Vote::Ready(Digest::of(BODY))]);
+}
