@@ -133,6 +133,11 @@ impl Definitions {
         self.resource(name).map(|id| self.structure(id).name)
     }
 
+    /// The names of all resource types, in the order of the specification.
+    pub fn resource_names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.structures.iter().filter(|structure| structure.is_resource).map(|structure| structure.name)
+    }
+
     fn read(table: &'static str) -> Self {
         let lines = || table.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
         let heads = lines().filter_map(|line| line.strip_prefix("> "));

@@ -10,6 +10,7 @@
 //! who was refused are refused too.
 
 mod chart;
+mod find;
 mod names;
 mod report;
 mod seal;
@@ -18,6 +19,7 @@ pub(crate) mod tables;
 
 pub use chart::ChartPatient;
 pub(crate) use chart::whole;
+pub use find::{Found, FoundEntry};
 pub use report::{RefusedResource, Report};
 
 use crate::{

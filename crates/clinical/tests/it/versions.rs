@@ -51,3 +51,27 @@ fn a_resource_without_any_id_is_recognised_by_its_content() {
     let again = node.ingest.ingest_submission(&collection(&[nameless])).unwrap();
     assert_eq!((again.new, again.duplicates), (0, 1));
 }
+
+#[test]
+fn a_resource_is_found_by_the_names_of_its_submitter() {
+    let cluster = cluster(&[US]);
+    let ingest = &cluster.nodes[0].ingest;
+    let patient = |city: &str| {
+        format!(r#"{{"resourceType":"Patient","id":"p1","address":[{{"country":"US","city":"{city}"}}]}}"#)
+    };
+    let (before, after) = (collection(&[&patient("Lusk")]), collection(&[&patient("Boston")]));
+    assert_eq!(ingest.find("Patient", "p1").unwrap(), None);
+    assert_eq!(ingest.find_entry(&before.entries[0]).unwrap(), None);
+    ingest.ingest_submission(&before).unwrap();
+    let first = ingest.find("Patient", "p1").unwrap().unwrap();
+    assert_eq!(first.version, 1);
+    let seen = |submission: &bxp_clinical::source::Submission| {
+        ingest.find_entry(&submission.entries[0]).unwrap().unwrap()
+    };
+    assert_eq!((seen(&before).found, seen(&before).equal), (first, true));
+    ingest.ingest_submission(&after).unwrap();
+    let second = ingest.find("Patient", "p1").unwrap().unwrap();
+    assert_eq!((second.version, seen(&before).equal, seen(&after).equal), (2, false, true));
+    assert_ne!(first.record, second.record);
+    assert_eq!(ingest.find("Observation", "p1").unwrap(), None);
+}
