@@ -172,7 +172,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             if let Some(request) = KeyRequest::decode(&bytes) {
-                prop_assert_eq!(request.encode().unwrap().to_vec(), bytes);
+                prop_assert_eq!(request.encode().unwrap().to_vec(), bytes.clone());
             }
             let _ = read_answer(&bytes);
         }

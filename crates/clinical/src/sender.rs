@@ -124,8 +124,31 @@ impl TransactionSender {
     /// # Errors
     /// [`SendFailure`]; after [`SendFailure::Refused`] and [`SendFailure::Submit`] nothing was sent.
     pub async fn send(&self, account: Address, call: &Call) -> Result<Mined, SendFailure> {
+        self.send_until_mined(account, call, None).await
+    }
+
+    /// As [`TransactionSender::send`], with `gas_limit` and without a dry run: for calls that the contract takes from some
+    /// time on. The dry run has the newest block's time, which on an idle chain lies far behind the clock.
+    ///
+    /// # Errors
+    /// [`SendFailure`], never [`SendFailure::Refused`].
+    pub async fn send_with_gas(
+        &self,
+        account: Address,
+        call: &Call,
+        gas_limit: u64,
+    ) -> Result<Mined, SendFailure> {
+        self.send_until_mined(account, call, Some(gas_limit)).await
+    }
+
+    async fn send_until_mined(
+        &self,
+        account: Address,
+        call: &Call,
+        gas_limit: Option<u64>,
+    ) -> Result<Mined, SendFailure> {
         for _ in 0..ATTEMPTS_MAX {
-            let (hash, raw, nonce) = self.submit(account, call).await?;
+            let (hash, raw, nonce) = self.submit(account, call, gas_limit).await?;
             if let Fate::Mined(mined) = self.follow(account, hash, &raw, nonce).await? {
                 if mined.receipt.receipt.status() {
                     return Ok(*mined);
@@ -136,10 +159,15 @@ impl TransactionSender {
         Err(SendFailure::NonceTaken(account))
     }
 
-    async fn submit(&self, account: Address, call: &Call) -> Result<(B256, Bytes, u64), SendFailure> {
+    async fn submit(
+        &self,
+        account: Address,
+        call: &Call,
+        gas_limit: Option<u64>,
+    ) -> Result<(B256, Bytes, u64), SendFailure> {
         let lock = Arc::clone(self.accounts.lock().entry(account).or_default());
         let _one_at_a_time = lock.lock().await;
-        let gas_limit = self.gas_for(account, call)?;
+        let gas_limit = gas_limit.map_or_else(|| self.gas_for(account, call), Ok)?;
         for _ in 0..ATTEMPTS_MAX {
             let nonce = self.ledger.pending_nonce(account)?;
             let base_fee = u128::from(self.ledger.next_base_fee());
