@@ -9,6 +9,30 @@
 //! and what a body means (it asks for validation). It never panics on what a peer sends, and its memory per height
 //! is bounded.
 
+//!
+//! # How to drive it
+//! 1. [`Engine::new`], after a restart [`Engine::recover`] with the log's records, then [`Input::Settled`] with the
+//!    height of the last final block.
+//! 2. Carry out every list of effects in its order; [`Effect::Persist`] is on disk before anything after it happens.
+//!    Records of several calls may share one sync, if the effects after them wait for it.
+//! 3. [`Input::Start`] a height when its parent is executed and there is something to propose, or when
+//!    [`Effect::Wanted`] named it. After [`Effect::Decided`] execute, and start the next one when it is wanted.
+//! 4. [`Input::Settled`] once enough others hold the block for good. A height that was settled by block sync is
+//!    abandoned: start the one after it.
+//! 5. When the log has grown, write [`Engine::records`] to a fresh one and drop the old one.
+//!
+//! One validator alone decides at once:
+//! ```
+//! use bxp_consensus::{Config, Effect, Engine, Input};
+//! use bxp_types::{Height, NetworkId, ValidatorIndex};
+//!
+//! let mut engine = Engine::new(Config::new(ValidatorIndex(0), 1, NetworkId([0; 32])))?;
+//! let effects = engine.handle(Input::Start { height: Height(1), proposal: "anything".into() });
+//! assert!(matches!(effects[0], Effect::Persist(_)));
+//! assert!(effects.iter().any(|effect| matches!(effect, Effect::Decided(block) if block.proposals.len() == 1)));
+//! # Ok::<(), bxp_consensus::ConsensusError>(())
+//! ```
+
 mod binary;
 mod bitmask;
 mod broadcast;

@@ -37,14 +37,15 @@ impl Node {
     }
 
     fn echo(&mut self, from: &[u16], digest: Digest) {
-        from.iter()
-            .for_each(|from| drop(self.act(|broadcast| broadcast.count_echo(ValidatorIndex(*from), digest))));
+        for from in from {
+            self.act(|broadcast| broadcast.count_echo(ValidatorIndex(*from), digest));
+        }
     }
 
     fn ready(&mut self, from: &[u16], digest: Digest) {
-        from.iter().for_each(|from| {
-            drop(self.act(|broadcast| broadcast.count_ready(ValidatorIndex(*from), digest)))
-        });
+        for from in from {
+            self.act(|broadcast| broadcast.count_ready(ValidatorIndex(*from), digest));
+        }
     }
 
     fn said(&self) -> Vec<Vote> {

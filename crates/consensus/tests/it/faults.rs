@@ -23,6 +23,22 @@ fn crashes_at_any_effect_are_made_good_from_the_log_alone() {
 }
 
 #[test]
+fn blackouts_are_made_good_from_the_logs_alone() {
+    for seed in seeds(9_000_000, 300) {
+        let validators = [4, 4, 7, 1][usize::try_from(seed % 4).unwrap()];
+        Simulator::new(seed, Plan { blackouts: 5, ..Plan::new(validators, 5).rough(8) }).run();
+    }
+}
+
+#[test]
+fn messages_that_vanish_without_a_trace_are_pulled() {
+    for seed in seeds(10_000_000, 150) {
+        let byzantine = if seed % 3 == 0 { vec![Role::Selective] } else { Vec::new() };
+        Simulator::new(seed, Plan { byzantine, loss_percent: 20, ..Plan::new(4, 3).rough(15) }).run();
+    }
+}
+
+#[test]
 fn one_byzantine_of_four_changes_nothing() {
     for seed in seeds(3_000_000, 600) {
         let role = ROLES[usize::try_from(seed).unwrap() % ROLES.len()];

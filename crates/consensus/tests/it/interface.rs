@@ -190,3 +190,18 @@ fn a_proposal_above_the_limit_is_refused() {
     assert_eq!(effects, [Effect::ProposalTooLarge { height: Height(1) }]);
     assert!(!engine.handle(start(1)).is_empty(), "a smaller one may follow");
 }
+
+/// Goal: one peer that speaks of ever more heights, rounds and digests makes an engine keep a bounded number of them.
+#[test]
+fn a_flood_of_heights_opens_no_more_than_the_window() {
+    let mut engine = engine();
+    engine.handle(start(1));
+    let mut wanted = 0;
+    for height in 0..2_000 {
+        for input in [init(1, height), vote(1, height, 2, Vote::Echo(Digest([7; 32])))] {
+            let effects = engine.handle(input);
+            wanted += effects.iter().filter(|effect| matches!(effect, Effect::Wanted { .. })).count();
+        }
+    }
+    assert_eq!(wanted, 4, "heights_ahead");
+}

@@ -131,6 +131,13 @@ impl Simulator {
             let at = Duration::from_micros(self.rng.random_range(0..=until));
             self.schedule(at, Event::Cut { a, b, down });
         }
+        for _ in 0..self.plan.blackouts {
+            let at = Duration::from_micros(self.rng.random_range(0..=until));
+            for node in 0..self.correct() {
+                let after_effects = self.rng.random_range(0..12);
+                self.schedule(at, Event::Crash { node, after_effects });
+            }
+        }
         for _ in 0..self.plan.crashes {
             let node = self.rng.random_range(0..self.correct());
             let after_effects = self.rng.random_range(0..12);

@@ -15,11 +15,15 @@ impl Simulator {
         if !up {
             return;
         }
+        let faults_last = self.now < self.plan.faults_until;
+        if faults_last && self.rng.random_ratio(self.plan.loss_percent, 100) {
+            return;
+        }
         let (least, rough, calm) = self.plan.delay_us;
         // Most messages are quick even in rough times; a few are very late.
-        let rough_now = self.now < self.plan.faults_until && self.rng.random_ratio(1, 5);
+        let rough_now = faults_last && self.rng.random_ratio(1, 5);
         let most = if rough_now { rough } else { calm };
-        let copies = if self.now < self.plan.faults_until && self.rng.random_ratio(1, 30) { 2 } else { 1 };
+        let copies = if faults_last && self.rng.random_ratio(1, 30) { 2 } else { 1 };
         for _ in 0..copies {
             let delay = Duration::from_micros(self.rng.random_range(least..=most));
             self.schedule(delay, Event::Deliver { from, to, link, message: message.clone() });

@@ -18,6 +18,10 @@ pub(crate) struct Plan {
     /// How many connections break and how many crashes happen until then.
     pub(crate) cuts: usize,
     pub(crate) crashes: usize,
+    /// How often all correct nodes crash at nearly the same time.
+    pub(crate) blackouts: usize,
+    /// Of a hundred messages, how many vanish from living connections while faults last: channels that overflow.
+    pub(crate) loss_percent: u32,
     /// Heights are settled when all have decided them, or as soon as n-t have; who is behind then must sync.
     pub(crate) settle_early: bool,
 }
@@ -32,6 +36,8 @@ impl Plan {
             faults_until: Duration::ZERO,
             cuts: 0,
             crashes: 0,
+            blackouts: 0,
+            loss_percent: 0,
             settle_early: false,
         }
     }
