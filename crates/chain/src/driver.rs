@@ -33,6 +33,10 @@ const UNCERTIFIED_MAX: u64 = 8;
 const INPUTS_PER_FLUSH: usize = 256;
 /// How often a node looks whether it lacks blocks or certificates.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// After a block with transactions an empty one follows, and then further ones at doubling intervals up to the longest:
+/// clients that wait for "the next block" see one soon, and a quiet network costs little.
+const QUIET_MIN: Duration = Duration::from_secs(1);
+const QUIET_DOUBLINGS_MAX: u32 = 6;
 /// Local results that may wait.
 const RESULTS_MAX: usize = 4_096;
 
@@ -56,6 +60,10 @@ pub(crate) struct Driver {
     /// The newest height that consensus was told to start.
     started: Height,
     started_at: Option<Instant>,
+    /// When the head came.
+    head_at: Instant,
+    /// Empty blocks since the newest one with transactions.
+    empty_blocks: u32,
     /// Heights that others work on.
     wanted: BTreeSet<Height>,
     /// Execution's queue; its front is being worked on while `working`.
@@ -85,6 +93,8 @@ impl Driver {
             effects: engine.handle(Input::Settled(certified)),
             started: head,
             started_at: None,
+            head_at: Instant::now(),
+            empty_blocks: 0,
             wanted: BTreeSet::new(),
             queue: VecDeque::new(),
             working: false,
@@ -188,10 +198,20 @@ impl Driver {
         self.effects.extend(effects);
     }
 
-    /// When the next height may start, if only the block interval holds it back.
+    /// When the next height will start, if only time holds it back.
     fn next_start(&self) -> Option<Instant> {
-        let at = self.started_at? + self.shared.config.block_interval;
-        (self.may_start() && self.has_reason_to_start()).then_some(at)
+        if !self.may_start() {
+            return None;
+        }
+        let quiet_over = self.quiet_over();
+        let reason_at = if self.has_reason_to_start() { quiet_over.min(Instant::now()) } else { quiet_over };
+        let interval_over = self.started_at.map(|at| at + self.shared.config.block_interval);
+        Some(interval_over.map_or(reason_at, |at| at.max(reason_at)))
+    }
+
+    /// When an empty block is due.
+    fn quiet_over(&self) -> Instant {
+        self.head_at + QUIET_MIN * (1 << self.empty_blocks.min(QUIET_DOUBLINGS_MAX))
     }
 
     fn may_start(&self) -> bool {
@@ -211,9 +231,7 @@ impl Driver {
     }
 
     fn maybe_start(&mut self) {
-        let interval_over =
-            self.started_at.is_none_or(|at| at.elapsed() >= self.shared.config.block_interval);
-        if !self.may_start() || !interval_over || !self.has_reason_to_start() {
+        if self.next_start().is_none_or(|at| at > Instant::now()) {
             return;
         }
         let height = self.shared.head.load().height().next();

@@ -67,6 +67,9 @@ impl Driver {
         let height = block.height();
         self.shared.head.store(Arc::clone(block));
         self.started = self.started.max(height);
+        self.head_at = Instant::now();
+        self.empty_blocks =
+            if block.transactions.is_empty() { self.empty_blocks.saturating_add(1) } else { 0 };
         self.shared.checked.lock().forget_up_to(height);
         let senders: BTreeSet<Address> =
             block.transactions.iter().map(RecoveredTransaction::signer).collect();

@@ -189,6 +189,10 @@ async fn start(genesis: &Genesis, index: usize, folder: &std::path::Path) -> Run
     };
     let (chain, driver) = Chain::start(genesis.clone(), config, store, enclave, network.clone()).unwrap();
     let router = tokio::spawn(route(events, chain.clone()));
+    let driver = tokio::spawn(async move {
+        let ended = driver.await.expect("the driver does not panic");
+        ended.inspect_err(|error| eprintln!("node {index} ended: {error:?}"))
+    });
     Running { chain, network, driver, router }
 }
 
