@@ -62,6 +62,11 @@ impl Instance {
         self.decision
     }
 
+    /// Whether nobody needs this node any more to come to the outcome (B17).
+    pub(crate) const fn is_halted(&self) -> bool {
+        self.halted
+    }
+
     /// Whether a value was put in (B1).
     pub(crate) const fn has_input(&self) -> bool {
         self.current > 0

@@ -131,6 +131,11 @@ impl HeightState {
         self.progress_if_started(proposer, desk);
     }
 
+    /// Whether this height is over for everybody: then nothing that anybody says can be missed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.concluded && self.instances.iter().all(Instance::is_halted)
+    }
+
     /// S4: the proposals that have not been delivered by now are proposed to stay out.
     pub(crate) fn grace_fired(&mut self, desk: &mut Desk<'_>) {
         if self.grace != Grace::Running {

@@ -87,13 +87,14 @@ impl HeightState {
         }
     }
 
-    /// H5: peers may be answered again; an undecided height asks for what it may have missed.
+    /// H5: peers may be answered again; a height that is not over asks for what was missed. That goes for a decided
+    /// one, too: others may have asked for help in a later round, unheard.
     pub(crate) fn tick(&mut self, desk: &mut Desk<'_>) {
         self.answered.bodies.clear();
         self.answered.pulls.clear();
         self.answered.ticks = self.answered.ticks.saturating_add(1);
         self.arm_tick(desk);
-        if !self.concluded {
+        if !self.is_over() {
             self.pull(None, desk);
         }
     }

@@ -38,6 +38,13 @@ fn messages_that_vanish_without_a_trace_are_pulled() {
     }
 }
 
+/// A node that had decided did not hear that others needed it in a later round, and never asked.
+#[test]
+fn a_decided_node_asks_whether_it_is_needed() {
+    let plan = Plan { byzantine: vec![Role::Selective], loss_percent: 20, ..Plan::new(4, 3).rough(15) };
+    Simulator::new(10_000_845, plan).run();
+}
+
 #[test]
 fn one_byzantine_of_four_changes_nothing() {
     for seed in seeds(3_000_000, 600) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bxp_consensus::wire::{Envelope, Message};
-use bxp_consensus::{Bitmask, Config, Effect, Engine, Input, Timer, Vote, Votes};
+use bxp_consensus::{Bitmask, Config, Effect, Engine, Input, Timer, Values, Vote, Votes};
 use bxp_types::{Digest, Height, ValidatorIndex};
 use bytes::Bytes;
 
@@ -180,6 +180,32 @@ fn an_undecided_height_asks_again_and_notices_that_others_are_past_it() {
     let effects = engine.handle(Input::TimerFired(Timer::Tick { height: Height(1) }));
     assert!(effects.contains(&Effect::Behind { height: Height(2) }));
     assert!(matches!(messages(&effects)[..], [(None, Message::Pull { .. })]));
+}
+
+/// Goal: a node that has decided still listens for who needs it, until all others are known to have decided.
+#[test]
+fn a_decided_height_asks_until_it_is_over() {
+    let mut engine = engine();
+    engine.handle(start(1));
+    let empty = Digest::of(&[]);
+    let mut decided = false;
+    let vote_all = |engine: &mut Engine, vote: Vote| {
+        let mut votes = Votes::new(4);
+        (0..4).for_each(|instance| drop(votes.insert(ValidatorIndex(instance), vote)));
+        let inputs = [1, 2].map(|from| received(from, 1, Message::Votes(votes.clone())));
+        inputs.into_iter().flat_map(|input| engine.handle(input)).collect::<Vec<_>>()
+    };
+    for from in 1..4 {
+        engine.handle(received(from, 1, Message::Init { body: Bytes::new() }));
+    }
+    for vote in [Vote::Ready(empty), Vote::Auxiliary { round: 1, values: Values::only(true) }] {
+        decided |= vote_all(&mut engine, vote).iter().any(|effect| matches!(effect, Effect::Decided(_)));
+    }
+    assert!(decided);
+    let tick = || Input::TimerFired(Timer::Tick { height: Height(1) });
+    assert!(matches!(messages(&engine.handle(tick()))[..], [(None, Message::Pull { .. })]));
+    vote_all(&mut engine, Vote::Decided(true));
+    assert!(messages(&engine.handle(tick())).is_empty(), "two others and oneself: everybody will");
 }
 
 #[test]
