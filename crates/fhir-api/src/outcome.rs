@@ -1,0 +1,217 @@
+//! Failures as OperationOutcomes (R4 section 2.28). No text repeats a value of a resource.
+
+use crate::answer;
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use bxp_clinical::{
+    ClinicalError,
+    sender::SendFailure,
+    validate::{Issue, Severity, operation_outcome},
+};
+use bxp_market::MarketError;
+use bxp_privacy::Denial;
+use bxp_types::{LedgerError, SubmitError};
+use bxp_vault::VaultError;
+use serde_json::{Value, json};
+use std::error::Error;
+
+/// An answer that is an error.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    outcome: Value,
+}
+
+impl Failure {
+    /// `code` is one of R4's issue-type.
+    pub(crate) fn new(status: StatusCode, code: &'static str, diagnostics: impl Into<String>) -> Self {
+        Self { status, outcome: outcome("error", code, &diagnostics.into()) }
+    }
+
+    pub(crate) fn bad_request(diagnostics: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid", diagnostics)
+    }
+
+    pub(crate) fn not_found(diagnostics: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", diagnostics)
+    }
+
+    /// A resource that is not taken, element by element where validation named them.
+    pub(crate) fn refused(reason: &str, issues: &[Issue]) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, outcome: refusal(reason, issues) }
+    }
+
+    pub(crate) fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "not permitted")
+    }
+
+    pub(crate) fn unavailable(diagnostics: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "transient", diagnostics)
+    }
+
+    pub(crate) fn encoding(error: impl Error) -> Self {
+        Self::internal("encode an answer", &error)
+    }
+
+    /// The node itself failed; a person must look.
+    pub(crate) fn internal(action: &'static str, error: &dyn Error) -> Self {
+        tracing::error!(action, error = %chain(error), "a request failed");
+        let text = "the node failed; its log says why, under this request's id";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", text)
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong, in words.
+    pub(crate) fn diagnostics(&self) -> String {
+        let text = self.outcome["issue"][0]["diagnostics"].as_str();
+        text.unwrap_or_default().to_owned()
+    }
+
+    /// The OperationOutcome.
+    #[cfg(test)]
+    pub(crate) const fn outcome(&self) -> &Value {
+        &self.outcome
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let fallback = || StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        answer::fhir(self.status, &self.outcome).unwrap_or_else(|_| fallback())
+    }
+}
+
+/// An OperationOutcome of one issue.
+pub(crate) fn outcome(severity: &str, code: &str, diagnostics: &str) -> Value {
+    json!({
+        "resourceType": "OperationOutcome",
+        "issue": [{ "severity": severity, "code": code, "diagnostics": diagnostics }],
+    })
+}
+
+/// The OperationOutcome of a resource that was refused for `reason`: all of validation's errors where the reason is the
+/// first of them.
+pub(crate) fn refusal(reason: &str, issues: &[Issue]) -> Value {
+    let errors: Vec<Issue> =
+        issues.iter().filter(|issue| issue.severity == Severity::Error).cloned().collect();
+    match errors.first() {
+        Some(first) if first.to_string() == reason => operation_outcome(&errors),
+        _ => outcome("error", "processing", reason),
+    }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+impl From<ClinicalError> for Failure {
+    fn from(error: ClinicalError) -> Self {
+        match error {
+            ClinicalError::Json { .. } | ClinicalError::TooDeep { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "structure", error.to_string())
+            }
+            ClinicalError::NotFhir { .. } => Self::bad_request(error.to_string()),
+            ClinicalError::TooLarge { .. } | ClinicalError::TooManyResources { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", error.to_string())
+            }
+            ClinicalError::Denied(denial) => denial.into(),
+            ClinicalError::Vault(error) => error.into(),
+            ClinicalError::NotReleased { holder, .. } => Self::unavailable(format!(
+                "the record's holder {holder} has not released its key; is that node running, and may this one read?"
+            )),
+            ClinicalError::Transaction(error) => error.into(),
+            other => Self::internal("use records", &other),
+        }
+    }
+}
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::UnknownRecord(_) => Self::not_found("no such record here"),
+            VaultError::Erased(_) => Self::new(StatusCode::GONE, "deleted", "the record was erased"),
+            VaultError::NotPermitted => Self::forbidden(),
+            VaultError::MissingKey(_) | VaultError::UnknownBlock(_) => {
+                Self::unavailable("the record is not wholly here yet; try again later")
+            }
+            other => Self::internal("use the vault", &other),
+        }
+    }
+}
+
+impl From<Denial> for Failure {
+    fn from(denial: Denial) -> Self {
+        tracing::info!(code = denial.code(), "refuse a permit");
+        Self::forbidden()
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        Self::internal("read the chain", &error)
+    }
+}
+
+impl From<MarketError> for Failure {
+    fn from(error: MarketError) -> Self {
+        Self::internal("read the market", &error)
+    }
+}
+
+impl From<SendFailure> for Failure {
+    fn from(error: SendFailure) -> Self {
+        let conflict = |text: String| Self::new(StatusCode::CONFLICT, "conflict", text);
+        match &error {
+            SendFailure::Refused { .. } | SendFailure::Reverted { .. } => conflict(error.to_string()),
+            SendFailure::Submit { source: source @ SubmitError::InsufficientFunds { .. }, account } => {
+                conflict(format!("the node's account {account} cannot pay for gas: {source}"))
+            }
+            SendFailure::Submit { source: SubmitError::PoolFull, .. } => {
+                Self::unavailable("the transaction pool is full; try again")
+            }
+            SendFailure::Stopped => Self::unavailable("the node is stopping"),
+            _ => Self::internal("send a transaction", &error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bxp_types::{B256, RecordId};
+
+    #[test]
+    fn each_error_has_its_status() {
+        let record = RecordId([1; 16]);
+        for (error, status) in [
+            (ClinicalError::Vault(VaultError::UnknownRecord(record)), 404),
+            (ClinicalError::Vault(VaultError::Erased(record)), 410),
+            (ClinicalError::Vault(VaultError::NotPermitted), 403),
+            (ClinicalError::Denied(Denial::AcrossBorder), 403),
+            (ClinicalError::NotOnChain { record, root: B256::ZERO }, 500),
+            (ClinicalError::TooManyResources { source_name: "x".to_owned(), resources_max: 1 }, 413),
+        ] {
+            assert_eq!(Failure::from(error).status().as_u16(), status);
+        }
+    }
+
+    #[test]
+    fn a_denial_tells_nothing_of_its_reason() {
+        let texts = [Denial::AcrossBorder, Denial::NoContribution, Denial::PurposeNotAllowed]
+            .map(|denial| Failure::from(denial).outcome().to_string());
+        assert!(texts.iter().all(|text| *text == texts[0] && text.contains("not permitted")));
+    }
+}

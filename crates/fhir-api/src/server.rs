@@ -1,0 +1,107 @@
+//! The server: routes, their bounds, starting and stopping.
+
+use crate::{
+    Edge, FhirApiError, gate,
+    listener::BoundedListener,
+    metric,
+    routes::{
+        consents, content, create, disclosures, holdings, ingest, metadata, patients, read, records,
+        requests, transaction, unknown,
+    },
+    state::Shared,
+};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
+    routing::{get, post},
+};
+use std::{io, net::SocketAddr, time::Duration};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+/// The shortest operator token.
+const TOKEN_CHARACTERS_MIN: usize = 16;
+/// The largest body of a list of consent changes in bytes.
+const CONSENTS_BYTES_MAX: usize = 4 << 20;
+/// How long connections may take to end when the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A running server. It stops when dropped or told to.
+#[derive(Debug)]
+pub struct FhirServer {
+    address: SocketAddr,
+    stopping: DropGuard,
+    serving: JoinHandle<io::Result<()>>,
+    tasks: TaskTracker,
+}
+
+impl FhirServer {
+    /// Where it listens; the port that the system chose where 0 was asked for.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: no new connection is taken, running requests are answered, and work that was begun ends.
+    pub async fn stop(self) {
+        let Self { stopping, mut serving, tasks, .. } = self;
+        drop(stopping);
+        if tokio::time::timeout(STOP_TIMEOUT, &mut serving).await.is_err() {
+            serving.abort();
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+/// Serves on `address` until it is told to stop.
+///
+/// # Errors
+/// [`FhirApiError::PortInUse`], [`FhirApiError::Listen`], [`FhirApiError::WeakToken`].
+pub async fn serve(address: SocketAddr, edge: Edge) -> Result<FhirServer, FhirApiError> {
+    let length = edge.operator_token.expose().chars().count();
+    if length < TOKEN_CHARACTERS_MIN {
+        return Err(FhirApiError::WeakToken { length, least: TOKEN_CHARACTERS_MIN });
+    }
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => FhirApiError::PortInUse(address),
+        _ => FhirApiError::Listen { address, source },
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    metric::describe();
+    let shared = Shared::new(edge);
+    let (stop, tasks) = (CancellationToken::new(), shared.0.tasks.clone());
+    let told = stop.clone().cancelled_owned();
+    let server = axum::serve(BoundedListener::new(listener), router(shared)).with_graceful_shutdown(told);
+    let serving = tokio::spawn(async move { server.await });
+    Ok(FhirServer { address, stopping: stop.drop_guard(), serving, tasks })
+}
+
+fn router(shared: Shared) -> Router {
+    let submissions = DefaultBodyLimit::max(shared.edge().body_bytes_max);
+    let changes = DefaultBodyLimit::max(CONSENTS_BYTES_MAX);
+    Router::new()
+        .route("/metadata", get(metadata::capabilities))
+        .route("/healthz", get(metadata::health))
+        .route("/content/{cid}", get(content::sealed))
+        .route("/", post(transaction::bundle).layer(submissions))
+        .route("/$ingest", post(ingest::submission).layer(submissions))
+        .route("/{type}", post(create::resource).layer(submissions))
+        .route("/{type}/{id}", get(read::resource))
+        .route("/records", get(records::list))
+        .route("/records/{id}", get(records::one_or_all))
+        .route("/holdings", get(holdings::counts))
+        .route("/disclosures", get(disclosures::accounting))
+        .route("/patients", get(patients::list))
+        .route("/consents", post(consents::change).layer(changes))
+        .route("/requests", get(requests::list))
+        .fallback(unknown::address)
+        .method_not_allowed_fallback(unknown::method)
+        .layer(from_fn_with_state(shared.clone(), gate::pass))
+        .with_state(shared)
+}
