@@ -4,6 +4,7 @@ use crate::MarketError;
 use alloy_sol_types::SolCall;
 use bxp_contracts::{CONSENT_REGISTRY, ConsentRegistry, DATA_MARKET, DataMarket, DataRequest, RequestState};
 use bxp_types::{Address, CallOutcome, CallRequest, Ledger, U256};
+use cid::Cid;
 use std::{fmt, sync::Arc};
 
 /// How far a request is.
@@ -125,6 +126,27 @@ impl RequestReader {
     /// As [`RequestReader::terms`].
     pub fn deliveries(&self, request: Address, from: u64) -> Result<Deliveries<'_>, MarketError> {
         Ok(Deliveries { reader: self, request, next: from, end: self.delivery_count(request)? })
+    }
+
+    /// The number under which the request has counted `holder`'s delivery with this CID. The newest deliveries are looked
+    /// at first.
+    ///
+    /// # Errors
+    /// As [`RequestReader::terms`].
+    pub fn number_of(
+        &self,
+        request: Address,
+        holder: Address,
+        cid: &Cid,
+    ) -> Result<Option<u64>, MarketError> {
+        let cid = cid.to_bytes();
+        for delivery in self.deliveries(request, 0)?.rev() {
+            let (number, delivery) = delivery?;
+            if delivery.holder == holder && *delivery.cid == cid {
+                return Ok(Some(number));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether the patient was counted in this request.

@@ -92,6 +92,11 @@ pub fn delivery_info(request: Address) -> Vec<u8> {
     [b"BXP delivery v1\0".as_slice(), request.as_slice()].concat()
 }
 
+/// Whether anything can be sealed to a buyer's key, which is any 32 bytes as far as the contract knows.
+pub(crate) fn can_seal_to(sealing_key: B256) -> bool {
+    seal_to(sealing_key, &[], &[], &[]).is_ok()
+}
+
 /// Seals `charts` for the buyer with `sealing_key`.
 pub(crate) fn seal(
     request: Address,
@@ -228,6 +233,12 @@ pub(crate) mod tests {
         let other = open(&keys(1), Address::ZERO, HOLDER, &delivery.bytes);
         assert!(matches!(other, Err(MarketError::WrongDelivery(_))));
         assert!(!delivery.bytes.windows(7).any(|window| window == b"Patient"), "ciphertext");
+    }
+
+    #[test]
+    fn a_key_of_low_order_is_told_before_anything_is_opened() {
+        assert!(can_seal_to(keys(1).public_key()));
+        assert!(!can_seal_to(B256::ZERO) && !can_seal_to(B256::with_last_byte(0)));
     }
 
     #[test]

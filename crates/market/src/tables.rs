@@ -300,11 +300,6 @@ fn match_key(request: Address, subject: SubjectId) -> Vec<u8> {
     [request.as_slice(), &subject.0].concat()
 }
 
-/// The bytes by which a contract names a CID are those of the table's key.
-pub(crate) fn same_cid(recorded: &[u8], cid: &Cid) -> bool {
-    recorded == cid.to_bytes()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

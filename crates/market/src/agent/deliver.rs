@@ -6,7 +6,7 @@
 use super::{HolderAgent, Inner, matching::CLOCK_MARGIN_S};
 use crate::{
     MarketError, metric,
-    tables::{DeliveryRow, MatchState, same_cid},
+    tables::{DeliveryRow, MatchState},
 };
 use alloy_sol_types::SolEvent;
 use bxp_clinical::sender::{Call, Mined, SendFailure};
@@ -29,21 +29,29 @@ enum Fate {
 
 impl HolderAgent {
     /// Finishes what an earlier life of this node, or a failure, left unfinished.
-    pub(super) async fn complete_prepared(&mut self) -> Result<(), MarketError> {
-        for cid in self.prepared.clone() {
-            match self.blocking(move |inner| inner.fate(&cid)).await? {
-                Fate::Counted(number) => self.confirm(cid, number).await?,
-                Fate::Over => self.abandon(cid).await?,
-                Fate::Wait => {}
-                Fate::Send => drop(self.send_delivery(cid).await?),
+    pub(super) async fn complete_prepared(&mut self) {
+        for (cid, request) in self.prepared.clone() {
+            if self.is_resting(request) {
+                continue;
+            }
+            if let Err(error) = self.complete(cid).await {
+                self.rest(request, &error);
             }
         }
-        Ok(())
+    }
+
+    async fn complete(&mut self, cid: Cid) -> Result<(), MarketError> {
+        match self.blocking(move |inner| inner.fate(&cid)).await? {
+            Fate::Counted(number) => self.confirm(cid, number).await,
+            Fate::Over => self.abandon(cid).await,
+            Fate::Wait => Ok(()),
+            Fate::Send => self.send_delivery(cid).await.map(drop),
+        }
     }
 
     /// Sends the transaction of a prepared delivery. Whether the contract has counted it.
     pub(super) async fn send_delivery(&mut self, cid: Cid) -> Result<bool, MarketError> {
-        let Some(row) = self.inner.tables.delivery(&cid)? else {
+        let Some(row) = self.blocking(move |inner| inner.tables.delivery(&cid)).await? else {
             self.prepared.remove(&cid);
             return Ok(false);
         };
@@ -112,16 +120,12 @@ impl Inner {
         Ok(if late || progress.state == RequestState::Inactive { Fate::Over } else { Fate::Send })
     }
 
-    /// The number under which the contract has counted a delivery. The newest ones are looked at first.
+    /// The number under which the contract has counted a delivery.
     fn counted_number(&self, cid: &Cid) -> Result<Option<u64>, MarketError> {
-        let Some(row) = self.tables.delivery(cid)? else { return Ok(None) };
-        for delivery in self.reader.deliveries(row.request, 0)?.rev() {
-            let (number, delivery) = delivery?;
-            if delivery.holder == self.account && same_cid(&delivery.cid, cid) {
-                return Ok(Some(number));
-            }
+        match self.tables.delivery(cid)? {
+            Some(row) => self.reader.number_of(row.request, self.account, cid),
+            None => Ok(None),
         }
-        Ok(None)
     }
 
     /// Notes that the contract has counted a delivery: from now on it is handed out.
@@ -154,6 +158,6 @@ impl Inner {
 fn number_of(mined: &Mined, request: bxp_types::Address, cid: &Cid) -> Option<u64> {
     let logs = mined.receipt.receipt.logs().iter().filter(|log| log.address == request);
     let mut events = logs.filter_map(|log| DataRequest::PatientContentValidated::decode_log(log).ok());
-    let event = events.find(|event| same_cid(&event.cid, cid))?;
+    let event = events.find(|event| *event.cid == cid.to_bytes())?;
     u64::try_from(event.delivery).ok()
 }

@@ -2,7 +2,7 @@
 
 use super::Inner;
 use crate::{
-    MarketError, metric,
+    MarketError, delivery, metric,
     tables::{Match, MatchState},
 };
 use bxp_clinical::{
@@ -34,6 +34,10 @@ impl Inner {
             tracing::debug!(%request, "a data request has a criterion of a form that is not known here");
             return Ok(false);
         };
+        if terms.pricePerRecord < self.price_min.0 || !delivery::can_seal_to(terms.sealingKey) {
+            tracing::debug!(%request, "a data request pays too little or has a key that nothing can be sealed to");
+            return Ok(false);
+        }
         while self.match_step(request, &criterion)? {}
         Ok(true)
     }

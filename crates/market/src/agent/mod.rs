@@ -10,14 +10,10 @@ mod settle;
 
 use crate::{MarketError, RequestReader, Requests, metric, tables::Tables};
 use bxp_clinical::{facts::ChainFacts, ingest::Ingest, sender::TransactionSender};
-use bxp_types::Address;
+use bxp_types::{Address, Amount};
 use bxp_vault::Clock;
 use cid::Cid;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -30,9 +26,11 @@ const EXPIRY_EVERY: Duration = Duration::from_secs(60);
 /// The longest pause after failures over one request; it begins with a second and doubles.
 const REST_MAX: Duration = Duration::from_secs(60);
 
-/// How often the agent works.
+/// The holder's conditions, and how often the agent works.
 #[derive(Clone, Copy, Debug)]
 pub struct AgentConfig {
+    /// Requests that pay less for a record are not answered: data is accessed on its provider's conditions (row D4).
+    pub price_per_record_min: Amount,
     /// The least time between two rounds.
     pub round_interval: Duration,
     /// A round begins after this time even without a new block, since windows and deadlines end by the clock.
@@ -41,7 +39,11 @@ pub struct AgentConfig {
 
 impl Default for AgentConfig {
     fn default() -> Self {
-        Self { round_interval: Duration::from_millis(200), idle_interval: Duration::from_secs(1) }
+        Self {
+            price_per_record_min: Amount::from_mbxm(1),
+            round_interval: Duration::from_millis(200),
+            idle_interval: Duration::from_secs(1),
+        }
     }
 }
 
@@ -51,8 +53,8 @@ pub struct HolderAgent {
     inner: Arc<Inner>,
     sender: TransactionSender,
     config: AgentConfig,
-    /// Sealed deliveries that the contract has not counted.
-    prepared: BTreeSet<Cid>,
+    /// Sealed deliveries that the contract has not counted, with their requests.
+    prepared: BTreeMap<Cid, Address>,
     resting: BTreeMap<Address, Rest>,
     expire_at: Instant,
 }
@@ -67,6 +69,7 @@ struct Inner {
     /// The holder's account: it delivers and is paid.
     account: Address,
     clock: Clock,
+    price_min: Amount,
 }
 
 /// A request over which a round failed.
@@ -92,14 +95,15 @@ impl HolderAgent {
     ) -> Result<Self, MarketError> {
         metric::describe();
         let Requests { reader, tables } = requests;
-        let mut prepared = BTreeSet::new();
+        let mut prepared = BTreeMap::new();
         for row in tables.deliveries() {
             let (cid, row) = row?;
             if row.number.is_none() {
-                prepared.insert(cid);
+                prepared.insert(cid, row.request);
             }
         }
-        let inner = Arc::new(Inner { ingest, reader, tables, facts, account, clock });
+        let price_min = config.price_per_record_min;
+        let inner = Arc::new(Inner { ingest, reader, tables, facts, account, clock, price_min });
         let expire_at = Instant::now();
         Ok(Self { inner, sender, config, prepared, resting: BTreeMap::new(), expire_at })
     }
@@ -136,11 +140,11 @@ impl HolderAgent {
             self.blocking(Inner::expire).await?;
             self.expire_at = Instant::now() + EXPIRY_EVERY;
         }
-        self.complete_prepared().await?;
+        self.complete_prepared().await;
         let open = self.blocking(|inner| inner.requests().open_requests()).await?;
         metric::open_requests(open.len());
         for request in open {
-            if self.resting.get(&request).is_some_and(|rest| Instant::now() < rest.until) {
+            if self.is_resting(request) {
                 continue;
             }
             match self.work_on(request).await {
@@ -152,10 +156,12 @@ impl HolderAgent {
     }
 
     async fn work_on(&mut self, request: Address) -> Result<(), MarketError> {
-        if self.blocking(move |inner| inner.match_new(request)).await? {
+        let takes_more = self.blocking(move |inner| inner.match_new(request)).await?;
+        // While a delivery is on its way, how many are still wanted is not known.
+        if takes_more && self.prepared.values().all(|other| *other != request) {
             for _ in 0..DELIVERIES_PER_ROUND {
                 let Some(cid) = self.blocking(move |inner| inner.prepare(request)).await? else { break };
-                self.prepared.insert(cid);
+                self.prepared.insert(cid, request);
                 if !self.send_delivery(cid).await? {
                     break;
                 }
@@ -163,6 +169,10 @@ impl HolderAgent {
         }
         self.settle(request).await?;
         self.blocking(move |inner| inner.close_if_done(request)).await
+    }
+
+    fn is_resting(&self, request: Address) -> bool {
+        self.resting.get(&request).is_some_and(|rest| Instant::now() < rest.until)
     }
 
     fn rest(&mut self, request: Address, error: &MarketError) {

@@ -50,8 +50,8 @@ impl Inner {
         let subjects: Vec<SubjectId> = candidates.iter().map(|one| one.subject).collect();
         let sealed = match delivery::seal(request, self.account, terms.sealingKey, charts) {
             Ok(sealed) => sealed,
-            Err(error @ (MarketError::TooLarge { .. } | MarketError::Enclave(_))) => {
-                // A chart too large for any delivery, or a key that nothing can be sealed to: trying again changes nothing.
+            Err(error @ MarketError::TooLarge { .. }) => {
+                // A chart is too large for any delivery: trying again changes nothing.
                 tracing::error!(%request, error = ?error, charts = subjects.len(), "leave charts out");
                 self.leave_out(request, &subjects)?;
                 return Ok(None);

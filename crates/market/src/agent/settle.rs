@@ -114,3 +114,13 @@ impl Inner {
         self.tables.close(request)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_settlement_fits_a_transaction() {
+        assert!(GAS_BASE + GAS_PER_ENTRY * u64::from(ENTRIES_MAX) <= bxp_execution::TRANSACTION_GAS_MAX);
+    }
+}

@@ -1,0 +1,8 @@
+//! The market on a real stack: a chain of one validator with the system contracts, a vault, an enclave, taken-in charts.
+
+mod agent;
+mod crashes;
+mod ledger;
+mod money;
+mod serving;
+mod stack;
