@@ -191,7 +191,9 @@ fn a_decided_height_asks_until_it_is_over() {
     let mut decided = false;
     let vote_all = |engine: &mut Engine, vote: Vote| {
         let mut votes = Votes::new(4);
-        (0..4).for_each(|instance| drop(votes.insert(ValidatorIndex(instance), vote)));
+        for instance in 0..4 {
+            votes.insert(ValidatorIndex(instance), vote);
+        }
         let inputs = [1, 2].map(|from| received(from, 1, Message::Votes(votes.clone())));
         inputs.into_iter().flat_map(|input| engine.handle(input)).collect::<Vec<_>>()
     };
