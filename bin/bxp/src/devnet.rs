@@ -13,7 +13,7 @@ use alloy_primitives::{Address, B256};
 use anyhow::{Context, Result, bail, ensure};
 use bxp_enclave::{Enclave, PublicIdentity};
 use bxp_node::{Listen, NodeConfig};
-use bxp_types::{Amount, Genesis, GenesisAccount, Jurisdiction, ValidatorEntry};
+use bxp_types::{Amount, Genesis, GenesisAccount, ValidatorEntry};
 use plan::PlannedNode;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -95,7 +95,7 @@ impl Devnet {
             let identity = Enclave::create(&data_dir.join("enclave"), None, None)?.public();
             let listen = Listen { p2p: ports[0], rpc: ports[1], fhir: ports[2], metrics: ports[3] };
             validators.push(entry(node, identity, listen.p2p));
-            configs.push((data_dir, config(node, listen)));
+            configs.push((data_dir, config(node, plan, listen)));
         }
         let genesis = genesis(validators, &funded, plan)?;
         for (data_dir, config) in configs {
@@ -148,14 +148,15 @@ fn entry(node: &PlannedNode, identity: PublicIdentity, p2p: SocketAddr) -> Valid
     }
 }
 
-fn config(node: &PlannedNode, listen: Listen) -> NodeConfig {
-    let default_jurisdiction: Jurisdiction = node.jurisdiction;
+fn config(node: &PlannedNode, plan: &Plan, listen: Listen) -> NodeConfig {
+    let regulators = plan.nodes.iter().filter(|node| node.regulator).map(|node| node.name.clone());
     NodeConfig {
         name: node.name.clone(),
         genesis: "../../genesis.json".into(),
         data_dir: ".".into(),
         listen,
-        default_jurisdiction,
+        default_jurisdiction: node.jurisdiction,
+        regulators: regulators.collect(),
         block_interval_ms: 50,
     }
 }

@@ -22,6 +22,9 @@ pub struct NodeConfig {
     pub listen: Listen,
     /// The country of patients whose record names none.
     pub default_jurisdiction: Jurisdiction,
+    /// Validators that oversee (45 CFR 164.512(d)): to them, de-identified records are shown for oversight.
+    #[serde(default)]
+    pub regulators: Vec<String>,
     /// The least time between two blocks, in milliseconds.
     #[serde(default = "default_block_interval_ms")]
     pub block_interval_ms: u64,
@@ -85,6 +88,7 @@ mod tests {
         genesis = "../genesis.json"
         data_dir = "data"
         default_jurisdiction = "US"
+        regulators = ["regulator"]
         [listen]
         p2p = "127.0.0.1:1"
         rpc = "127.0.0.1:2"

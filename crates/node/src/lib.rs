@@ -6,6 +6,7 @@
 pub mod config;
 mod metrics_server;
 mod node;
+mod records;
 mod router;
 
 pub use config::{Listen, NodeConfig};

@@ -1,6 +1,10 @@
 //! Starting and stopping a node.
 
-use crate::{NodeConfig, metrics_server, router};
+use crate::{
+    NodeConfig, metrics_server,
+    records::{self, Ground, RecordWorkers},
+    router,
+};
 use anyhow::{Context, Result, bail};
 use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent};
 use bxp_enclave::Enclave;
@@ -18,6 +22,7 @@ pub struct Node {
     chain: Chain,
     network: Network,
     rpc: RpcServer,
+    records: RecordWorkers,
     driver: JoinHandle<Result<(), ChainError>>,
 }
 
@@ -67,15 +72,25 @@ impl Node {
         let rpc =
             bxp_rpc::serve(config.listen.rpc, Arc::clone(&ledger), node_info(me, &chain, &network)).await?;
         let metrics = metrics_server::serve(config.listen.metrics).await?;
-        tokio::spawn(router::route(events, chain.clone()));
+        let ground = Ground {
+            config,
+            store: &store,
+            enclave: &enclave,
+            network: &network,
+            ledger: &ledger,
+            me,
+            jurisdiction,
+        };
+        let (handlers, records) = records::start(ground).await?;
+        tokio::spawn(router::route(events, chain.clone(), handlers));
         let addresses = NodeAddresses {
             name: config.name.clone(),
             jurisdiction,
             rpc: url(rpc.local_addr()),
-            fhir: url(config.listen.fhir),
+            fhir: url(records.fhir_address()),
             metrics: url(metrics),
         };
-        Ok(Self { addresses, chain, network, rpc, driver })
+        Ok(Self { addresses, chain, network, rpc, records, driver })
     }
 
     /// Where the node answers.
@@ -98,6 +113,7 @@ impl Node {
     /// What went wrong in the chain while stopping.
     pub async fn stop(self) -> Result<()> {
         self.rpc.stop().await;
+        self.records.stop().await;
         // The driver may have ended by itself; its result below tells.
         let _ = self.chain.deliver(ChainEvent::Shutdown).await;
         let ended = self.driver.await;

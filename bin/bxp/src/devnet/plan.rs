@@ -8,6 +8,8 @@ use bxp_types::Jurisdiction;
 pub(crate) struct PlannedNode {
     pub(crate) name: String,
     pub(crate) jurisdiction: Jurisdiction,
+    /// Whether it oversees.
+    pub(crate) regulator: bool,
 }
 
 /// A network to be.
@@ -36,7 +38,7 @@ impl Plan {
             let (name, jurisdiction) = NAMED[index % NAMED.len()];
             let round = index / NAMED.len();
             let name = if round == 0 { name.to_owned() } else { format!("{name}-{}", round + 1) };
-            PlannedNode { name, jurisdiction }
+            PlannedNode { regulator: name.starts_with("regulator"), name, jurisdiction }
         };
         Self {
             nodes: (0..usize::from(count)).map(node).collect(),

@@ -1,0 +1,166 @@
+//! The rooms around records, opened together: vault, ingest, anchoring, replication, market, and the HTTP edge.
+
+use crate::NodeConfig;
+use anyhow::{Context, Result, bail};
+use bxp_clinical::{
+    anchor::Anchoring,
+    facts::ChainFacts,
+    ingest::{Ingest, IngestConfig},
+    release::answer_key_request,
+    replicate::{Replication, accept_replica},
+    sender::TransactionSender,
+    validate::Mode,
+};
+use bxp_enclave::Enclave;
+use bxp_fhir_api::{Edge, FhirServer, NetworkKeys};
+use bxp_market::{AgentConfig, DeliveryService, HolderAgent, RequestReader, Requests};
+use bxp_network::{Event, Network, Service};
+use bxp_storage::Store;
+use bxp_types::{Genesis, Jurisdiction, Ledger, Secret, ValidatorIndex};
+use bxp_vault::{Clock, Vault};
+use std::{collections::BTreeSet, fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// What the network's events need.
+#[derive(Clone)]
+pub(crate) struct Records {
+    vault: Vault,
+    store: Store,
+    facts: ChainFacts,
+    deliveries: DeliveryService,
+    ledger: Arc<dyn Ledger>,
+}
+
+/// The tasks that work on records until told to stop.
+pub(crate) struct RecordWorkers {
+    server: FhirServer,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+/// The rooms below.
+pub(crate) struct Ground<'a> {
+    pub(crate) config: &'a NodeConfig,
+    pub(crate) store: &'a Store,
+    pub(crate) enclave: &'a Enclave,
+    pub(crate) network: &'a Network,
+    pub(crate) ledger: &'a Arc<dyn Ledger>,
+    pub(crate) me: ValidatorIndex,
+    pub(crate) jurisdiction: Jurisdiction,
+}
+
+/// Opens the rooms and starts their workers.
+pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)> {
+    let Ground { config, store, enclave, network, ledger, me, jurisdiction } = ground;
+    let genesis = ledger.genesis();
+    let account = enclave.public().account;
+    let vault = Vault::open(store, enclave.clone(), me, jurisdiction)?;
+    let ingest_config =
+        IngestConfig { default_jurisdiction: config.default_jurisdiction, validation: Mode::Strict };
+    let ingest = Ingest::new(vault.clone(), enclave.clone(), store, genesis, ingest_config)?;
+    let regulators = regulators(genesis, &config.regulators)?;
+    let facts = ChainFacts::new(Arc::clone(ledger), regulators, Clock::system());
+    let sender = TransactionSender::new(Arc::clone(ledger), enclave.clone());
+    let deliveries = DeliveryService::open(store, Arc::clone(ledger), account, Clock::system())?;
+    let agent = HolderAgent::new(
+        ingest.clone(),
+        Requests::open(store, Arc::clone(ledger))?,
+        facts.clone(),
+        sender.clone(),
+        account,
+        Clock::system(),
+        AgentConfig::default(),
+    )?;
+    let edge = Edge {
+        ingest: ingest.clone(),
+        facts: facts.clone(),
+        sender: sender.clone(),
+        enclave: enclave.clone(),
+        keys: Arc::new(NetworkKeys { vault: vault.clone(), network: network.clone() }),
+        deliveries: deliveries.clone(),
+        requests: RequestReader::new(Arc::clone(ledger)),
+        operator_token: operator_token(&config.data_dir)?,
+        body_bytes_max: Edge::BODY_BYTES_MAX,
+    };
+    let server = bxp_fhir_api::serve(config.listen.fhir, edge).await?;
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Anchoring::new(ingest.clone(), sender).run(stop.clone()));
+    tasks.spawn(Replication::new(ingest, network.clone()).run(stop.clone()));
+    tasks.spawn(agent.run(stop.clone()));
+    let records = Records { vault, store: store.clone(), facts, deliveries, ledger: Arc::clone(ledger) };
+    Ok((records, RecordWorkers { server, stop, tasks }))
+}
+
+fn regulators(genesis: &Genesis, names: &[String]) -> Result<BTreeSet<ValidatorIndex>> {
+    let index = |name: &String| match genesis.validator_named(name) {
+        Some((index, _)) => Ok(index),
+        None => bail!("the configuration's regulators name {name:?}, which is no validator of genesis"),
+    };
+    names.iter().map(index).collect()
+}
+
+/// The token by which the operator's programs are known: made once, readable by the node's own user only.
+fn operator_token(data_dir: &Path) -> Result<Secret<String>> {
+    let path = data_dir.join("operator.token");
+    if !path.exists() {
+        let token = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(token.as_bytes()))
+            .with_context(|| format!("write {}", path.display()))?;
+    }
+    let token = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    Ok(Secret::new(token.trim().to_owned()))
+}
+
+impl Records {
+    /// Does what a peer asks. Runs outside of the async threads.
+    pub(crate) fn handle(&self, event: Event) {
+        match event {
+            Event::Blocks { from, manifest, blocks, done } => {
+                let accepted = accept_replica(&self.vault, &self.store, from, &manifest, &blocks);
+                let answer = accepted.map(drop).map_err(|error| {
+                    tracing::warn!(%from, ?error, "refuse a replica");
+                    error.to_string()
+                });
+                // The peer may be gone; it sends again when it is back.
+                let _ = done.send(answer);
+            }
+            Event::BlockWanted { from, cid, reply } => {
+                let block = self.vault.block(&cid).unwrap_or_else(|error| {
+                    tracing::warn!(%from, %cid, %error, "read a block for a peer");
+                    None
+                });
+                let _ = reply.send(block);
+            }
+            Event::Request { from, service: Service::KeyRelease, bytes, reply } => {
+                let answer =
+                    answer_key_request(&self.vault, self.ledger.genesis(), &self.facts, from, &bytes);
+                let _ = reply.send(answer);
+            }
+            Event::Request { service: Service::Market, bytes, reply, .. } => {
+                if let Some(answer) = self.deliveries.answer(&bytes) {
+                    let _ = reply.send(answer.into());
+                }
+            }
+            // The rest is the chain's.
+            _ => {}
+        }
+    }
+}
+
+impl RecordWorkers {
+    /// Where the HTTP edge listens.
+    pub(crate) fn fhir_address(&self) -> std::net::SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// Takes no new requests, lets the workers finish what they are at, and returns.
+    pub(crate) async fn stop(mut self) {
+        self.server.stop().await;
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
