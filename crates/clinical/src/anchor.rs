@@ -17,8 +17,9 @@ use bxp_vault::{Anchor, PendingBatch};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// The first pause after a failure; it doubles up to a minute.
-const PAUSE_MIN: Duration = Duration::from_millis(250);
+/// How often it is looked whether other holders have anchored what this node has replicas of.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// The longest pause after failures.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// A batch as the contract has it.
@@ -51,32 +52,24 @@ impl Anchoring {
     /// Works until `stop`. Failures are logged and tried again with longer and longer pauses.
     pub async fn run(self, stop: CancellationToken) {
         let mut work = self.ingest.0.work.subscribe();
-        let mut heads = self.sender.ledger().heads();
-        let mut pause = PAUSE_MIN;
+        let mut pause = LOOK_AGAIN;
         loop {
             work.borrow_and_update();
-            heads.borrow_and_update();
-            let wait = tokio::select! {
+            tokio::select! {
                 () = stop.cancelled() => return,
                 done = self.anchor_pending() => match done {
-                    Ok(waiting) => {
-                        pause = PAUSE_MIN;
-                        (waiting > 0).then_some(PAUSE_MAX)
-                    }
+                    Ok(_) => pause = LOOK_AGAIN,
                     Err(error) => {
                         tracing::warn!(error = ?error, "anchor batches; trying again");
                         pause = (pause * 2).min(PAUSE_MAX);
-                        Some(pause)
                     }
                 },
-            };
-            let failing = pause > PAUSE_MIN;
+            }
+            let failing = pause > LOOK_AGAIN;
             tokio::select! {
                 () = stop.cancelled() => return,
-                // While there are batches of others to look for, each block may hold one.
-                changed = heads.changed(), if wait.is_some() && !failing => if changed.is_err() { return },
                 changed = work.changed(), if !failing => if changed.is_err() { return },
-                () = tokio::time::sleep(wait.unwrap_or(PAUSE_MAX)) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }

@@ -127,15 +127,26 @@ impl ReferenceIndex {
     }
 }
 
-/// The names of an entry, the one by which it is known across submissions first.
-pub(crate) fn names(entry: &Entry) -> Vec<String> {
+/// All names of an entry: its ids first, which are its own, then its identifiers, which it may share with others.
+fn names(entry: &Entry) -> Vec<String> {
+    let mut names = ids(entry);
+    names.extend(identifiers(entry));
+    names
+}
+
+/// `Type/id` and `fullUrl`.
+pub(crate) fn ids(entry: &Entry) -> Vec<String> {
     let resource = entry.resource.expose();
     let kind = resource_type(resource).unwrap_or_default();
     let own = text(resource, "id").map(|id| format!("{kind}/{id}"));
-    let url = entry.full_url.as_ref().map(|url| url.expose().clone());
-    let identifiers =
-        items(resource, "identifier").filter_map(|identifier| identifier_name(kind, identifier));
-    own.into_iter().chain(url).chain(identifiers).collect()
+    own.into_iter().chain(entry.full_url.as_ref().map(|url| url.expose().clone())).collect()
+}
+
+/// `Type?identifier=system|value` for each identifier.
+pub(crate) fn identifiers(entry: &Entry) -> Vec<String> {
+    let resource = entry.resource.expose();
+    let kind = resource_type(resource).unwrap_or_default();
+    items(resource, "identifier").filter_map(|identifier| identifier_name(kind, identifier)).collect()
 }
 
 fn identifier_name(kind: &str, identifier: &Value) -> Option<String> {

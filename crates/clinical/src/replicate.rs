@@ -14,18 +14,25 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 const PAUSE_MIN: Duration = Duration::from_millis(200);
-const PAUSE_MAX: Duration = Duration::from_secs(20);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// Block bytes of one hand-over, below what the network carries in one portion.
 const HANDOVER_BYTES_MAX: usize = 7 << 20;
 
 /// Carries sealed blocks to another node and returns when they are stored there.
 pub trait Carrier: Clone + Send + Sync + 'static {
+    /// Whether the node can be reached now; while it cannot, nothing is prepared for it.
+    fn reaches(&self, to: ValidatorIndex) -> bool;
+
     /// Hands over `replica`. An error says why not, in words without identifying data.
     fn carry(&self, to: ValidatorIndex, replica: Replica) -> impl Future<Output = Result<(), String>> + Send;
 }
 
 impl Carrier for Network {
+    fn reaches(&self, to: ValidatorIndex) -> bool {
+        self.connected().contains(&to)
+    }
+
     async fn carry(&self, to: ValidatorIndex, replica: Replica) -> Result<(), String> {
         let manifest = bytes::Bytes::from(replica.manifest);
         self.send_blocks(to, manifest, replica.blocks).await.map_err(|error| error.to_string())
@@ -74,9 +81,10 @@ impl<C: Carrier> Replication<C> {
                     pause
                 }
             };
+            let failing = pause > PAUSE_MIN;
             tokio::select! {
                 () = stop.cancelled() => return,
-                changed = work.changed(), if pause == PAUSE_MIN => if changed.is_err() { return },
+                changed = work.changed(), if !failing => if changed.is_err() { return },
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -84,7 +92,8 @@ impl<C: Carrier> Replication<C> {
 
     /// Hands over everything that waits for `to`, oldest first.
     async fn hand_over_all(&self, to: &Recipient) -> Result<(), ClinicalError> {
-        while let Some((number, records)) = self.ingest.0.tables.next_outgoing(to.validator)? {
+        while self.carrier.reaches(to.validator) {
+            let Some((number, records)) = self.ingest.0.tables.next_outgoing(to.validator)? else { break };
             self.hand_over(to, &records).await?;
             let mut batch = self.ingest.0.store.batch();
             self.ingest.0.tables.remove_outgoing(&mut batch, to.validator, number);

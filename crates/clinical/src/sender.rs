@@ -70,6 +70,14 @@ pub enum SendFailure {
         #[source]
         source: SubmitError,
     },
+    /// Blocks leave it out again and again.
+    #[error("transaction {hash} was sent {attempts} times and left out of every block")]
+    Dropped {
+        /// Its hash.
+        hash: B256,
+        /// How often it was sent.
+        attempts: usize,
+    },
     /// The chain's database failed.
     #[error("follow a transaction")]
     Ledger(#[from] LedgerError),
@@ -222,6 +230,7 @@ impl TransactionSender {
         nonce: u64,
     ) -> Result<Fate, SendFailure> {
         let mut heads = self.ledger.heads();
+        let mut attempts = 0;
         let mut resend_at = heads.borrow_and_update().0.saturating_add(BLOCKS_BEFORE_RESENDING);
         loop {
             if let Some(mined) = self.mined(hash)? {
@@ -231,7 +240,12 @@ impl TransactionSender {
                 return Ok(Fate::NonceTaken);
             }
             let height = heads.borrow_and_update().0;
-            if height >= resend_at && self.ledger.pending(hash).is_none() {
+            let lost = height >= resend_at || self.ledger.dropped(hash)?.is_some();
+            if lost && self.ledger.pending(hash).is_none() {
+                attempts += 1;
+                if attempts > ATTEMPTS_MAX {
+                    return Err(SendFailure::Dropped { hash, attempts: ATTEMPTS_MAX });
+                }
                 match self.ledger.submit(raw.clone()).await {
                     Ok(_) | Err(SubmitError::AlreadyKnown | SubmitError::NonceTooLow { .. }) => {}
                     Err(SubmitError::ReplacementUnderpriced) => return Ok(Fate::NonceTaken),

@@ -3,7 +3,7 @@
 use super::tables::{Fingerprint, LogicalId, Named, Tables};
 use crate::{
     ClinicalError,
-    compartment::{names, relative_part},
+    compartment::{identifiers, ids, relative_part},
     fhir::definitions::Definitions,
     fhir::element::resource_type,
     source::Entry,
@@ -19,16 +19,33 @@ pub(crate) struct Names<'a> {
     tables: &'a Tables,
     known: HashMap<Fingerprint, Named>,
     new: HashSet<Fingerprint>,
+    /// Pseudonyms that entries of this submission have.
+    claimed: HashSet<LogicalId>,
 }
 
-/// The fingerprints of an entry's own names; of its content where it has no name at all, so that the same resource is
-/// recognised when it comes again.
+/// Types whose identifiers name one thing. Elsewhere resources share them, as claims share an account number.
+const IDENTIFIED: [&str; 5] = ["Patient", "Practitioner", "Organization", "Location", "RelatedPerson"];
+
+/// The fingerprints of the names that are an entry's alone: its ids; where it has none, its identifiers if its type is
+/// known by them, else its content, so that the same resource is recognised when it comes again.
 pub(crate) fn own_names(tables: &Tables, entry: &Entry, content: &Fingerprint) -> Vec<Fingerprint> {
-    let names = names(entry);
+    let mut names = ids(entry);
+    if names.is_empty() && is_identified(entry) {
+        names = identifiers(entry);
+    }
     if names.is_empty() {
         return vec![tables.fingerprint("nameless", content)];
     }
     names.iter().map(|name| tables.fingerprint("name", name.as_bytes())).collect()
+}
+
+/// The fingerprints of the names by which others may refer to an entry, beside its own.
+pub(crate) fn other_names(tables: &Tables, entry: &Entry) -> Vec<Fingerprint> {
+    identifiers(entry).iter().map(|name| tables.fingerprint("name", name.as_bytes())).collect()
+}
+
+fn is_identified(entry: &Entry) -> bool {
+    resource_type(entry.resource.expose()).is_some_and(|kind| IDENTIFIED.contains(&kind))
 }
 
 /// The name to which a literal reference leads, and the type that the reference says.
@@ -74,22 +91,24 @@ impl<'a> Names<'a> {
     /// and to what is referred to by type, which may be handed in later.
     pub(crate) fn resolve(
         tables: &'a Tables,
-        entries: &[(&Entry, &[Fingerprint])],
+        entries: &[(&Entry, &[Fingerprint], &[Fingerprint])],
     ) -> Result<(Self, Vec<Named>), ClinicalError> {
         let referred: Vec<(Fingerprint, Option<&'static str>)> = entries
             .par_iter()
-            .flat_map_iter(|(entry, _)| references(entry.resource.expose()).into_iter().filter_map(referred))
+            .flat_map_iter(|(entry, ..)| references(entry.resource.expose()).into_iter().filter_map(referred))
             .map(|(name, kind)| (tables.fingerprint("name", name.as_bytes()), kind))
             .collect();
         let mut wanted: HashSet<Fingerprint> = referred.iter().map(|(name, _)| *name).collect();
-        wanted.extend(entries.iter().flat_map(|(_, own)| own.iter().copied()));
+        wanted.extend(entries.iter().flat_map(|(_, own, others)| own.iter().chain(*others).copied()));
         let wanted: Vec<_> = wanted.into_iter().collect();
         let found: Vec<_> = wanted
             .par_iter()
             .filter_map(|name| tables.named(name).transpose().map(|named| named.map(|named| (*name, named))))
             .collect::<Result<_, ClinicalError>>()?;
-        let mut names = Self { tables, known: found.into_iter().collect(), new: HashSet::new() };
-        let own = entries.iter().map(|(entry, own)| names.claim(entry, own)).collect();
+        let mut names =
+            Self { tables, known: found.into_iter().collect(), new: HashSet::new(), claimed: HashSet::new() };
+        let claims = entries.iter().map(|(entry, own, others)| names.claim(entry, own, others));
+        let own = claims.collect::<Result<_, _>>()?;
         for (name, kind) in referred {
             if let (false, Some(kind)) = (names.known.contains_key(&name), kind) {
                 names.insert(name, Named { logical: rand::random(), kind });
@@ -98,20 +117,35 @@ impl<'a> Names<'a> {
         Ok((names, own))
     }
 
-    /// The pseudonym of an entry: the one that a name of it has, or a new one, which all its names get.
-    fn claim(&mut self, entry: &Entry, own: &[Fingerprint]) -> Named {
+    /// The pseudonym of an entry: the one that a name of its own has; or the one by which others already refer to its
+    /// identifier, if nothing was handed in under it; or a new one. Its names that lead nowhere yet then lead to it.
+    fn claim(
+        &mut self,
+        entry: &Entry,
+        own: &[Fingerprint],
+        others: &[Fingerprint],
+    ) -> Result<Named, ClinicalError> {
         let kind =
             resource_type(entry.resource.expose()).and_then(|kind| Definitions::r4().resource_name(kind));
         let kind = kind.unwrap_or("Basic");
-        let earlier =
-            own.iter().find_map(|name| self.known.get(name).filter(|named| named.kind == kind).cloned());
-        let named = earlier.unwrap_or_else(|| Named { logical: rand::random(), kind });
-        for name in own {
+        let known = |name: &Fingerprint| self.known.get(name).filter(|named| named.kind == kind);
+        let mut found = own.iter().find_map(known).cloned();
+        if found.is_none() && is_identified(entry) {
+            let awaited =
+                others.iter().find_map(known).filter(|named| !self.claimed.contains(&named.logical));
+            found = match awaited {
+                Some(named) if self.tables.version(&named.logical)?.is_none() => Some(named.clone()),
+                _ => None,
+            };
+        }
+        let named = found.unwrap_or_else(|| Named { logical: rand::random(), kind });
+        self.claimed.insert(named.logical);
+        for name in own.iter().chain(others) {
             if !self.known.contains_key(name) {
                 self.insert(*name, named.clone());
             }
         }
-        named
+        Ok(named)
     }
 
     fn insert(&mut self, name: Fingerprint, named: Named) {

@@ -1,5 +1,6 @@
 //! Real data that is not part of the project: `BXP_DATA` names the folder with `synthea/` in it.
 
+mod ingesting;
 mod synthea;
 
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 use crate::node::{cluster, collection, patients};
 use bxp_clinical::{
     replicate::holder_permit,
-    source::{Limits, parse_json},
+    source::{Limits, find, parse_json},
 };
 use bxp_types::{BlockClass, Jurisdiction};
 
@@ -107,4 +107,31 @@ fn a_patient_is_found_through_containers_and_earlier_submissions() {
     assert_eq!(node.ingest.chart(subject).unwrap().len(), 3);
     let contained = r##"{"resourceType":"Condition","id":"c2","contained":[{"resourceType":"Patient","id":"p","address":[{"country":"US"}]}],"subject":{"reference":"#p"}}"##;
     assert_eq!(taken(&[contained]), 1);
+}
+
+#[test]
+fn files_are_taken_in_order_and_a_damaged_one_holds_up_no_other() {
+    let cluster = cluster(&[US]);
+    let ingest = &cluster.nodes[0].ingest;
+    let folder = tempfile::tempdir().unwrap();
+    let mut resources = 0;
+    for bundle in patients(US, 4) {
+        std::fs::write(folder.path().join(&bundle.file_name), &bundle.json).unwrap();
+        resources += bundle.resources as u64;
+    }
+    std::fs::write(folder.path().join("patient-000002-damaged.json"), "{\"resourceType\":\"Patient\",")
+        .unwrap();
+    let found = find(&[folder.path().to_owned()]).unwrap();
+    let mut steps = Vec::new();
+    let done = ingest
+        .ingest_files(&found.files, &Limits::default(), |progress| {
+            steps.push((progress.files_done, progress.files, progress.report.new));
+        })
+        .unwrap();
+    assert_eq!((done.report.new, done.errors.len()), (resources, 1));
+    assert!(done.errors[0].to_string().contains("patient-000002-damaged.json line 1"), "{}", done.errors[0]);
+    assert_eq!((steps.len(), steps[5].0, steps[5].1, steps[5].2), (6, 6, 6, resources));
+    assert!(steps.is_sorted());
+    let again = ingest.ingest_files(&found.files, &Limits::default(), |_| {}).unwrap();
+    assert_eq!((again.report.taken(), again.report.duplicates), (0, resources));
 }

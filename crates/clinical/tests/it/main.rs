@@ -3,6 +3,7 @@
 mod anchoring;
 mod ingesting;
 mod ledger;
+mod networked;
 mod node;
 mod replicating;
 mod secrecy;

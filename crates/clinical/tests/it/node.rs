@@ -16,7 +16,7 @@ use bxp_types::{
     ValidatorIndex,
 };
 use bxp_vault::{Clock, Vault};
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 /// 2026-11-22.
 pub(crate) const NOW_MS: u64 = 20_779 * 86_400_000;
@@ -45,6 +45,12 @@ fn config(home: Jurisdiction) -> IngestConfig {
 
 /// Nodes in these countries, with funded accounts that may anchor.
 pub(crate) fn cluster(homes: &[Jurisdiction]) -> Cluster {
+    let address = |index: usize| SocketAddr::from(([127, 0, 0, 1], 4_000 + index as u16));
+    cluster_at(homes, &(0..homes.len()).map(address).collect::<Vec<_>>())
+}
+
+/// As [`cluster`], with these addresses.
+pub(crate) fn cluster_at(homes: &[Jurisdiction], addresses: &[SocketAddr]) -> Cluster {
     let dirs: Vec<_> = homes.iter().map(|_| tempfile::tempdir().unwrap()).collect();
     let enclaves: Vec<_> =
         dirs.iter().map(|dir| Enclave::create(&dir.path().join("enclave"), None, None).unwrap()).collect();
@@ -60,7 +66,7 @@ pub(crate) fn cluster(homes: &[Jurisdiction]) -> Cluster {
                 public_key: public.public_key,
                 sealing_key: public.sealing_key,
                 account: public.account,
-                p2p_address: format!("127.0.0.1:{}", 4_000 + index),
+                p2p_address: addresses[index].to_string(),
             }
         })
         .collect();

@@ -36,6 +36,10 @@ impl Straight {
 }
 
 impl Carrier for Straight {
+    fn reaches(&self, _: ValidatorIndex) -> bool {
+        true
+    }
+
     async fn carry(&self, to: ValidatorIndex, replica: Replica) -> Result<(), String> {
         if self.away.load(Ordering::SeqCst) {
             return Err("away".to_owned());

@@ -42,9 +42,10 @@ fn search(folder: &Path, planted: &BTreeSet<String>, hits: &mut Vec<String>) -> 
             continue;
         }
         let bytes = fs::read(&path).unwrap();
+        let readable = String::from_utf8_lossy(&bytes);
         files += 1;
         for text in planted {
-            if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+            if readable.contains(text.as_str()) {
                 hits.push(format!("{text} in {}", path.display()));
             }
         }

@@ -34,7 +34,8 @@ async fn whole_at_home_and_the_rest_abroad_each_with_its_proof() {
     }
     assert_eq!(cluster.ledger.submitted.lock().len(), 1, "only the holder anchors");
     let patient = holder.ingest.patients().next().unwrap().unwrap();
-    for record in holder.ingest.chart(patient.subject).unwrap() {
+    let records = &holder.ingest.chart(patient.subject).unwrap()[..6];
+    for &record in records {
         let mut wholes = Vec::new();
         for node in [holder, neighbour] {
             let permit = node.permit(record, BlockClass::Identity(US));
@@ -64,7 +65,7 @@ async fn whole_at_home_and_the_rest_abroad_each_with_its_proof() {
     }
     let disclosures = holder.vault.disclosures_of(patient.subject).unwrap();
     let abroad_seen = disclosures.iter().filter(|one| one.requester == ValidatorIndex(2)).count();
-    assert_eq!(abroad_seen, holder.ingest.chart(patient.subject).unwrap().len());
+    assert_eq!(abroad_seen, records.len());
 }
 
 #[tokio::test]

@@ -53,6 +53,37 @@ fn a_resource_without_any_id_is_recognised_by_its_content() {
 }
 
 #[test]
+fn resources_that_share_an_identifier_stay_apart() {
+    let cluster = cluster(&[US]);
+    let node = &cluster.nodes[0];
+    let account = |id: &str| {
+        format!(
+            r#"{{"resourceType":"Account","id":"{id}","status":"active","identifier":[{{"system":"s","value":"7"}}]}}"#
+        )
+    };
+    let report = node.ingest.ingest_submission(&collection(&[&account("a"), &account("b")])).unwrap();
+    assert_eq!((report.new, report.refused), (2, 0));
+}
+
+#[test]
+fn who_was_referred_to_by_identifier_takes_the_pseudonym_that_waits() {
+    let cluster = cluster(&[US]);
+    let node = &cluster.nodes[0];
+    let visit = r#"{"resourceType":"Encounter","id":"e","status":"finished","class":{"code":"AMB"},"participant":[{"individual":{"reference":"Practitioner?identifier=s|7"}}]}"#;
+    let doctor = r#"{"resourceType":"Practitioner","id":"d","identifier":[{"system":"s","value":"7"}]}"#;
+    let mut sides = Vec::new();
+    for resource in [visit, doctor] {
+        node.ingest.ingest_submission(&collection(&[resource])).unwrap();
+        let (_, entry) = node.vault.entries(0).last().unwrap().unwrap();
+        let permit = node.permit(entry.record_id, bxp_types::BlockClass::Deidentified);
+        let side = node.vault.open_deidentified(entry.record_id, &permit).unwrap();
+        sides.push(String::from_utf8(side.to_vec()).unwrap());
+    }
+    let (_, rest) = sides[0].split_once("Practitioner/").unwrap();
+    assert!(sides[1].contains(&rest[..32]), "{sides:?}");
+}
+
+#[test]
 fn a_resource_is_found_by_the_names_of_its_submitter() {
     let cluster = cluster(&[US]);
     let ingest = &cluster.nodes[0].ingest;
