@@ -73,6 +73,9 @@ pub enum MarketError {
     /// Compression failed, which only a lack of memory explains.
     #[error("compress a delivery")]
     Compression(#[source] std::io::Error),
+    /// The system gives no threads.
+    #[error("start threads for matching")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// A task of this node panicked.
     #[error("a task of the market stopped in the middle of its work")]
     Stopped,

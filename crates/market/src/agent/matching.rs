@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use std::collections::BTreeSet;
 
 /// Patients whose charts are matched under one permit and written together.
-const PATIENTS_PER_STEP: usize = 256;
+const PATIENTS_PER_STEP: usize = 64;
 
 /// Seconds before the deadline at which nothing more is delivered: the block's time is not this node's clock.
 pub(super) const CLOCK_MARGIN_S: u64 = 2;
@@ -52,10 +52,10 @@ impl Inner {
         let vault = self.ingest.vault();
         // The holder's own work on its own records (45 CFR 164.506(c)(1)).
         let permit = holder_permit(vault, &self.clock, BlockClass::Identity(vault.home()))?;
-        let matched: Vec<_> = subjects
-            .par_iter()
-            .map(|subject| (*subject, self.matched_record(*subject, criterion, &permit)))
-            .collect();
+        let matched: Vec<_> = self.matching.install(|| {
+            let matched = |subject: &SubjectId| (*subject, self.matched_record(*subject, criterion, &permit));
+            subjects.par_iter().map(matched).collect()
+        });
         let mut batch = self.tables.batch();
         for (subject, record) in matched {
             let known = self.tables.match_of(request, subject)?;

@@ -70,6 +70,8 @@ struct Inner {
     account: Address,
     clock: Clock,
     price_min: Amount,
+    /// Matching reads all charts there are. On threads of its own it cannot hold up the chain's signature checks.
+    matching: rayon::ThreadPool,
 }
 
 /// A request over which a round failed.
@@ -83,7 +85,7 @@ impl HolderAgent {
     /// The agent of the node whose charts `ingest` has and whose own account is `account`; `sender` signs for it.
     ///
     /// # Errors
-    /// [`MarketError::Storage`], [`MarketError::Malformed`].
+    /// [`MarketError::Storage`], [`MarketError::Malformed`], [`MarketError::Threads`].
     pub fn new(
         ingest: Ingest,
         requests: Requests,
@@ -103,7 +105,8 @@ impl HolderAgent {
             }
         }
         let price_min = config.price_per_record_min;
-        let inner = Arc::new(Inner { ingest, reader, tables, facts, account, clock, price_min });
+        let matching = matching_threads()?;
+        let inner = Arc::new(Inner { ingest, reader, tables, facts, account, clock, price_min, matching });
         let expire_at = Instant::now();
         Ok(Self { inner, sender, config, prepared, resting: BTreeMap::new(), expire_at })
     }
@@ -190,6 +193,13 @@ impl HolderAgent {
         let inner = Arc::clone(&self.inner);
         tokio::task::spawn_blocking(move || work(&inner)).await.map_err(|_| MarketError::Stopped)?
     }
+}
+
+/// Half of the cores.
+fn matching_threads() -> Result<rayon::ThreadPool, MarketError> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(cores.div_ceil(2));
+    Ok(pool.thread_name(|number| format!("market-match-{number}")).build()?)
 }
 
 impl Inner {

@@ -14,42 +14,46 @@ const HOUR: u64 = 3_600;
 /// Goal: a restarted agent neither delivers nor settles what is done. Way: everything is done, then a new agent works.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_after_the_delivery_changes_nothing() {
-    let (stack, patients) = Stack::with_patients(1).await;
-    stack.contribute(&patients, true).await;
+    let (stack, star, patients) = Stack::with_patients(1).await;
+    star.contribute(&patients, true).await;
     let request = stack.request(2, HOUR, 1).await;
-    let agent = stack.agent();
+    let agent = star.agent();
     stack.until("it is settled", || stack.progress(request).settled == 1).await;
     agent.stop().await;
-    let sent = stack.ledger.account(stack.holder()).unwrap().nonce;
-    let agent = stack.agent();
+    let sent = stack.ledger.account(star.account()).unwrap().nonce;
+    let agent = star.agent();
     // Another request shows that the new agent has had its rounds.
     let another = stack.request(1, HOUR, 1).await;
     stack.until("the other one is settled", || stack.progress(another).settled == 1).await;
     agent.stop().await;
     assert_eq!(stack.reader().delivery_count(request).unwrap(), 1);
-    assert_eq!(stack.ledger.account(stack.holder()).unwrap().nonce, sent + 2, "the other's two and no more");
+    assert_eq!(stack.ledger.account(star.account()).unwrap().nonce, sent + 2, "the other's two and no more");
     assert_eq!(stack.balance(patients[0]), Amount::from_mbxm(2_800).0);
 }
 
 async fn killed_at(fault: Fault) {
-    let (stack, patients) = Stack::with_patients(2).await;
-    stack.contribute(&patients, true).await;
+    let (stack, star, patients) = Stack::with_patients(2).await;
+    star.contribute(&patients, true).await;
     let request = stack.request(2, HOUR, 1).await;
     let faulty = Arc::new(FaultyLedger::new(stack.chain.clone(), fault));
     let hung = Arc::clone(&faulty.hung);
     let ledger: Arc<dyn Ledger> = faulty;
-    let agent = stack.agent_on(Arc::clone(&ledger), TransactionSender::new(ledger, stack.enclave.clone()));
+    let agent = star.agent_on(Arc::clone(&ledger), TransactionSender::new(ledger, star.enclave.clone()));
     hung.notified().await;
     agent.kill().await;
     if fault == Fault::AfterSubmission {
         stack.until("the chain counts it", || stack.progress(request).counted == 2).await;
     }
-    let agent = stack.agent();
+    let agent = star.agent();
     stack.until("all is settled", || stack.progress(request).settled == 2).await;
     agent.stop().await;
     assert_eq!(stack.progress(request).state, RequestState::Inactive);
     assert_eq!(stack.reader().delivery_count(request).unwrap(), 1);
-    assert_eq!(stack.open_delivery(request, 0).charts.len(), 2, "the sealed delivery was on disk before");
+    assert_eq!(
+        stack.open_delivery(&star, request, 0).charts.len(),
+        2,
+        "the sealed delivery was on disk before"
+    );
     for patient in patients {
         assert_eq!(stack.balance(patient), Amount::from_mbxm(1_400).0);
     }
@@ -71,22 +75,22 @@ async fn a_crash_after_the_transaction_is_sent() {
 /// of patients who revoke before the agent is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_that_is_not_counted_never_leaves() {
-    let (stack, patients) = Stack::with_patients(1).await;
-    stack.contribute(&patients, true).await;
+    let (stack, star, patients) = Stack::with_patients(1).await;
+    star.contribute(&patients, true).await;
     let request = stack.request(1, HOUR, 1).await;
     let faulty = Arc::new(FaultyLedger::new(stack.chain.clone(), Fault::BeforeSubmission));
     let hung = Arc::clone(&faulty.hung);
     let ledger: Arc<dyn Ledger> = faulty;
-    let agent = stack.agent_on(Arc::clone(&ledger), TransactionSender::new(ledger, stack.enclave.clone()));
+    let agent = star.agent_on(Arc::clone(&ledger), TransactionSender::new(ledger, star.enclave.clone()));
     hung.notified().await;
     agent.kill().await;
-    let kept = stack.prepared_cids();
+    let kept = star.kept_deliveries();
     assert_eq!(kept.len(), 1);
-    assert_eq!(stack.service().delivery(&kept[0]).unwrap(), None);
-    assert_eq!(stack.service().answer(&kept[0].to_bytes()), None);
-    stack.contribute(&patients, false).await;
-    let agent = stack.agent();
-    stack.until("it is deleted", || stack.prepared_cids().is_empty()).await;
+    assert_eq!(star.service().delivery(&kept[0]).unwrap(), None);
+    assert_eq!(star.service().answer(&kept[0].to_bytes()), None);
+    star.contribute(&patients, false).await;
+    let agent = star.agent();
+    stack.until("it is deleted", || star.kept_deliveries().is_empty()).await;
     agent.stop().await;
     assert_eq!(stack.progress(request).counted, 0);
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod crashes;
+mod holder;
 mod ledger;
 mod money;
 mod serving;

@@ -62,10 +62,10 @@ async fn serve(mut events: mpsc::Receiver<Event>, answer: impl Fn(&[u8]) -> Opti
 /// real sockets, then those of a node that lies.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_node_finds_a_delivery_and_believes_nothing() {
-    let (stack, patients) = Stack::with_patients(1).await;
-    stack.contribute(&patients, true).await;
+    let (stack, star, patients) = Stack::with_patients(1).await;
+    star.contribute(&patients, true).await;
     let request = stack.request(1, 3_600, 600).await;
-    let agent = stack.agent();
+    let agent = star.agent();
     stack.until("it is counted", || stack.progress(request).counted == 1).await;
     agent.stop().await;
     let recorded = stack.reader().delivery(request, 0).unwrap();
@@ -80,7 +80,7 @@ async fn another_node_finds_a_delivery_and_believes_nothing() {
     let mut nodes = two_nodes(dir.path()).await;
     let (dawn, _dawns_events) = nodes.pop().unwrap();
     let (_star, stars_events) = nodes.pop().unwrap();
-    let service = stack.service();
+    let service = star.service();
     let lie = cid_of(b"lie").unwrap();
     tokio::spawn(serve(stars_events, move |bytes| {
         if bytes == lie.to_bytes() { Some(Bytes::from_static(b"another")) } else { service.answer(bytes) }

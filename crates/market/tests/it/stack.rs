@@ -1,22 +1,16 @@
-//! One holder on a chain of one validator, a buyer, and patients in the holder's custody.
+//! A chain of one validator with the system contracts, and a buyer.
 
-use alloy_sol_types::SolCall;
+use crate::holder::Holder;
 use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent, mempool::PoolLimits};
 use bxp_clinical::{
-    anchor::Anchoring,
     criterion::Criterion,
-    facts::ChainFacts,
-    generate::{GeneratedBundle, GeneratorConfig, augment, generate},
-    ingest::{Ingest, IngestConfig},
+    generate::{GeneratorConfig, generate},
     sender::{Call, Mined, TransactionSender},
-    source::{Limits, parse_json},
-    validate::Mode,
 };
-use bxp_contracts::{CONSENT_REGISTRY, ConsentRegistry, consent, genesis_accounts};
+use bxp_contracts::genesis_accounts;
 use bxp_enclave::Enclave;
 use bxp_market::{
-    AgentConfig, Buyer, ContractCall, DeliveryService, HolderAgent, NewRequest, OpenedDelivery, Progress,
-    RequestReader, Requests, SplitBps, created_request,
+    Buyer, ContractCall, NewRequest, OpenedDelivery, Progress, RequestReader, SplitBps, created_request,
 };
 use bxp_network::{Event, Network, NetworkConfig, Service};
 use bxp_storage::Store;
@@ -24,17 +18,14 @@ use bxp_types::{
     Address, Amount, Genesis, GenesisAccount, Height, Jurisdiction, Ledger, U256, ValidatorEntry,
     ValidatorIndex,
 };
-use bxp_vault::{Clock, Vault};
 use cid::Cid;
 use std::{
-    collections::BTreeSet,
     net::TcpListener,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tempfile::TempDir;
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
-use tokio_util::sync::CancellationToken;
 
 pub(crate) const US: Jurisdiction = Jurisdiction::US;
 /// Receives the fee share of requests.
@@ -44,63 +35,39 @@ pub(crate) const BENEFICIARY: Address = Address::repeat_byte(0xfd);
 pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 const GAS: u64 = 8_000_000;
 
+/// A chain of one validator, Star, and a buyer.
 pub(crate) struct Stack {
     pub(crate) chain: Chain,
     pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) store: Store,
-    pub(crate) enclave: Enclave,
-    pub(crate) vault: Vault,
-    pub(crate) ingest: Ingest,
-    pub(crate) sender: TransactionSender,
     pub(crate) buyer: Buyer,
     buyer_enclave: Enclave,
     buyer_sender: TransactionSender,
+    /// The keys of the second holder, Dawn.
+    dawn: Enclave,
     /// Kept so that they run as long as the test.
     _network: Network,
     _driver: JoinHandle<Result<(), ChainError>>,
-    _folder: TempDir,
-}
-
-/// A running agent.
-pub(crate) struct Running {
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    pub(crate) async fn stop(self) {
-        self.stop.cancel();
-        self.task.await.unwrap();
-    }
-
-    /// Ends it in the middle of whatever it does.
-    pub(crate) async fn kill(self) {
-        self.task.abort();
-        assert!(self.task.await.unwrap_err().is_cancelled());
-    }
+    folder: TempDir,
 }
 
 impl Stack {
-    /// A chain, and a holder without charts.
-    pub(crate) async fn start() -> Self {
+    /// A chain, and its validator as a holder without charts.
+    pub(crate) async fn start() -> (Self, Holder) {
         // `RUST_LOG=bxp_market=debug` shows what the agent does when a test fails.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let folder = tempfile::tempdir().unwrap();
-        let enclave = Enclave::create(&folder.path().join("holder"), None, None).unwrap();
-        let buyer_enclave = Enclave::create(&folder.path().join("buyer"), None, None).unwrap();
+        let keys = |name: &str| Enclave::create(&folder.path().join(name), None, None).unwrap();
+        let (star, dawn, buyer_enclave) = (keys("star"), keys("dawn"), keys("buyer"));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let listen = listener.local_addr().unwrap();
         drop(listener);
-        let genesis = genesis(&enclave, buyer_enclave.public().account, &listen.to_string());
+        let others = [dawn.public().account, buyer_enclave.public().account];
+        let genesis = genesis(&star, others, &listen.to_string());
         let store = Store::open(&folder.path().join("data"), genesis.network_id()).unwrap();
         let me = ValidatorIndex(0);
-        let config = NetworkConfig {
-            genesis: Arc::new(genesis.clone()),
-            me,
-            signing_key: enclave.network_key(),
-            listen,
-        };
+        let config =
+            NetworkConfig { genesis: Arc::new(genesis.clone()), me, signing_key: star.network_key(), listen };
         let (network, events) = bxp_network::start(config).await.unwrap();
         let config = ChainConfig {
             me,
@@ -109,33 +76,28 @@ impl Stack {
             pool: PoolLimits::default(),
         };
         let (chain, driver) =
-            Chain::start(genesis.clone(), config, store.clone(), enclave.clone(), network.clone()).unwrap();
+            Chain::start(genesis, config, store.clone(), star.clone(), network.clone()).unwrap();
         tokio::spawn(route(events, chain.clone()));
         let ledger: Arc<dyn Ledger> = Arc::new(chain.clone());
-        let vault = Vault::open(&store, enclave.clone(), me, US).unwrap();
-        let config = IngestConfig { default_jurisdiction: US, validation: Mode::Strict };
-        let ingest = Ingest::new(vault.clone(), enclave.clone(), &store, &genesis, config).unwrap();
-        Self {
-            sender: TransactionSender::new(Arc::clone(&ledger), enclave.clone()),
+        let holder = Holder::open(&ledger, store, star);
+        let stack = Self {
             buyer_sender: TransactionSender::new(Arc::clone(&ledger), buyer_enclave.clone()),
             buyer: Buyer::random().unwrap(),
             chain,
             ledger,
-            store,
-            enclave,
-            vault,
-            ingest,
             buyer_enclave,
+            dawn,
             _network: network,
             _driver: driver,
-            _folder: folder,
-        }
+            folder,
+        };
+        (stack, holder)
     }
 
     /// A chain, and a holder with the anchored charts of `fitting` patients who fit row E's criterion and of one who
     /// does not. Gives the accounts of those who fit.
-    pub(crate) async fn with_patients(fitting: u32) -> (Self, Vec<Address>) {
-        let stack = Self::start().await;
+    pub(crate) async fn with_patients(fitting: u32) -> (Self, Holder, Vec<Address>) {
+        let (stack, holder) = Self::start().await;
         let healthy = GeneratorConfig {
             seed: 5,
             patients: 1,
@@ -145,32 +107,16 @@ impl Stack {
             mi_percent: 0,
             ..GeneratorConfig::default()
         };
-        generate(&healthy).unwrap().for_each(|bundle| stack.take_in(&bundle));
-        let others = stack.accounts();
-        augment(7, fitting, 1, &[(US, 1)]).unwrap().for_each(|bundle| stack.take_in(&bundle));
-        let patients: Vec<Address> = stack.accounts().difference(&others).copied().collect();
-        assert_eq!(patients.len(), fitting as usize);
-        stack.anchor().await;
-        (stack, patients)
+        generate(&healthy).unwrap().for_each(|bundle| holder.take_in(&bundle));
+        let patients = holder.take_in_fitting(fitting, 1).await;
+        (stack, holder, patients)
     }
 
-    fn take_in(&self, bundle: &GeneratedBundle) {
-        let submission = parse_json(&bundle.file_name, bundle.json.as_bytes(), &Limits::default()).unwrap();
-        let report = self.ingest.ingest_submission(&submission).unwrap();
-        assert_eq!(report.refused, 0, "{:?}", report.refusals);
-    }
-
-    pub(crate) async fn anchor(&self) {
-        let anchoring = Anchoring::new(self.ingest.clone(), self.sender.clone());
-        assert_eq!(anchoring.anchor_pending().await.unwrap(), 0);
-    }
-
-    fn accounts(&self) -> BTreeSet<Address> {
-        self.ingest.patients().map(|patient| patient.unwrap().account).collect()
-    }
-
-    pub(crate) fn holder(&self) -> Address {
-        self.enclave.public().account
+    /// Another holder, who shares the chain and has a folder, keys and an account of its own.
+    pub(crate) fn second_holder(&self) -> Holder {
+        let network = self.ledger.genesis().network_id();
+        let store = Store::open(&self.folder.path().join("dawns-data"), network).unwrap();
+        Holder::open(&self.ledger, store, self.dawn.clone())
     }
 
     pub(crate) fn buyer_account(&self) -> Address {
@@ -187,29 +133,6 @@ impl Stack {
 
     pub(crate) fn balance(&self, account: Address) -> U256 {
         self.ledger.account(account).unwrap().balance
-    }
-
-    /// Moves patients' switches by their signatures; the holder pays the gas.
-    pub(crate) async fn contribute(&self, patients: &[Address], on: bool) {
-        for &patient in patients {
-            let nonce = self.view(CONSENT_REGISTRY, &ConsentRegistry::noncesCall { patient });
-            let chain_id = self.ledger.genesis().chain_id;
-            let digest = consent::contribution_digest(chain_id, patient, on, nonce, U256::MAX);
-            let signature = self.enclave.sign_digest(patient, digest).unwrap();
-            let change = consent::signed_change(patient, on, nonce, U256::MAX, signature);
-            let call = Call { to: CONSENT_REGISTRY, value: U256::ZERO, data: change.abi_encode().into() };
-            self.sender.send(self.holder(), &call).await.unwrap();
-            assert_eq!(self.reader().is_contributing(patient).unwrap(), on);
-        }
-    }
-
-    fn view<C: SolCall>(&self, to: Address, call: &C) -> C::Return {
-        let request =
-            bxp_types::CallRequest { to: Some(to), data: call.abi_encode().into(), ..Default::default() };
-        match self.ledger.call(&request).unwrap() {
-            bxp_types::CallOutcome::Success { output, .. } => C::abi_decode_returns(&output).unwrap(),
-            other => panic!("{other:?}"),
-        }
     }
 
     /// Sends a call of the buyer.
@@ -237,44 +160,11 @@ impl Stack {
         created_request(mined.receipt.receipt.logs()).unwrap()
     }
 
-    pub(crate) fn agent(&self) -> Running {
-        self.agent_on(Arc::clone(&self.ledger), self.sender.clone())
-    }
-
-    /// An agent that sees the chain through `ledger`.
-    pub(crate) fn agent_on(&self, ledger: Arc<dyn Ledger>, sender: TransactionSender) -> Running {
-        let clock = Clock::system();
-        let agent = HolderAgent::new(
-            self.ingest.clone(),
-            Requests::open(&self.store, Arc::clone(&ledger)).unwrap(),
-            ChainFacts::new(ledger, BTreeSet::new(), clock.clone()),
-            sender,
-            self.holder(),
-            clock,
-            AgentConfig {
-                price_per_record_min: Amount::from_bxm(1),
-                round_interval: Duration::from_millis(10),
-                idle_interval: Duration::from_millis(100),
-            },
-        );
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(agent.unwrap().run(stop.clone()));
-        Running { stop, task }
-    }
-
-    pub(crate) fn service(&self) -> DeliveryService {
-        self.service_at(Clock::system())
-    }
-
-    pub(crate) fn service_at(&self, clock: Clock) -> DeliveryService {
-        DeliveryService::open(&self.store, Arc::clone(&self.ledger), self.holder(), clock).unwrap()
-    }
-
-    /// Fetches delivery number `number` and opens it as the buyer.
-    pub(crate) fn open_delivery(&self, request: Address, number: u64) -> OpenedDelivery {
+    /// Fetches delivery number `number` from its holder and opens it as the buyer.
+    pub(crate) fn open_delivery(&self, holder: &Holder, request: Address, number: u64) -> OpenedDelivery {
         let recorded = self.reader().delivery(request, number).unwrap();
         let cid = Cid::try_from(recorded.cid.as_ref()).unwrap();
-        let sealed = self.service().delivery(&cid).unwrap().unwrap();
+        let sealed = holder.service().delivery(&cid).unwrap().unwrap();
         self.buyer.open_delivery(request, &recorded, &sealed).unwrap()
     }
 
@@ -285,12 +175,6 @@ impl Stack {
             assert!(Instant::now() < deadline, "timed out: {what}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-    }
-
-    /// The CIDs of the deliveries that lie on this holder's disk.
-    pub(crate) fn prepared_cids(&self) -> Vec<Cid> {
-        let table = self.store.table("market.deliveries").unwrap();
-        table.iter().map(|row| Cid::try_from(row.unwrap().0.as_ref()).unwrap()).collect()
     }
 
     /// What the account paid for gas so far, by the receipts.
@@ -313,10 +197,10 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn genesis(enclave: &Enclave, buyer: Address, p2p_address: &str) -> Genesis {
-    let public = enclave.public();
-    let mut accounts = genesis_accounts([public.account], TREASURY);
-    for account in [public.account, buyer] {
+fn genesis(star: &Enclave, [dawn, buyer]: [Address; 2], p2p_address: &str) -> Genesis {
+    let public = star.public();
+    let mut accounts = genesis_accounts([public.account, dawn], TREASURY);
+    for account in [public.account, dawn, buyer] {
         let balance = Amount::from_bxm(1_000);
         accounts.insert(account, GenesisAccount { balance, ..GenesisAccount::default() });
     }
