@@ -1,3 +1,5 @@
+//! What the pool takes, refuses and proposes.
+
 use super::*;
 use crate::proposal::tests::{CHAIN_ID, sign, transfer};
 use alloy_consensus::TxEip1559;

@@ -11,7 +11,7 @@ mod submission;
 
 pub use find::{Compression, Found, InputFile, Shape, find};
 pub use parse::{parse_json, parse_ndjson};
-pub use read::{Submissions, read};
+pub use read::{Submissions, contents, read};
 pub use submission::{Entry, Limits, Place, Position, Refusal, Submission};
 
 /// The most resources of one submission that is cut from an NDJSON file.

@@ -33,6 +33,17 @@ pub fn read(file: &InputFile, limits: &Limits) -> Result<Submissions, ClinicalEr
     Ok(Submissions { source_name: file.path.display().to_string(), limits: *limits, state })
 }
 
+/// The decompressed bytes of `file`, for handing them in elsewhere.
+///
+/// # Errors
+/// [`ClinicalError::Read`], [`ClinicalError::Decompress`], [`ClinicalError::TooLarge`].
+pub fn contents(file: &InputFile, limits: &Limits) -> Result<Vec<u8>, ClinicalError> {
+    let mut bounded = Bounded::open(file, limits)?;
+    let mut bytes = Vec::new();
+    bounded.read_to_end(&mut bytes).map_err(|source| bounded.explain(source))?;
+    Ok(bytes)
+}
+
 impl Iterator for Submissions {
     type Item = Result<Submission, ClinicalError>;
 

@@ -1,3 +1,5 @@
+//! The log on disk: its bytes, torn tails and damage.
+
 use super::*;
 
 fn records() -> Vec<Bytes> {
