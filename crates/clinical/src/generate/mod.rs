@@ -103,7 +103,7 @@ pub fn generate(
     let weights: Vec<_> = weighted.iter().map(|(_, weight)| *weight).collect();
     let numbers = config.first_patient..config.first_patient.saturating_add(config.patients);
     let config = config.clone();
-    let first = hospital_bundle(&hospitals);
+    let first = hospital_bundle(&hospitals, config.seed);
     Ok(std::iter::once(first)
         .chain(numbers.map(move |number| patient_bundle(&config, &hospitals, &weights, number))))
 }
@@ -137,9 +137,9 @@ fn stream_of(country: &Country) -> u64 {
     1 << 40 | u64::from(*first) << 8 | u64::from(*second)
 }
 
-fn hospital_bundle(hospitals: &[Hospital]) -> GeneratedBundle {
+fn hospital_bundle(hospitals: &[Hospital], seed: u64) -> GeneratedBundle {
     let entries: Vec<_> = hospitals.iter().flat_map(Hospital::entries).collect();
-    let file_name = "0-hospitals.json".to_owned();
+    let file_name = format!("0-hospitals-{seed}.json");
     GeneratedBundle {
         file_name,
         resources: entries.len(),

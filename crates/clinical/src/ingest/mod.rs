@@ -135,6 +135,11 @@ impl Ingest {
         Ok(Backlog { handovers: self.0.tables.outgoing_count()?, batches })
     }
 
+    /// Looks for work at once: a node has come back, or the chain has.
+    pub fn wake(&self) {
+        self.0.work.send_modify(|tick| *tick = tick.wrapping_add(1));
+    }
+
     /// Takes a submission in. When this returns, everything that was taken is on disk.
     ///
     /// # Errors

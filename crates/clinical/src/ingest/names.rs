@@ -26,10 +26,40 @@ pub(crate) struct Names<'a> {
 /// Types whose identifiers name one thing. Elsewhere resources share them, as claims share an account number.
 const IDENTIFIED: [&str; 5] = ["Patient", "Practitioner", "Organization", "Location", "RelatedPerson"];
 
-/// The fingerprints of the names that are an entry's alone: its ids; where it has none, its identifiers if its type is
-/// known by them, else its content, so that the same resource is recognised when it comes again.
+/// The names of an entry, as fingerprints.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EntryNames {
+    /// Its alone, and kept.
+    own: Vec<Fingerprint>,
+    /// By which others may refer to it, and kept.
+    shared: Vec<Fingerprint>,
+    /// That lead to it within its submission only: a `urn:uuid:` means nothing outside of its Bundle (R4 section 2.36.4).
+    local: Vec<Fingerprint>,
+}
+
+impl EntryNames {
+    pub(crate) fn new(tables: &Tables, entry: &Entry, content: &Fingerprint) -> Self {
+        let named = |names: Vec<String>| {
+            names.iter().map(|name| tables.fingerprint("name", name.as_bytes())).collect()
+        };
+        let url = entry.full_url.as_ref().map(|url| url.expose().clone());
+        let (shared, local) = match is_identified(entry) {
+            true => (named(identifiers(entry)), Vec::new()),
+            false => (Vec::new(), identifiers(entry)),
+        };
+        let local = named(local.into_iter().chain(url).collect());
+        Self { own: own_names(tables, entry, content), shared, local }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Fingerprint> {
+        self.own.iter().chain(&self.shared).chain(&self.local)
+    }
+}
+
+/// The fingerprints of the names that are an entry's alone: its id, else its `fullUrl`, else its identifiers if its type
+/// is known by them, else its content, so that the same resource is recognised when it comes again.
 pub(crate) fn own_names(tables: &Tables, entry: &Entry, content: &Fingerprint) -> Vec<Fingerprint> {
-    let mut names = ids(entry);
+    let mut names: Vec<String> = ids(entry).into_iter().take(1).collect();
     if names.is_empty() && is_identified(entry) {
         names = identifiers(entry);
     }
@@ -37,11 +67,6 @@ pub(crate) fn own_names(tables: &Tables, entry: &Entry, content: &Fingerprint) -
         return vec![tables.fingerprint("nameless", content)];
     }
     names.iter().map(|name| tables.fingerprint("name", name.as_bytes())).collect()
-}
-
-/// The fingerprints of the names by which others may refer to an entry, beside its own.
-pub(crate) fn other_names(tables: &Tables, entry: &Entry) -> Vec<Fingerprint> {
-    identifiers(entry).iter().map(|name| tables.fingerprint("name", name.as_bytes())).collect()
 }
 
 fn is_identified(entry: &Entry) -> bool {
@@ -91,15 +116,18 @@ impl<'a> Names<'a> {
     /// and to what is referred to by type, which may be handed in later.
     pub(crate) fn resolve(
         tables: &'a Tables,
-        entries: &[(&Entry, &[Fingerprint], &[Fingerprint])],
+        entries: &[(&Entry, &EntryNames)],
     ) -> Result<(Self, Vec<Named>), ClinicalError> {
         let referred: Vec<(Fingerprint, Option<&'static str>)> = entries
             .par_iter()
             .flat_map_iter(|(entry, ..)| references(entry.resource.expose()).into_iter().filter_map(referred))
             .map(|(name, kind)| (tables.fingerprint("name", name.as_bytes()), kind))
             .collect();
+        // Names of the submission alone are not looked up: what another one meant by them is something else.
+        let local: HashSet<&Fingerprint> = entries.iter().flat_map(|(_, names)| &names.local).collect();
         let mut wanted: HashSet<Fingerprint> = referred.iter().map(|(name, _)| *name).collect();
-        wanted.extend(entries.iter().flat_map(|(_, own, others)| own.iter().chain(*others).copied()));
+        wanted.retain(|name| !local.contains(name));
+        wanted.extend(entries.iter().flat_map(|(_, names)| names.own.iter().chain(&names.shared).copied()));
         let wanted: Vec<_> = wanted.into_iter().collect();
         let found: Vec<_> = wanted
             .par_iter()
@@ -107,7 +135,7 @@ impl<'a> Names<'a> {
             .collect::<Result<_, ClinicalError>>()?;
         let mut names =
             Self { tables, known: found.into_iter().collect(), new: HashSet::new(), claimed: HashSet::new() };
-        let claims = entries.iter().map(|(entry, own, others)| names.claim(entry, own, others));
+        let claims = entries.iter().map(|(entry, own)| names.claim(entry, own));
         let own = claims.collect::<Result<_, _>>()?;
         for (name, kind) in referred {
             if let (false, Some(kind)) = (names.known.contains_key(&name), kind) {
@@ -119,20 +147,15 @@ impl<'a> Names<'a> {
 
     /// The pseudonym of an entry: the one that a name of its own has; or the one by which others already refer to its
     /// identifier, if nothing was handed in under it; or a new one. Its names that lead nowhere yet then lead to it.
-    fn claim(
-        &mut self,
-        entry: &Entry,
-        own: &[Fingerprint],
-        others: &[Fingerprint],
-    ) -> Result<Named, ClinicalError> {
+    fn claim(&mut self, entry: &Entry, names: &EntryNames) -> Result<Named, ClinicalError> {
         let kind =
             resource_type(entry.resource.expose()).and_then(|kind| Definitions::r4().resource_name(kind));
         let kind = kind.unwrap_or("Basic");
         let known = |name: &Fingerprint| self.known.get(name).filter(|named| named.kind == kind);
-        let mut found = own.iter().find_map(known).cloned();
+        let mut found = names.own.iter().find_map(known).cloned();
         if found.is_none() && is_identified(entry) {
             let awaited =
-                others.iter().find_map(known).filter(|named| !self.claimed.contains(&named.logical));
+                names.shared.iter().find_map(known).filter(|named| !self.claimed.contains(&named.logical));
             found = match awaited {
                 Some(named) if self.tables.version(&named.logical)?.is_none() => Some(named.clone()),
                 _ => None,
@@ -140,9 +163,12 @@ impl<'a> Names<'a> {
         }
         let named = found.unwrap_or_else(|| Named { logical: rand::random(), kind });
         self.claimed.insert(named.logical);
-        for name in own.iter().chain(others) {
-            if !self.known.contains_key(name) {
-                self.insert(*name, named.clone());
+        for name in names.all() {
+            self.known.entry(*name).or_insert_with(|| named.clone());
+        }
+        for name in names.own.iter().chain(&names.shared) {
+            if self.known.get(name) == Some(&named) {
+                self.new.insert(*name);
             }
         }
         Ok(named)

@@ -2,7 +2,7 @@
 
 use super::{
     Inner, Report,
-    names::{Names, other_names, own_names},
+    names::{EntryNames, Names},
     seal::Taken,
     subjects::{SubjectPlan, Subjects, Whose},
     tables::{Fingerprint, Named, Version},
@@ -29,8 +29,7 @@ const RESOURCE_BYTES_MAX: usize = 7 << 20;
 /// An entry that passed validation, with the fingerprint of its content and of its names.
 pub(super) struct Checked {
     content: Fingerprint,
-    names: Vec<Fingerprint>,
-    other_names: Vec<Fingerprint>,
+    names: EntryNames,
     warnings: usize,
 }
 
@@ -56,9 +55,8 @@ impl Inner {
                 )));
             }
             let content = self.tables.fingerprint("content", &bytes);
-            let names = own_names(&self.tables, entry, &content);
-            let other_names = other_names(&self.tables, entry);
-            Ok(Checked { content, names, other_names, warnings: validation.issues.len() })
+            let names = EntryNames::new(&self.tables, entry, &content);
+            Ok(Checked { content, names, warnings: validation.issues.len() })
         };
         entries.par_iter().map(check).collect()
     }
@@ -75,10 +73,7 @@ impl Inner {
         let accepted: Vec<_> = entries
             .iter()
             .zip(&checked)
-            .filter_map(|(entry, checked)| {
-                let checked = checked.as_ref().ok()?;
-                Some((entry, checked.names.as_slice(), checked.other_names.as_slice()))
-            })
+            .filter_map(|(entry, checked)| Some((entry, &checked.as_ref().ok()?.names)))
             .collect();
         let (names, named) = Names::resolve(&self.tables, &accepted)?;
         let mut named = named.into_iter();
@@ -106,7 +101,14 @@ impl Inner {
                 continue;
             }
             let earlier = self.tables.version(&named.logical)?;
-            let same_content = seen.get(&named.logical).or(earlier.as_ref().map(|version| &version.content));
+            let same = earlier.filter(|version| version.content == one.content);
+            let erased = match same {
+                Some(version) => self.vault.entry(version.record)?.is_none(),
+                None => false,
+            };
+            let same_content = seen
+                .get(&named.logical)
+                .or(earlier.as_ref().filter(|_| !erased).map(|version| &version.content));
             if same_content == Some(&one.content) {
                 report.duplicates += 1;
                 continue;

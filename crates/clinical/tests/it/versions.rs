@@ -1,6 +1,6 @@
 //! The same content again changes nothing; other content is a new version; a crash leaves all or nothing.
 
-use crate::node::{cluster, collection, patients};
+use crate::node::{cluster, collection, patients, submission};
 use bxp_types::Jurisdiction;
 
 const US: Jurisdiction = Jurisdiction::US;
@@ -105,4 +105,48 @@ fn a_resource_is_found_by_the_names_of_its_submitter() {
     assert_eq!((second.version, seen(&before).equal, seen(&after).equal), (2, false, true));
     assert_ne!(first.record, second.record);
     assert_eq!(ingest.find("Observation", "p1").unwrap(), None);
+}
+
+#[test]
+fn a_urn_means_nothing_outside_of_its_bundle() {
+    let cluster = cluster(&[US]);
+    let ingest = &cluster.nodes[0].ingest;
+    let bundle = |id: &str| {
+        let uuid = "urn:uuid:00000000-0000-4000-8000-000000000001";
+        let patient = format!(
+            r#"{{"fullUrl":"{uuid}","resource":{{"resourceType":"Patient","id":"{id}","address":[{{"country":"US"}}]}}}}"#
+        );
+        let visit = format!(
+            r#"{{"resource":{{"resourceType":"Condition","id":"c-{id}","subject":{{"reference":"{uuid}"}}}}}}"#
+        );
+        submission(&format!(
+            r#"{{"resourceType":"Bundle","type":"transaction","entry":[{patient},{visit}]}}"#
+        ))
+    };
+    for id in ["a", "b"] {
+        let report = ingest.ingest_submission(&bundle(id)).unwrap();
+        assert_eq!((report.new, report.patients_new, report.refused), (2, 1, 0));
+    }
+    for patient in ingest.patients() {
+        assert_eq!(ingest.chart(patient.unwrap().subject).unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn what_was_erased_can_be_handed_in_again() {
+    let cluster = cluster(&[US]);
+    let node = &cluster.nodes[0];
+    let patient = collection(&[r#"{"resourceType":"Patient","id":"p1","address":[{"country":"US"}]}"#]);
+    node.ingest.ingest_submission(&patient).unwrap();
+    let subject = node.ingest.patients().next().unwrap().unwrap().subject;
+    node.vault.erase(node.ingest.chart(subject).unwrap()[0]).unwrap();
+    let permit = bxp_clinical::replicate::holder_permit(
+        &node.vault,
+        &crate::node::clock(),
+        bxp_types::BlockClass::Identity(US),
+    );
+    assert_eq!(node.ingest.open_chart(subject, &permit.unwrap()).unwrap().len(), 0);
+    let report = node.ingest.ingest_submission(&patient).unwrap();
+    assert_eq!((report.changed, report.duplicates), (1, 0));
+    assert!(node.vault.entry(node.ingest.chart(subject).unwrap()[0]).unwrap().is_some());
 }
