@@ -17,6 +17,9 @@ use bxp_vault::VaultError;
 use serde_json::{Value, json};
 use std::error::Error;
 
+/// What a refusal says, this node's as well as that of a holder who does not release a key.
+const REFUSED: &str = "not permitted";
+
 /// An answer that is an error.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -44,7 +47,7 @@ impl Failure {
     }
 
     pub(crate) fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "not permitted")
+        Self::new(StatusCode::FORBIDDEN, "forbidden", REFUSED)
     }
 
     pub(crate) fn unavailable(diagnostics: impl Into<String>) -> Self {
@@ -129,8 +132,9 @@ impl From<ClinicalError> for Failure {
             }
             ClinicalError::Denied(denial) => denial.into(),
             ClinicalError::Vault(error) => error.into(),
+            ClinicalError::NotReleased { reason, .. } if reason == REFUSED => Self::forbidden(),
             ClinicalError::NotReleased { holder, .. } => Self::unavailable(format!(
-                "the record's holder {holder} has not released its key; is that node running, and may this one read?"
+                "the record's holder {holder} has not released its key; is that node running and reachable?"
             )),
             ClinicalError::Transaction(error) => error.into(),
             other => Self::internal("use records", &other),

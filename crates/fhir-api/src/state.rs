@@ -2,7 +2,10 @@
 
 use crate::{Edge, outcome::Failure};
 use std::{future::Future, sync::Arc};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::{
+    sync::{AcquireError, Mutex, OwnedSemaphorePermit, Semaphore},
+    task::JoinError,
+};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
@@ -22,7 +25,7 @@ pub(crate) struct State {
     /// Work that goes on after its client has left, and that stopping waits for.
     pub(crate) tasks: TaskTracker,
     pub(crate) requests: Arc<Semaphore>,
-    pub(crate) submissions: Arc<Semaphore>,
+    submissions: Arc<Semaphore>,
     blocking: Arc<Semaphore>,
     /// One change of consents at a time: each takes the patients' next nonces.
     pub(crate) consents: Mutex<()>,
@@ -44,19 +47,23 @@ impl Shared {
         &self.0.edge
     }
 
+    /// A place for a submission in memory; it is held until the work on it has ended.
+    pub(crate) async fn submission_place(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        Arc::clone(&self.0.submissions).acquire_owned().await.map_err(stopping)
+    }
+
     /// Runs work that reads disks or computes, off the threads that serve connections.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Edge) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let stopping = |_| Failure::unavailable("the node is stopping");
         let place = Arc::clone(&self.0.blocking).acquire_owned().await.map_err(stopping)?;
         let (shared, span) = (self.clone(), Span::current());
         let task = self.0.tasks.spawn_blocking(move || {
             let _place = place;
             span.in_scope(|| work(shared.edge()))
         });
-        task.await.map_err(|error| Failure::internal("answer a request", &error))?
+        task.await.map_err(broken_off)?
     }
 
     /// Runs work to its end, also where the client leaves before.
@@ -65,6 +72,15 @@ impl Shared {
         work: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<T, Failure> {
         let task = self.0.tasks.spawn(work.instrument(Span::current()));
-        task.await.map_err(|error| Failure::internal("answer a request", &error))?
+        task.await.map_err(broken_off)?
     }
+}
+
+fn stopping(_: AcquireError) -> Failure {
+    Failure::unavailable("the node is stopping")
+}
+
+/// A task that panicked. What it said is not repeated: it could be anything.
+fn broken_off(_: JoinError) -> Failure {
+    Failure::internal("answer a request", &std::io::Error::other("its task broke off"))
 }

@@ -31,15 +31,18 @@ pub(crate) async fn resource(
     if extract::form(&request)? == Form::Ndjson {
         return Err(Failure::bad_request("NDJSON goes to POST /$ingest"));
     }
-    let stopping = |_| Failure::unavailable("the node is stopping");
-    let _place = shared.0.submissions.acquire().await.map_err(stopping)?;
+    let place = shared.submission_place().await?;
     let body = extract::body(request).await?;
-    let (status, place) = shared.blocking(move |edge| take(edge, kind, &body)).await?;
+    let taking = shared.blocking(move |edge| {
+        let _place = place;
+        take(edge, kind, &body)
+    });
+    let (status, location) = taking.await?;
     let text =
         if status == StatusCode::CREATED { "taken in" } else { "here already, or a new version of it" };
     let mut response = answer::fhir(status, &outcome::outcome("information", "informational", text))?;
-    let place = HeaderValue::from_str(&format!("/{place}")).map_err(Failure::encoding)?;
-    response.headers_mut().insert(LOCATION, place);
+    let location = HeaderValue::from_str(&format!("/{location}")).map_err(Failure::encoding)?;
+    response.headers_mut().insert(LOCATION, location);
     Ok(response)
 }
 

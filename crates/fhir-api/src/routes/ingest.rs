@@ -34,10 +34,10 @@ pub(crate) async fn submission(
 ) -> Answer {
     let source = source_name(query.source)?;
     let form = extract::form(&request)?;
-    let stopping = |_| Failure::unavailable("the node is stopping");
-    let _place = shared.0.submissions.acquire().await.map_err(stopping)?;
+    let place = shared.submission_place().await?;
     let body = extract::body(request).await?;
     let report = shared.blocking(move |edge| {
+        let _place = place;
         let submissions = parse(&source, &body, form)?;
         drop(body);
         let mut report = Report::default();

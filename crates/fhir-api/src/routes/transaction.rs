@@ -28,10 +28,10 @@ pub(crate) async fn bundle(State(shared): State<Shared>, request: Request) -> An
     if extract::form(&request)? == Form::Ndjson {
         return Err(Failure::bad_request("NDJSON goes to POST /$ingest"));
     }
-    let stopping = |_| Failure::unavailable("the node is stopping");
-    let _place = shared.0.submissions.acquire().await.map_err(stopping)?;
+    let place = shared.submission_place().await?;
     let body = extract::body(request).await?;
     let answer = shared.blocking(move |edge| {
+        let _place = place;
         let submission = parse_json("Bundle", &body, &Limits::default())?;
         if submission.entries.iter().any(|entry| entry.position == Position::Whole) {
             return Err(Failure::bad_request(

@@ -1,0 +1,11 @@
+//! The server over real HTTP, before real nodes: consensus and execution, vaults, folders and sockets on loopback.
+
+mod client;
+mod consents;
+mod fhir;
+mod gate;
+mod ingest;
+mod market;
+mod net;
+mod secrecy;
+mod show;

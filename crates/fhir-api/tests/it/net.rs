@@ -1,0 +1,214 @@
+//! Whole nodes of one network in one process, each with its FHIR server.
+
+use bxp_chain::{Chain, ChainConfig, ChainEvent, mempool::PoolLimits};
+use bxp_clinical::{
+    anchor::Anchoring,
+    facts::ChainFacts,
+    ingest::{Ingest, IngestConfig},
+    release::answer_key_request,
+    replicate::{Replication, accept_replica},
+    sender::TransactionSender,
+    validate::Mode,
+};
+use bxp_contracts::genesis_accounts;
+use bxp_enclave::Enclave;
+use bxp_fhir_api::{Edge, FhirServer, NetworkKeys, serve};
+use bxp_market::{DeliveryService, RequestReader};
+use bxp_network::{Event, NetworkConfig, Service};
+use bxp_storage::Store;
+use bxp_types::{
+    Address, Amount, Genesis, GenesisAccount, Jurisdiction, Ledger, Secret, ValidatorEntry, ValidatorIndex,
+};
+use bxp_vault::{Clock, Vault};
+use std::{collections::BTreeSet, future::Future, net::TcpListener, path::Path, sync::Arc, time::Duration};
+use tempfile::TempDir;
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const US: Jurisdiction = Jurisdiction::US;
+pub(crate) const DE: Jurisdiction = Jurisdiction::DE;
+pub(crate) const TOKEN: &str = "a-token-of-the-tests-0123456789";
+/// The largest submission: small, so that a test can pass it.
+pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
+/// The second node oversees.
+const REGULATOR: ValidatorIndex = ValidatorIndex(1);
+const WITHIN: Duration = Duration::from_secs(60);
+
+pub(crate) struct Net {
+    pub(crate) nodes: Vec<Node>,
+    _folder: TempDir,
+}
+
+pub(crate) struct Node {
+    pub(crate) edge: Edge,
+    pub(crate) vault: Vault,
+    pub(crate) server: FhirServer,
+}
+
+impl Net {
+    /// Nodes in these countries.
+    pub(crate) async fn start(homes: &[Jurisdiction]) -> Self {
+        crate::secrecy::listen_to_logs();
+        let folder = tempfile::tempdir().unwrap();
+        let enclaves: Vec<Enclave> = (0..homes.len())
+            .map(|index| {
+                Enclave::create(&folder.path().join(format!("enclave-{index}")), None, None).unwrap()
+            })
+            .collect();
+        let genesis = genesis(homes, &enclaves);
+        let mut nodes = Vec::new();
+        for (index, enclave) in enclaves.into_iter().enumerate() {
+            nodes.push(start_node(folder.path(), &genesis, index, enclave).await);
+        }
+        Self { nodes, _folder: folder }
+    }
+
+    /// One node in the United States.
+    pub(crate) async fn of_one() -> Self {
+        Self::start(&[US]).await
+    }
+}
+
+impl Node {
+    /// Waits until everything that was taken in is anchored and handed over.
+    pub(crate) async fn settled(&self) {
+        until("nothing waits", || async {
+            let backlog = self.edge.ingest.backlog().unwrap();
+            (backlog.batches, backlog.handovers) == (0, 0)
+        })
+        .await;
+    }
+}
+
+/// Waits until `condition` holds, with a bound.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    let deadline = Instant::now() + WITHIN;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "timed out: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn genesis(homes: &[Jurisdiction], enclaves: &[Enclave]) -> Genesis {
+    let listeners: Vec<TcpListener> =
+        homes.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let entries = homes.iter().zip(enclaves).zip(&listeners).enumerate();
+    let validators: Vec<ValidatorEntry> = entries
+        .map(|(index, ((home, enclave), listener))| {
+            let public = enclave.public();
+            ValidatorEntry {
+                name: format!("node-{index}"),
+                jurisdiction: *home,
+                public_key: public.public_key,
+                sealing_key: public.sealing_key,
+                account: public.account,
+                p2p_address: listener.local_addr().unwrap().to_string(),
+            }
+        })
+        .collect();
+    let treasury = Address::repeat_byte(0xfe);
+    let mut accounts = genesis_accounts(validators.iter().map(|validator| validator.account), treasury);
+    for validator in &validators {
+        let funded = GenesisAccount { balance: Amount::from_bxm(1_000), ..GenesisAccount::default() };
+        accounts.insert(validator.account, funded);
+    }
+    Genesis {
+        chain_id: 2018,
+        time_ms: 1_700_000_000_000,
+        gas_limit: 60_000_000,
+        base_fee_wei: 1_000_000_000,
+        treasury,
+        validators,
+        accounts,
+    }
+}
+
+async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enclave) -> Node {
+    let (me, entry) = (ValidatorIndex(index as u16), &genesis.validators[index]);
+    let store = Store::open(&folder.join(format!("data-{index}")), genesis.network_id()).unwrap();
+    let config = NetworkConfig {
+        genesis: Arc::new(genesis.clone()),
+        me,
+        signing_key: enclave.network_key(),
+        listen: entry.p2p_address.parse().unwrap(),
+    };
+    let (network, events) = bxp_network::start(config).await.unwrap();
+    let config = ChainConfig {
+        me,
+        journal: folder.join(format!("consensus-{index}.log")),
+        block_interval: Duration::from_millis(5),
+        pool: PoolLimits::default(),
+    };
+    let (chain, _driver) =
+        Chain::start(genesis.clone(), config, store.clone(), enclave.clone(), network.clone()).unwrap();
+    let ledger: Arc<dyn Ledger> = Arc::new(chain.clone());
+    let vault = Vault::open(&store, enclave.clone(), me, entry.jurisdiction).unwrap();
+    let config = IngestConfig { default_jurisdiction: entry.jurisdiction, validation: Mode::Strict };
+    let ingest = Ingest::new(vault.clone(), enclave.clone(), &store, genesis, config).unwrap();
+    let facts = ChainFacts::new(Arc::clone(&ledger), BTreeSet::from([REGULATOR]), Clock::system());
+    let sender = TransactionSender::new(Arc::clone(&ledger), enclave.clone());
+    let never = CancellationToken::new();
+    tokio::spawn(Replication::new(ingest.clone(), network.clone()).run(never.clone()));
+    tokio::spawn(Anchoring::new(ingest.clone(), sender.clone()).run(never));
+    let rooms = Rooms {
+        chain,
+        vault: vault.clone(),
+        store: store.clone(),
+        genesis: genesis.clone(),
+        facts: facts.clone(),
+    };
+    tokio::spawn(route(events, rooms));
+    let edge = Edge {
+        facts,
+        sender,
+        keys: Arc::new(NetworkKeys { vault: vault.clone(), network: network.clone() }),
+        deliveries: deliveries(&store, &ledger, &enclave),
+        requests: RequestReader::new(Arc::clone(&ledger)),
+        ingest,
+        enclave,
+        operator_token: Secret::new(TOKEN.to_owned()),
+        body_bytes_max: BODY_BYTES_MAX,
+    };
+    let server = serve("127.0.0.1:0".parse().unwrap(), edge.clone()).await.unwrap();
+    Node { edge, vault, server }
+}
+
+fn deliveries(store: &Store, ledger: &Arc<dyn Ledger>, enclave: &Enclave) -> DeliveryService {
+    DeliveryService::open(store, Arc::clone(ledger), enclave.public().account, Clock::system()).unwrap()
+}
+
+/// Where events of the network go.
+struct Rooms {
+    chain: Chain,
+    vault: Vault,
+    store: Store,
+    genesis: Genesis,
+    facts: ChainFacts,
+}
+
+async fn route(mut events: mpsc::Receiver<Event>, rooms: Rooms) {
+    while let Some(event) = events.recv().await {
+        let event = match event {
+            Event::Connected(peer) => ChainEvent::Connected(peer),
+            Event::Disconnected(peer) => ChainEvent::Disconnected(peer),
+            Event::Message { from, channel, bytes } => ChainEvent::Message { from, channel, bytes },
+            Event::Request { service: Service::Sync, bytes, reply, .. } => {
+                ChainEvent::SyncRequest { bytes, reply }
+            }
+            Event::Request { service: Service::KeyRelease, from, bytes, reply } => {
+                let answer = answer_key_request(&rooms.vault, &rooms.genesis, &rooms.facts, from, &bytes);
+                let _ = reply.send(answer);
+                continue;
+            }
+            Event::Blocks { from, manifest, blocks, done } => {
+                let taken = accept_replica(&rooms.vault, &rooms.store, from, &manifest, &blocks);
+                let _ = done.send(taken.map(drop).map_err(|error| error.to_string()));
+                continue;
+            }
+            Event::Request { .. } | Event::BlockWanted { .. } => continue,
+        };
+        if rooms.chain.deliver(event).await.is_err() {
+            return;
+        }
+    }
+}
