@@ -14,11 +14,14 @@ use bxp_contracts::{RECORD_REGISTRY, RecordRegistry};
 use bxp_storage::Durability;
 use bxp_types::{Address, B256, CallOutcome, CallRequest, Height, Ledger, U256};
 use bxp_vault::{Anchor, PendingBatch};
+use futures::{StreamExt, stream};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// How often it is looked whether other holders have anchored what this node has replicas of.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// Anchor transactions that are on the way at once.
+const AT_ONCE: usize = 16;
 /// The longest pause after failures.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
@@ -78,26 +81,32 @@ impl Anchoring {
     /// batches that still wait for their holder.
     ///
     /// # Errors
-    /// The first failure; what was done before it stays done.
+    /// The first failure; what else could be done is done.
     pub async fn anchor_pending(&self) -> Result<usize, ClinicalError> {
-        let inner = &self.ingest.0;
+        let (own, others): (Vec<_>, Vec<_>) =
+            self.ingest.0.vault.pending_batches()?.into_iter().partition(|pending| pending.own);
+        let anchored = stream::iter(own)
+            .map(|pending| async move { self.note(&pending, self.anchor(&pending).await?) })
+            .buffer_unordered(AT_ONCE)
+            .collect::<Vec<_>>();
+        anchored.await.into_iter().collect::<Result<(), _>>()?;
         let mut waiting = 0;
-        for pending in inner.vault.pending_batches()? {
-            let anchor = if pending.own {
-                Some(self.anchor(&pending).await?)
-            } else {
-                self.anchored_by_another(&pending)?
-            };
-            let Some(anchor) = anchor else {
-                waiting += 1;
-                continue;
-            };
-            let mut batch = inner.store.batch();
-            inner.vault.stage_anchor(&mut batch, pending.root, anchor)?;
-            batch.commit(Durability::Synced)?;
-            tracing::info!(root = %pending.root, batch = anchor.batch_id, height = %anchor.height, "anchored");
+        for pending in others {
+            match self.anchored_by_another(&pending)? {
+                Some(anchor) => self.note(&pending, anchor)?,
+                None => waiting += 1,
+            }
         }
         Ok(waiting)
+    }
+
+    fn note(&self, pending: &PendingBatch, anchor: Anchor) -> Result<(), ClinicalError> {
+        let inner = &self.ingest.0;
+        let mut batch = inner.store.batch();
+        inner.vault.stage_anchor(&mut batch, pending.root, anchor)?;
+        batch.commit(Durability::Synced)?;
+        tracing::info!(root = %pending.root, batch = anchor.batch_id, height = %anchor.height, "anchored");
+        Ok(())
     }
 
     async fn anchor(&self, pending: &PendingBatch) -> Result<Anchor, ClinicalError> {

@@ -23,6 +23,9 @@ use std::{collections::HashMap, sync::atomic::Ordering};
 /// The most records of one hand-over: manifest and blocks then fit one portion of the network.
 const RECORDS_PER_HANDOVER: usize = 512;
 
+/// The most records under one root; a whole number of hand-overs, each of which reads the batch's tree once.
+const RECORDS_PER_BATCH: usize = 8 * RECORDS_PER_HANDOVER;
+
 /// The largest resource in bytes of JSON: both its sealed sides then fit one portion of the network.
 const RESOURCE_BYTES_MAX: usize = 7 << 20;
 
@@ -185,8 +188,11 @@ impl Inner {
         }
         self.vault.stage(&mut batch, &records)?;
         let listed: Vec<_> = records.iter().map(|record| record.entry.clone()).collect();
-        let merkle = MerkleBatch::new(&listed)?;
-        self.vault.stage_batch(&mut batch, &merkle)?;
+        for chunk in listed.chunks(RECORDS_PER_BATCH) {
+            let merkle = MerkleBatch::new(chunk)?;
+            self.vault.stage_batch(&mut batch, &merkle)?;
+            report.roots.push(merkle.root());
+        }
         let ids: Vec<RecordId> = listed.iter().map(|entry| entry.record_id).collect();
         for recipient in &self.recipients {
             for chunk in ids.chunks(RECORDS_PER_HANDOVER) {
@@ -195,7 +201,6 @@ impl Inner {
             }
         }
         batch.commit(Durability::Synced)?;
-        report.roots.push(merkle.root());
         self.work.send_modify(|tick| *tick = tick.wrapping_add(1));
         Ok(())
     }

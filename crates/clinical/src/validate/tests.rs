@@ -20,79 +20,75 @@ fn a_good_resource_has_no_issue() {
     assert_eq!(issues(PATIENT), Vec::<String>::new());
 }
 
+/// Faults, and the beginning of what is said of them.
+const FAULTS: &[(&str, &str)] = &[
+    (r#"{"resourceType":"Patient","id":"Jane Doe"}"#, "Patient.id: an id has"),
+    (r#"{"resourceType":"Patient","birthDate":"Jane"}"#, "Patient.birthDate: a date looks like"),
+    (r#"{"resourceType":"Patient","birthDate":"1970-01-01T10:00:00Z"}"#, "Patient.birthDate: a date"),
+    (r#"{"resourceType":"Patient","birthDate":null}"#, "Patient.birthDate: must not be null"),
+    (r#"{"resourceType":"Patient","gender":"Jane"}"#, "Patient.gender: is not in the code set"),
+    (r#"{"resourceType":"Patient","active":"true"}"#, "Patient.active: must be true or false"),
+    (r#"{"resourceType":"Patient","name":{"family":"Jane"}}"#, "Patient.name: must be an array"),
+    (r#"{"resourceType":"Patient","name":[]}"#, "Patient.name: must not be an empty array"),
+    (r#"{"resourceType":"Patient","name":[{}]}"#, "Patient.name[0]: must not be empty"),
+    (
+        r#"{"resourceType":"Patient","name":[{"given":["Jane",""]}]}"#,
+        "Patient.name[0].given[1]: must not be empty",
+    ),
+    (
+        r#"{"resourceType":"Patient","name":[{"given":["Jane",null]}]}"#,
+        "Patient.name[0].given[1]: must not be null",
+    ),
+    (r#"{"resourceType":"Patient","Jane":1}"#, "Patient: property 2 of 2 is not defined by R4"),
+    (r#"{"resourceType":"Patient","active":true,"active":true}"#, "Patient: a property stands there twice"),
+    (
+        r#"{"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2020"}"#,
+        "Patient.deceasedDateTime: a choice has only one type",
+    ),
+    (r#"{"resourceType":"Patient","_active":{"Jane":1}}"#, "Patient.active: beside a primitive"),
+    (
+        r#"{"resourceType":"Patient","multipleBirthInteger":1.5}"#,
+        "Patient.multipleBirthInteger: must be a whole",
+    ),
+    (r#"{"resourceType":"Observation","status":"final"}"#, "Observation: code is required"),
+    (
+        r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Jane Doe"}}"#,
+        "Observation.subject.reference: must be Type/id",
+    ),
+    (
+        r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"type":"Patient"}}"#,
+        "Observation.subject: a reference needs",
+    ),
+    (
+        r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"issued":"2015-01-01"}"#,
+        "Observation.issued: an instant looks like",
+    ),
+    (
+        r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":"7"}}"#,
+        "Observation.valueQuantity.value: must be a number",
+    ),
+    (
+        r#"{"resourceType":"Patient","extension":[{"url":"http://x"}]}"#,
+        "Patient.extension[0]: an extension has either",
+    ),
+    (r#"{"resourceType":"Patient","photo":[{"data":"Jane!"}]}"#, "Patient.photo[0].data: must be base64"),
+    (
+        r#"{"resourceType":"Patient","text":{"status":"generated","div":"<div><script>Jane</script></div>"}}"#,
+        "Patient.text.div: a narrative",
+    ),
+    (r#"{"resourceType":"Patient","contained":[{"resourceType":"Organization","name":"x"}]}"#, "needs an id"),
+    (
+        r#"{"resourceType":"Patient","contained":[{"resourceType":"Jane"}]}"#,
+        "Patient.contained[0]: resourceType",
+    ),
+    (r#"{"resourceType":"Jane"}"#, "Resource: resourceType is not one"),
+    (r#"{"id":"a"}"#, "Resource: resourceType is missing"),
+    ("[1]", "Resource: a resource must be a JSON object"),
+];
+
 #[test]
 fn each_fault_is_named_by_its_place_and_never_by_its_value() {
-    let table = [
-        (r#"{"resourceType":"Patient","id":"Jane Doe"}"#, "Patient.id: an id has"),
-        (r#"{"resourceType":"Patient","birthDate":"Jane"}"#, "Patient.birthDate: a date looks like"),
-        (r#"{"resourceType":"Patient","birthDate":"1970-01-01T10:00:00Z"}"#, "Patient.birthDate: a date"),
-        (r#"{"resourceType":"Patient","birthDate":null}"#, "Patient.birthDate: must not be null"),
-        (r#"{"resourceType":"Patient","gender":"Jane"}"#, "Patient.gender: is not in the code set"),
-        (r#"{"resourceType":"Patient","active":"true"}"#, "Patient.active: must be true or false"),
-        (r#"{"resourceType":"Patient","name":{"family":"Jane"}}"#, "Patient.name: must be an array"),
-        (r#"{"resourceType":"Patient","name":[]}"#, "Patient.name: must not be an empty array"),
-        (r#"{"resourceType":"Patient","name":[{}]}"#, "Patient.name[0]: must not be empty"),
-        (
-            r#"{"resourceType":"Patient","name":[{"given":["Jane",""]}]}"#,
-            "Patient.name[0].given[1]: must not be empty",
-        ),
-        (
-            r#"{"resourceType":"Patient","name":[{"given":["Jane",null]}]}"#,
-            "Patient.name[0].given[1]: must not be null",
-        ),
-        (r#"{"resourceType":"Patient","Jane":1}"#, "Patient: property 2 of 2 is not defined by R4"),
-        (
-            r#"{"resourceType":"Patient","active":true,"active":true}"#,
-            "Patient: a property stands there twice",
-        ),
-        (
-            r#"{"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2020"}"#,
-            "Patient.deceasedDateTime: a choice has only one type",
-        ),
-        (r#"{"resourceType":"Patient","_active":{"Jane":1}}"#, "Patient.active: beside a primitive"),
-        (
-            r#"{"resourceType":"Patient","multipleBirthInteger":1.5}"#,
-            "Patient.multipleBirthInteger: must be a whole",
-        ),
-        (r#"{"resourceType":"Observation","status":"final"}"#, "Observation: code is required"),
-        (
-            r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Jane Doe"}}"#,
-            "Observation.subject.reference: must be Type/id",
-        ),
-        (
-            r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"type":"Patient"}}"#,
-            "Observation.subject: a reference needs",
-        ),
-        (
-            r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"issued":"2015-01-01"}"#,
-            "Observation.issued: an instant looks like",
-        ),
-        (
-            r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":"7"}}"#,
-            "Observation.valueQuantity.value: must be a number",
-        ),
-        (
-            r#"{"resourceType":"Patient","extension":[{"url":"http://x"}]}"#,
-            "Patient.extension[0]: an extension has either",
-        ),
-        (r#"{"resourceType":"Patient","photo":[{"data":"Jane!"}]}"#, "Patient.photo[0].data: must be base64"),
-        (
-            r#"{"resourceType":"Patient","text":{"status":"generated","div":"<div><script>Jane</script></div>"}}"#,
-            "Patient.text.div: a narrative",
-        ),
-        (
-            r#"{"resourceType":"Patient","contained":[{"resourceType":"Organization","name":"x"}]}"#,
-            "needs an id",
-        ),
-        (
-            r#"{"resourceType":"Patient","contained":[{"resourceType":"Jane"}]}"#,
-            "Patient.contained[0]: resourceType",
-        ),
-        (r#"{"resourceType":"Jane"}"#, "Resource: resourceType is not one"),
-        (r#"{"id":"a"}"#, "Resource: resourceType is missing"),
-        ("[1]", "Resource: a resource must be a JSON object"),
-    ];
-    for (json, expected) in table {
+    for (json, expected) in FAULTS {
         let found = issues(json);
         assert!(found.len() == 1 && found[0].contains(expected), "{json}: {found:?}");
         assert!(!found[0].contains("Jane"), "{found:?}");
