@@ -1,12 +1,16 @@
 //! Who gets in, and how the server starts and stops.
 
 use crate::{
-    client::Answer,
-    net::{Net, TOKEN},
+    client::{Answer, bundle, patient},
+    net::{Net, TOKEN, until},
 };
 use bxp_fhir_api::{FhirApiError, serve};
 use bxp_types::Secret;
 use reqwest::Method;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 const ROUTES: [(Method, &str); 14] = [
     (Method::POST, "/"),
@@ -118,4 +122,32 @@ async fn a_port_in_use_and_a_weak_token_are_refused_and_stopping_frees_the_port(
     let again = serve(address, node.edge.clone()).await.unwrap();
     assert_eq!(again.local_addr(), address);
     again.stop().await;
+}
+
+/// Goal: stopping leaves nobody without an answer. Way: the server is told to stop while it waits for the rest of a body,
+/// which it says with `100 Continue`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_in_work_is_answered_before_the_server_stops() {
+    let mut net = Net::of_one().await;
+    let node = net.nodes.remove(0);
+    let address = node.server.local_addr();
+    let body = bundle("batch", &[&patient(1, "US")]);
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /$ingest HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer {TOKEN}\r\nExpect: 100-continue\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut said = [0; 25];
+    stream.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let stopping = tokio::spawn(node.server.stop());
+    until("no new connection is taken", || async { TcpStream::connect(address).await.is_err() }).await;
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("\"new\":1"), "{answer}");
+    stopping.await.unwrap();
+    assert_eq!(node.edge.ingest.patients().count(), 1);
 }
