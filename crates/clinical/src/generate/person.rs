@@ -55,7 +55,7 @@ impl Person {
             id: draw.uuid(),
             country,
             female,
-            given: [draw.pick(names), draw.pick(names)],
+            given: two_of(names, draw),
             family: draw.pick(country.families).to_owned(),
             birth: today.plus(-draw.between(40 * 365, 92 * 365)),
             record_number: format!("MRN-{number:08}"),
@@ -170,6 +170,13 @@ impl Person {
         let local = format!("{}.{}.{}", plain(self.given[0]), plain(&self.family), &self.id[..4]);
         format!("{local}@{}", self.country.domain)
     }
+}
+
+/// Two different names.
+fn two_of(names: &[&'static str], draw: &mut Draw) -> [&'static str; 2] {
+    let (first, second) = (draw.pick(names), draw.pick(names));
+    let other = || names.iter().copied().find(|name| *name != first).unwrap_or(second);
+    [first, if first == second { other() } else { second }]
 }
 
 /// A number of the right form that is given to no one: US numbers above 900 are not social security numbers, Canadian
