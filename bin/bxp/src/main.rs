@@ -2,7 +2,9 @@
 
 mod client;
 mod commands;
+mod demo;
 mod devnet;
+mod operator;
 mod wallet;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +25,14 @@ enum Command {
     Node(commands::node::Arguments),
     /// Run a network of validators on this machine until Ctrl-C.
     Devnet(commands::devnet::Arguments),
+    /// Hand FHIR files in at a node.
+    Ingest(commands::ingest::Arguments),
+    /// See what a node may show of a record.
+    Record(commands::record::Arguments),
+    /// One record's way through four validators in three countries, told as it goes.
+    Demo(commands::demo::Arguments),
+    /// What developers need.
+    Dev(commands::dev::Arguments),
     /// Measure this build on this machine.
     Bench(commands::bench::Arguments),
 }
@@ -48,6 +58,10 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Node(arguments) => commands::node::run(arguments).await,
         Command::Devnet(arguments) => commands::devnet::run(arguments).await,
+        Command::Ingest(arguments) => commands::ingest::run(arguments).await,
+        Command::Record(arguments) => commands::record::run(arguments).await,
+        Command::Demo(arguments) => commands::demo::run(arguments).await,
+        Command::Dev(arguments) => commands::dev::run(arguments),
         Command::Bench(arguments) => commands::bench::run(arguments).await,
     }
 }

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 /// What the network's events need.
 #[derive(Clone)]
 pub(crate) struct Records {
+    ingest: Ingest,
     vault: Vault,
     store: Store,
     facts: ChainFacts,
@@ -87,9 +88,10 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(Anchoring::new(ingest.clone(), sender).run(stop.clone()));
-    tasks.spawn(Replication::new(ingest, network.clone()).run(stop.clone()));
+    tasks.spawn(Replication::new(ingest.clone(), network.clone()).run(stop.clone()));
     tasks.spawn(agent.run(stop.clone()));
-    let records = Records { vault, store: store.clone(), facts, deliveries, ledger: Arc::clone(ledger) };
+    let records =
+        Records { ingest, vault, store: store.clone(), facts, deliveries, ledger: Arc::clone(ledger) };
     Ok((records, RecordWorkers { server, stop, tasks }))
 }
 
@@ -116,6 +118,11 @@ fn operator_token(data_dir: &Path) -> Result<Secret<String>> {
 }
 
 impl Records {
+    /// What waited for the peer goes to it at once.
+    pub(crate) fn peer_is_back(&self) {
+        self.ingest.wake();
+    }
+
     /// Does what a peer asks. Runs outside of the async threads.
     pub(crate) fn handle(&self, event: Event) {
         match event {

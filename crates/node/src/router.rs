@@ -15,7 +15,10 @@ pub(crate) async fn route(mut events: mpsc::Receiver<Event>, chain: Chain, recor
     let places = Arc::new(Semaphore::new(SIDE_WORK_MAX));
     while let Some(event) = events.recv().await {
         let for_chain = match event {
-            Event::Connected(peer) => ChainEvent::Connected(peer),
+            Event::Connected(peer) => {
+                records.peer_is_back();
+                ChainEvent::Connected(peer)
+            }
             Event::Disconnected(peer) => ChainEvent::Disconnected(peer),
             Event::Message { from, channel, bytes } => ChainEvent::Message { from, channel, bytes },
             Event::Request { service: Service::Sync, bytes, reply, .. } => {

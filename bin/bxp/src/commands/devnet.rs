@@ -1,10 +1,10 @@
 //! `bxp devnet`: a network of real node processes on this machine.
 
-use super::asked_to_stop;
+use super::stop_signal;
 use crate::devnet::{Devnet, Plan, RunningDevnet};
 use anyhow::Result;
 use clap::Args;
-use std::path::PathBuf;
+use std::{path::PathBuf, pin::pin};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -21,17 +21,20 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let devnet = Devnet::open_or_create(&arguments.dir, &Plan::usual(arguments.validators))?;
-    let mut running = RunningDevnet::start(devnet).await?;
+    let mut asked = pin!(stop_signal()?);
+    let mut running = tokio::select! {
+        started = RunningDevnet::start(devnet) => started?,
+        () = &mut asked => return Ok(()),
+    };
     if arguments.json {
         println!("{}", serde_json::to_string(&running.description())?);
     } else {
         print!("{running}");
         println!("Ctrl-C stops it; the same command starts it again with nothing lost.");
     }
-    let outcome = tokio::select! {
-        asked = asked_to_stop() => asked,
-        () = running.report_ended() => Ok(()),
-    };
-    running.stop().await?;
-    outcome
+    tokio::select! {
+        () = asked => {}
+        () = running.report_ended() => {}
+    }
+    running.stop().await
 }

@@ -1,10 +1,10 @@
 //! `bxp node`: one node, until Ctrl-C.
 
-use super::asked_to_stop;
+use super::stop_signal;
 use anyhow::Result;
 use bxp_node::{Node, NodeConfig};
 use clap::Args;
-use std::path::PathBuf;
+use std::{path::PathBuf, pin::pin};
 use tokio::io::AsyncReadExt;
 
 #[derive(Args)]
@@ -22,11 +22,15 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let config = NodeConfig::read(&arguments.config)?;
-    let mut node = Node::start(&config).await?;
+    let mut asked = pin!(stop_signal()?);
+    let mut node = tokio::select! {
+        started = Node::start(&config) => started?,
+        () = &mut asked => return Ok(()),
+    };
     announce(&node, arguments.json)?;
     let outcome = tokio::select! {
         failed = node.failed() => return failed,
-        asked = asked_to_stop() => asked,
+        () = asked => Ok(()),
         () = end_of_input(), if arguments.stop_at_end_of_input => Ok(()),
     };
     tracing::info!("stopping");
