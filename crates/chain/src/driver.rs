@@ -11,7 +11,7 @@ use crate::{
     chain::Shared,
     codec,
     journal::Journal,
-    proposal::{PROPOSAL_BYTES_MAX, Proposal},
+    proposal::{Proposal, ProposalRules},
     sync::{SyncRequest, SyncResponse},
 };
 use bxp_consensus::{Config, Effect, Engine, Input, Timer};
@@ -82,7 +82,8 @@ impl Driver {
         let genesis = &shared.genesis;
         let certified = shared.blocks.certified()?;
         let head = shared.head.load().height();
-        let config = Config::new(shared.config.me, genesis.validator_count(), shared.network_id);
+        let mut config = Config::new(shared.config.me, genesis.validator_count(), shared.network_id);
+        config.body_bytes_max = ProposalRules::of(genesis).bytes_max;
         let mut engine = Engine::new(config).map_err(|error| ChainError::Recovery(error.to_string()))?;
         let (journal, records) = Journal::open(&shared.config.journal, head.next())?;
         engine.recover(records).map_err(|error| ChainError::Recovery(error.to_string()))?;
@@ -235,7 +236,7 @@ impl Driver {
             return;
         }
         let height = self.shared.head.load().height().next();
-        let transactions = self.proposal_transactions(PROPOSAL_BYTES_MAX - 64);
+        let transactions = self.proposal_transactions(ProposalRules::of(&self.shared.genesis).bytes_max - 64);
         let proposal = Proposal { time_ms: now_ms(), transactions };
         let body = Bytes::from(proposal.encode());
         self.shared.checked.lock().insert(height, Digest::of(&body), Arc::new(proposal));
@@ -319,7 +320,7 @@ impl Driver {
         }
         let (shared, results) = (Arc::clone(&self.shared), self.results.clone());
         tokio::task::spawn_blocking(move || {
-            let checked = Proposal::check(&body, shared.genesis.chain_id);
+            let checked = Proposal::check(&body, ProposalRules::of(&shared.genesis));
             let valid = checked.is_ok();
             match checked {
                 Ok(proposal) => shared.checked.lock().insert(height, digest, Arc::new(proposal)),

@@ -4,11 +4,31 @@ use crate::ChainError;
 use alloy_consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable};
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
-use bxp_types::{Bytes, RecoveredTransaction, SubmitError};
+use bxp_types::{Bytes, Genesis, RecoveredTransaction, SubmitError};
 use rayon::prelude::*;
 
-/// The most bytes of a proposal's body.
-pub const PROPOSAL_BYTES_MAX: usize = 4 << 20;
+/// The most bytes of a proposal's body, whatever the number of validators.
+const PROPOSAL_BYTES_MAX: usize = 4 << 20;
+/// The most bytes of all proposals of a height together, so that a block fits one answer to a node that is behind.
+const SUPERBLOCK_BYTES_MAX: usize = 24 << 20;
+
+/// What all validators of a network ask of a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProposalRules {
+    /// The chain id of every transaction.
+    pub chain_id: u64,
+    /// The most bytes of the body.
+    pub bytes_max: usize,
+}
+
+impl ProposalRules {
+    /// The rules of a network.
+    #[must_use]
+    pub fn of(genesis: &Genesis) -> Self {
+        let share = SUPERBLOCK_BYTES_MAX / genesis.validator_count().max(1);
+        Self { chain_id: genesis.chain_id, bytes_max: share.min(PROPOSAL_BYTES_MAX) }
+    }
+}
 
 /// The most bytes of one transaction, as in geth's pool.
 pub const TRANSACTION_BYTES_MAX: usize = 128 << 10;
@@ -44,8 +64,8 @@ impl Proposal {
     ///
     /// # Errors
     /// [`ChainError::Decode`] with the first thing that is wrong.
-    pub fn check(body: &[u8], chain_id: u64) -> Result<Self, ChainError> {
-        if body.len() > PROPOSAL_BYTES_MAX {
+    pub fn check(body: &[u8], rules: ProposalRules) -> Result<Self, ChainError> {
+        if body.len() > rules.bytes_max {
             return Err(ChainError::decode("proposal", format!("{} bytes", body.len())));
         }
         let mut rest = body;
@@ -54,7 +74,7 @@ impl Proposal {
             return Err(ChainError::decode("proposal", "bytes after the end"));
         }
         let transactions: Result<Vec<_>, SubmitError> =
-            wire.transactions.par_iter().map(|raw| recover(raw, chain_id)).collect();
+            wire.transactions.par_iter().map(|raw| recover(raw, rules.chain_id)).collect();
         let transactions =
             transactions.map_err(|error| ChainError::decode("proposal's transaction", error))?;
         Ok(Self { time_ms: wire.time_ms, transactions })
@@ -93,6 +113,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     pub(crate) const CHAIN_ID: u64 = 2018;
+    const RULES: ProposalRules = ProposalRules { chain_id: CHAIN_ID, bytes_max: 1_000 };
 
     pub(crate) fn sign(seed: u8, transaction: TxEip1559) -> RecoveredTransaction {
         let key = secp256k1::SecretKey::from_byte_array(&[seed; 32]).unwrap();
@@ -122,11 +143,16 @@ pub(crate) mod tests {
     fn a_proposal_reads_back_and_refuses_what_it_must() {
         let proposal = Proposal { time_ms: 5, transactions: vec![transfer(1, 0, 1), transfer(2, 3, 1)] };
         let body = proposal.encode();
-        assert_eq!(Proposal::check(&body, CHAIN_ID).unwrap(), proposal);
-        assert!(Proposal::check(&body, CHAIN_ID + 1).unwrap_err().to_string().contains("invalid chain id"));
-        assert!(Proposal::check(&[body.clone(), vec![0]].concat(), CHAIN_ID).is_err(), "trailing byte");
-        assert!(Proposal::check(&vec![0; PROPOSAL_BYTES_MAX + 1], CHAIN_ID).is_err(), "too large");
-        assert_eq!(Proposal::check(&Proposal::default().encode(), CHAIN_ID).unwrap(), Proposal::default());
+        assert_eq!(Proposal::check(&body, RULES).unwrap(), proposal);
+        assert!(
+            Proposal::check(&body, ProposalRules { chain_id: 1, ..RULES })
+                .unwrap_err()
+                .to_string()
+                .contains("invalid chain id")
+        );
+        assert!(Proposal::check(&[body.clone(), vec![0]].concat(), RULES).is_err(), "trailing byte");
+        assert!(Proposal::check(&[0; 1_001], RULES).is_err(), "too large");
+        assert_eq!(Proposal::check(&Proposal::default().encode(), RULES).unwrap(), Proposal::default());
     }
 
     #[test]
@@ -142,7 +168,7 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = Proposal::check(&bytes, CHAIN_ID);
+            let _ = Proposal::check(&bytes, RULES);
             let _ = recover(&bytes, CHAIN_ID);
         }
     }

@@ -1,5 +1,6 @@
 //! `bxp bench`: measurements that anyone can repeat, each beside a limit measured in the same run.
 
+mod ingest;
 mod transfers;
 
 use anyhow::Result;
@@ -15,11 +16,14 @@ pub(crate) struct Arguments {
 enum Bench {
     /// Plain transfers through a fresh network: committed transactions a second and latency to final.
     Transfers(transfers::Arguments),
+    /// FHIR files into one node of a fresh network: resources a second.
+    Ingest(ingest::Arguments),
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     match arguments.bench {
         Bench::Transfers(arguments) => transfers::run(arguments).await,
+        Bench::Ingest(arguments) => ingest::run(arguments).await,
     }
 }
 

@@ -1,7 +1,14 @@
 //! Blocks, one at a time: executing a decided superblock, importing certified blocks, and what follows from either.
 
 use super::{Driver, Outcome};
-use crate::{ChainError, chain::Shared, order::order, proposal::Proposal, sync::SyncItem};
+use crate::{
+    ChainError,
+    chain::Shared,
+    order::order,
+    proposal::{Proposal, ProposalRules},
+    sync::SyncItem,
+};
+use alloy_consensus::proofs::calculate_transaction_root;
 use bxp_consensus::{Input, Superblock};
 use bxp_execution::{BlockInput, DropReason, ExecutedBlock};
 use bxp_storage::Durability;
@@ -125,7 +132,9 @@ impl Shared {
             .map(|decided| {
                 self.checked.lock().get(&decided.digest).unwrap_or_else(|| {
                     // Decided means that a correct validator found it valid, and the check is deterministic.
-                    Arc::new(Proposal::check(&decided.body, self.genesis.chain_id).unwrap_or_default())
+                    Arc::new(
+                        Proposal::check(&decided.body, ProposalRules::of(&self.genesis)).unwrap_or_default(),
+                    )
                 })
             })
             .collect();
@@ -191,7 +200,7 @@ impl Shared {
                 self.blocks.put_certificate(&mut batch, &certificate);
                 batch.commit(Durability::Buffered)?;
             } else {
-                let Some(block) = block.filter(|block| block.hash == certificate.block_hash) else {
+                let Some(block) = block.filter(|block| is_certified(block, &certificate)) else {
                     tracing::warn!(%from, height = %certificate.height, "peer sends a block that is not the certified one");
                     break;
                 };
@@ -231,6 +240,15 @@ impl Shared {
     }
 }
 
+/// Whether `block` is, to its last byte, the one that the certificate is for: the hash covers the header, and the header
+/// its transactions and its time. A difference is the sender's fault; what differs after that is a divergence.
+fn is_certified(block: &StoredBlock, certificate: &Certificate) -> bool {
+    let transactions: Vec<_> = block.transactions.iter().map(RecoveredTransaction::inner).collect();
+    block.hash == certificate.block_hash
+        && block.header.transactions_root == calculate_transaction_root(&transactions)
+        && block.header.extra_data.as_ref() == block.time_ms.to_be_bytes()
+}
+
 /// Whether a dropped transaction will never be valid again; others stay in the pool and are proposed later.
 const fn is_final(reason: &DropReason) -> bool {
     !matches!(
@@ -244,4 +262,37 @@ fn median_time(proposals: &[Arc<Proposal>], parent_ms: u64) -> u64 {
     let mut times: Vec<u64> = proposals.iter().map(|proposal| proposal.time_ms).collect();
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or(parent_ms).max(parent_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proposal::tests::transfer;
+    use alloy_consensus::Header;
+
+    #[test]
+    fn only_the_certified_block_is_taken_from_a_peer() {
+        let transactions = vec![transfer(1, 0, 1)];
+        let bare: Vec<_> = transactions.iter().map(RecoveredTransaction::inner).collect();
+        let header = Header {
+            number: 1,
+            transactions_root: calculate_transaction_root(&bare),
+            extra_data: 7_u64.to_be_bytes().into(),
+            ..Header::default()
+        };
+        let block = StoredBlock { hash: header.hash_slow(), header, transactions, time_ms: 7 };
+        let signatures = std::collections::BTreeMap::new();
+        let certificate = Certificate { height: Height(1), block_hash: block.hash, signatures };
+        assert!(is_certified(&block, &certificate));
+        assert!(!is_certified(&StoredBlock { time_ms: 8, ..block.clone() }, &certificate));
+        assert!(!is_certified(&StoredBlock { transactions: vec![transfer(2, 0, 1)], ..block }, &certificate));
+    }
+
+    #[test]
+    fn a_blocks_time_is_the_median_and_never_goes_back() {
+        let at = |time_ms| Arc::new(Proposal { time_ms, transactions: Vec::new() });
+        assert_eq!(median_time(&[at(9_000), at(10), at(12)], 5), 12);
+        assert_eq!(median_time(&[at(1)], 5), 5);
+        assert_eq!(median_time(&[], 5), 5);
+    }
 }
