@@ -40,6 +40,8 @@ check: prerequisites ## Formatting, lints, house rules, generated files
 
 conformance: prerequisites ## What needs real data
 	@test -d "$(SHARED)/synthea" || { echo 'error: $(SHARED)/synthea is not there; set SHARED=FOLDER' >&2; exit 1; }
+	BXP_SHARED_DATA="$(abspath $(SHARED))" cargo test --locked -p bxp-privacy --test it conformance -- --nocapture
+	BXP_DATA="$(abspath $(SHARED))" cargo test --locked -p bxp-clinical --features conformance --test conformance
 	$(MAKE) demo DATA="$(SHARED)/synthea"
 
 prerequisites:

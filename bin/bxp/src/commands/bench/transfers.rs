@@ -203,6 +203,9 @@ async fn submit(
 ) -> Result<usize> {
     let mut submitted = 0;
     for chunk in queue.chunks(BATCH) {
+        if Instant::now() >= end {
+            break;
+        }
         let places = room.acquire_many(chunk.len() as u32);
         let Ok(places) = tokio::time::timeout_at(end.into(), places).await else { break };
         places.context("wait for room")?.forget();
