@@ -16,6 +16,6 @@ fn the_hashes_of_a_small_chain_are_pinned() {
     ]);
     assert_eq!(
         executed.block.hash.to_string(),
-        "0x7b3917da13b0b8c8988b8ebd146e0da45a01276396f629829c59c3805d675b20"
+        "0x3be2fcf0caf0c0b83b751fa09d7eb040e74d654cf2eb58aa8fe1ce8a0fc397f6"
     );
 }
