@@ -158,6 +158,8 @@ fn config(node: &PlannedNode, plan: &Plan, listen: Listen) -> NodeConfig {
         default_jurisdiction: node.jurisdiction,
         regulators: regulators.collect(),
         block_interval_ms: 50,
+        archive: false,
+        state_history_blocks: 256,
     }
 }
 

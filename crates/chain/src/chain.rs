@@ -10,7 +10,7 @@ use crate::{
 use alloy_consensus::Transaction as _;
 use arc_swap::ArcSwap;
 use bxp_enclave::Enclave;
-use bxp_execution::State;
+use bxp_execution::{Retention, State};
 use bxp_network::{Channel, Network};
 use bxp_storage::Store;
 use bxp_types::{Digest, Genesis, Height, NetworkId, RecoveredTransaction, StoredBlock, ValidatorIndex};
@@ -41,6 +41,8 @@ pub struct ChainConfig {
     pub block_interval: Duration,
     /// Bounds of the pool.
     pub pool: PoolLimits,
+    /// How far back the state can be asked.
+    pub retention: Retention,
 }
 
 /// What the network brings for the chain.
@@ -144,7 +146,8 @@ impl Chain {
         network: Network,
     ) -> Result<(Self, JoinHandle<Result<(), ChainError>>), ChainError> {
         let blocks = Blocks::open(&store)?;
-        let state = State::open(&store, &genesis).map_err(|error| ChainError::State(Box::new(error)))?;
+        let state = State::open_retaining(&store, &genesis, config.retention);
+        let state = state.map_err(|error| ChainError::State(Box::new(error)))?;
         let head = open_head(&store, &blocks, &state)?;
         let pool = Mutex::new(Mempool::new(config.pool));
         let shared = Arc::new(Shared {

@@ -22,5 +22,6 @@ mod pool_writer;
 pub mod proposal;
 pub mod sync;
 
+pub use bxp_execution::Retention;
 pub use chain::{Chain, ChainConfig, ChainEvent};
 pub use error::ChainError;

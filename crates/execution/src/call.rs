@@ -1,9 +1,9 @@
 //! Read-only calls.
 
 use crate::{
-    DropReason, ExecutionError, State, TRANSACTION_GAS_MAX, environment,
+    DropReason, ExecutionError, State, StateView, TRANSACTION_GAS_MAX, environment,
     evm::{Evm, Outcome},
-    overlay::Overlay,
+    read::StateRead,
 };
 use alloy_consensus::Header;
 use alloy_primitives::TxKind;
@@ -11,7 +11,17 @@ use bxp_types::{CallOutcome, CallRequest, LedgerError};
 use revm::{context::TxEnv, context_interface::result::ExecutionResult};
 
 impl State {
-    /// Runs a call on the newest state as in the block of `header`, and changes nothing.
+    /// [`StateView::call`] on the newest state.
+    ///
+    /// # Errors
+    /// As [`StateView::call`].
+    pub fn call(&self, header: &Header, request: &CallRequest) -> Result<CallOutcome, LedgerError> {
+        self.newest().call(header, request)
+    }
+}
+
+impl StateView {
+    /// Runs a call on this state as in the block of `header`, and changes nothing.
     ///
     /// The caller may be a contract, and its nonce does not matter. Without a gas price, gas costs nothing and the
     /// base fee is not asked for; the value sent must be there in any case. Gas is bounded by the block's gas limit
@@ -31,10 +41,11 @@ impl State {
     }
 
     fn run_call(&self, header: &Header, request: &CallRequest) -> Result<Outcome, ExecutionError> {
-        let view = self.view();
         let from = request.from.unwrap_or_default();
-        let nonce = view.account(from)?.map_or(0, |account| account.nonce);
-        let mut chain = environment::chain(self.chain_id());
+        let nonce = self.read().account(from)?.map_or(0, |account| account.nonce);
+        let spec = self.spec();
+        let rules = spec.rules(header);
+        let mut chain = environment::chain(spec, &rules);
         chain.disable_nonce_check = true;
         chain.disable_eip3607 = true;
         chain.disable_base_fee = request.gas_price.is_none();
@@ -47,10 +58,10 @@ impl State {
             value: request.value,
             data: request.data.clone(),
             nonce,
-            chain_id: Some(self.chain_id()),
+            chain_id: Some(spec.chain_id()),
             ..TxEnv::default()
         };
-        Evm::new(Overlay::new(&view, self.code_cache()), chain, header).transact(transaction)
+        Evm::with_chain(self.overlay(), chain, header, &rules).transact(transaction)
     }
 }
 

@@ -2,22 +2,23 @@
 
 use alloy_consensus::TrieAccount;
 use alloy_primitives::{Address, B256, Bytes, U256};
-use bxp_trie::Nibbles;
+use bxp_trie::{Change, Nibbles};
 use std::collections::BTreeMap;
 
-/// The difference between two states, in tables' terms. Equal blocks on equal states give equal changes.
+/// The difference between two states, in tables' terms, with what was before: the newest state is written forward and
+/// the history backward from it. Equal blocks on equal states give equal changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateChanges {
-    /// Accounts by address; none removes.
-    pub(crate) accounts: BTreeMap<Address, Option<TrieAccount>>,
-    /// Storage slots by account and slot; zero removes.
-    pub(crate) slots: BTreeMap<(Address, U256), U256>,
+    /// Accounts by address.
+    pub(crate) accounts: BTreeMap<Address, Change<TrieAccount>>,
+    /// Storage slots by account and slot; none is zero.
+    pub(crate) slots: BTreeMap<(Address, U256), Change<U256>>,
     /// New code by its hash.
     pub(crate) code: BTreeMap<B256, Bytes>,
-    /// Nodes of the account trie by path; none removes.
-    pub(crate) account_nodes: BTreeMap<Nibbles, Option<Bytes>>,
-    /// Nodes of storage tries by hashed address and path; none removes.
-    pub(crate) storage_nodes: BTreeMap<(B256, Nibbles), Option<Bytes>>,
+    /// Nodes of the account trie by path.
+    pub(crate) account_nodes: BTreeMap<Nibbles, Change<Bytes>>,
+    /// Nodes of storage tries by hashed address and path.
+    pub(crate) storage_nodes: BTreeMap<(B256, Nibbles), Change<Bytes>>,
 }
 
 impl StateChanges {

@@ -1,6 +1,6 @@
 //! Code, decoded once.
 
-use crate::{ExecutionError, tables::View};
+use crate::{ExecutionError, read::StateRead};
 use alloy_primitives::B256;
 use parking_lot::RwLock;
 use revm::bytecode::Bytecode;
@@ -14,12 +14,12 @@ const CONTRACTS_MAX: usize = 1024;
 pub(crate) struct CodeCache(RwLock<HashMap<B256, Bytecode>>);
 
 impl CodeCache {
-    /// The code with this hash, from memory or from `view`.
-    pub(crate) fn get(&self, hash: B256, view: &View<'_>) -> Result<Bytecode, ExecutionError> {
+    /// The code with this hash, from memory or from `base`.
+    pub(crate) fn get(&self, hash: B256, base: &dyn StateRead) -> Result<Bytecode, ExecutionError> {
         if let Some(code) = self.0.read().get(&hash) {
             return Ok(code.clone());
         }
-        let code = Bytecode::new_raw_checked(view.code(hash)?)
+        let code = Bytecode::new_raw_checked(base.code(hash)?)
             .map_err(|_| ExecutionError::Malformed { table: "state.code" })?;
         let mut kept = self.0.write();
         if kept.len() >= CONTRACTS_MAX {

@@ -12,13 +12,15 @@ impl State {
     /// [`ExecutionError::Storage`].
     pub fn commit(&self, batch: &mut Batch, executed: &ExecutedBlock) -> Result<(), ExecutionError> {
         let header = &executed.block.header;
-        self.check_on_head(&self.view(), header.parent_hash, executed.block.height())?;
+        let view = self.view();
+        self.check_on_head(&view, header.parent_hash, executed.block.height())?;
         let head = Head {
             height: executed.block.height(),
             hash: executed.block.hash,
             state_root: header.state_root,
         };
-        self.tables().write(batch, &executed.changes, &head);
-        Ok(())
+        let (tables, changes) = (self.tables(), &executed.changes);
+        tables.write(batch, changes, &head);
+        tables.history.write(batch, view.snapshot(), head.height, changes, self.retention())
     }
 }

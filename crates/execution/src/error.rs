@@ -39,6 +39,16 @@ pub enum ExecutionError {
         /// The hash of the block of the stored state.
         head: B256,
     },
+    /// The state of a block is no longer, or not yet, kept.
+    #[error("read the state of block {height}: kept are those of blocks {oldest} to {newest}")]
+    NotRetained {
+        /// The block.
+        height: Height,
+        /// The lowest block whose state is kept.
+        oldest: Height,
+        /// The newest block.
+        newest: Height,
+    },
     /// An account of the genesis document cannot exist.
     #[error("build genesis account {address}: {reason}")]
     Genesis {
@@ -46,6 +56,18 @@ pub enum ExecutionError {
         address: Address,
         /// Why not.
         reason: &'static str,
+    },
+    /// A genesis file of an Ethereum chain cannot be used.
+    #[error("read the Ethereum genesis file: {reason}")]
+    EthereumGenesis {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file holds no state tests.
+    #[error("read state tests: {reason}")]
+    StateTest {
+        /// What is wrong with it.
+        reason: String,
     },
     /// The stored state grew from another genesis document.
     #[error(

@@ -1,12 +1,12 @@
 //! revm, told that fees are not paid out by each transaction.
 
-use crate::{ExecutionError, environment, overlay::Overlay};
+use crate::{ChainSpec, ExecutionError, Fees, Rules, environment, overlay::Overlay};
 use alloy_consensus::Header;
 use revm::{
     Context, ExecuteEvm, MainBuilder, SystemCallEvm,
     context::{BlockEnv, CfgEnv, Journal, TxEnv},
     context_interface::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
-    handler::{FrameResult, Handler, MainnetEvm},
+    handler::{FrameResult, Handler, MainnetEvm, MainnetHandler},
     primitives::{Address, Bytes},
 };
 use std::marker::PhantomData;
@@ -14,25 +14,37 @@ use std::marker::PhantomData;
 type EvmContext<'a> = Context<BlockEnv, TxEnv, CfgEnv, Overlay<'a>, Journal<Overlay<'a>>, ()>;
 
 /// The EVM over a block's overlay.
-pub(crate) struct Evm<'a>(MainnetEvm<EvmContext<'a>>);
+pub(crate) struct Evm<'a> {
+    evm: MainnetEvm<EvmContext<'a>>,
+    fees: Fees,
+}
 
 /// How a transaction ended that entered the block, or why it cannot enter.
 pub(crate) type Outcome = Result<ExecutionResult, InvalidTransaction>;
 
 impl<'a> Evm<'a> {
     /// An EVM for the block that `header` begins.
-    pub(crate) fn new(overlay: Overlay<'a>, chain: CfgEnv, header: &Header) -> Self {
-        let context = EvmContext::new(overlay, environment::FORK)
+    pub(crate) fn new(overlay: Overlay<'a>, spec: &ChainSpec, header: &Header) -> Self {
+        let rules = spec.rules(header);
+        Self::with_chain(overlay, environment::chain(spec, &rules), header, &rules)
+    }
+
+    /// An EVM that is told of another chain than the block's.
+    pub(crate) fn with_chain(overlay: Overlay<'a>, chain: CfgEnv, header: &Header, rules: &Rules) -> Self {
+        let context = EvmContext::new(overlay, rules.fork)
             .with_cfg(chain)
-            .with_block(environment::block(header));
-        Self(context.build_mainnet())
+            .with_block(environment::block(header, rules));
+        Self { evm: context.build_mainnet(), fees: rules.fees }
     }
 
     /// Runs a transaction and keeps what it changes; one that cannot enter changes nothing.
     pub(crate) fn transact(&mut self, transaction: TxEnv) -> Result<Outcome, ExecutionError> {
-        self.0.ctx.tx = transaction;
-        let result = WithoutReward(PhantomData).run(&mut self.0);
-        let changes = self.0.finalize();
+        self.evm.ctx.tx = transaction;
+        let result = match self.fees {
+            Fees::Treasury => WithoutReward(PhantomData).run(&mut self.evm),
+            Fees::Burnt => MainnetHandler::default().run(&mut self.evm),
+        };
+        let changes = self.evm.finalize();
         match result {
             Ok(result) => {
                 self.overlay().apply(changes)?;
@@ -43,18 +55,20 @@ impl<'a> Evm<'a> {
         }
     }
 
-    /// Calls a contract as the system (EIP-2935, EIP-4788) and keeps what it changes.
-    pub(crate) fn system_call(&mut self, contract: Address, data: Bytes) -> Result<(), ExecutionError> {
-        let called = self.0.system_call(contract, data).map_err(fatal)?;
-        self.overlay().apply(called.state)
+    /// Calls a contract as the system (EIP-2935, EIP-4788, EIP-7002, EIP-7251), keeps what it changes and returns how
+    /// it ended.
+    pub(crate) fn system_call(
+        &mut self,
+        contract: Address,
+        data: Bytes,
+    ) -> Result<ExecutionResult, ExecutionError> {
+        let called = self.evm.system_call(contract, data).map_err(fatal)?;
+        self.overlay().apply(called.state)?;
+        Ok(called.result)
     }
 
     pub(crate) fn overlay(&mut self) -> &mut Overlay<'a> {
-        &mut self.0.ctx.journaled_state.database
-    }
-
-    pub(crate) fn into_overlay(self) -> Overlay<'a> {
-        self.0.ctx.journaled_state.database
+        &mut self.evm.ctx.journaled_state.database
     }
 }
 

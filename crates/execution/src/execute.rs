@@ -4,7 +4,7 @@ use crate::{
     BlockInput, DropReason, ExecutedBlock, ExecutionError, State, TRANSACTION_GAS_MAX, environment, evm::Evm,
     header, overlay::Overlay, receipts, root, system_calls,
 };
-use alloy_consensus::{Header, Transaction, TxType, proofs};
+use alloy_consensus::{Eip658Value, Header, Transaction, TxType, proofs};
 use alloy_primitives::{B256, U256};
 use bxp_types::{RecoveredTransaction, StoredBlock, StoredReceipt};
 
@@ -23,15 +23,14 @@ impl State {
         self.check_on_head(&view, parent_hash, input.height)?;
         let mut header = header::begin(parent_hash, &input);
         let overlay = Overlay::new(&view, self.code_cache());
-        let mut run =
-            Run::new(Evm::new(overlay, environment::chain(self.chain_id()), &header), self, &header);
-        system_calls::before_transactions(&mut run.evm, &header)?;
+        let mut run = Run::new(Evm::new(overlay, self.spec(), &header), self, &header);
+        system_calls::before_transactions(&mut run.evm, &header, &self.spec().rules(&header))?;
         for transaction in input.transactions {
             run.transact(transaction)?;
         }
         run.evm.overlay().credit(header.beneficiary, run.fees)?;
 
-        let (state_root, changes) = root::state_root(&view, run.evm.into_overlay().into_accounts())?;
+        let (state_root, changes) = root::state_root(&view, run.evm.overlay().accounts())?;
         let envelopes: Vec<_> = run.receipts.iter().map(|receipt| &receipt.receipt).collect();
         header.state_root = state_root;
         header.transactions_root = proofs::calculate_transaction_root(&run.included);
@@ -61,7 +60,7 @@ impl<'a> Run<'a> {
     fn new(evm: Evm<'a>, state: &State, header: &Header) -> Self {
         Self {
             evm,
-            chain_id: state.chain_id(),
+            chain_id: state.spec().chain_id(),
             gas_limit: header.gas_limit,
             base_fee: header.base_fee_per_gas.unwrap_or_default(),
             gas_used: 0,
@@ -83,7 +82,8 @@ impl<'a> Run<'a> {
         match outcome {
             Ok(result) => {
                 self.gas_used = self.gas_used.saturating_add(result.tx_gas_used());
-                let receipt = receipts::receipt(&transaction, result, self.gas_used, self.base_fee);
+                let (status, base_fee) = (Eip658Value::Eip658(result.is_success()), Some(self.base_fee));
+                let receipt = receipts::receipt(&transaction, result, status, self.gas_used, base_fee);
                 // Below 2^64 x 2^128, and every fee was in its sender's balance: the sum does not overflow.
                 let fee = U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price);
                 self.fees = self.fees.saturating_add(fee);

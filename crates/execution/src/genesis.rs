@@ -3,8 +3,8 @@
 use crate::{
     BlockInput, ExecutionError, StateChanges, header,
     overlay::{OverlayAccount, OverlaySlot},
+    read::StateRead,
     root,
-    tables::View,
 };
 use alloy_primitives::{Address, B256, Bytes, U256, map::AddressMap};
 use bxp_types::{Genesis, GenesisAccount, Height, StoredBlock};
@@ -12,7 +12,7 @@ use revm::{bytecode::Bytecode, state::AccountInfo};
 
 /// The genesis state's root, and the changes that make it from nothing. An account with code has nonce 1, as after
 /// its creation (EIP-161); one without balance and code does not exist.
-pub(crate) fn state(view: &View<'_>, genesis: &Genesis) -> Result<(B256, StateChanges), ExecutionError> {
+pub(crate) fn state(base: &dyn StateRead, genesis: &Genesis) -> Result<(B256, StateChanges), ExecutionError> {
     let mut supply = U256::ZERO;
     let mut accounts = AddressMap::default();
     for (address, account) in &genesis.accounts {
@@ -24,7 +24,7 @@ pub(crate) fn state(view: &View<'_>, genesis: &Genesis) -> Result<(B256, StateCh
         }
         accounts.insert(*address, overlay_account(*address, account)?);
     }
-    root::state_root(view, accounts)
+    root::state_root(base, &accounts)
 }
 
 fn overlay_account(address: Address, account: &GenesisAccount) -> Result<OverlayAccount, ExecutionError> {
@@ -38,6 +38,7 @@ fn overlay_account(address: Address, account: &GenesisAccount) -> Result<Overlay
     Ok(OverlayAccount {
         before: None,
         now: (!info.is_empty()).then_some(info),
+        wiped: false,
         slots: account.storage.iter().map(slot).collect(),
     })
 }

@@ -1,7 +1,10 @@
 //! The state while a block runs: what is stored, with the block's writes above it.
 
-use crate::{ExecutionError, code_cache::CodeCache, tables::View};
-use alloy_consensus::{TrieAccount, constants::KECCAK_EMPTY};
+use crate::{ExecutionError, code_cache::CodeCache, read::StateRead};
+use alloy_consensus::{
+    TrieAccount,
+    constants::{EMPTY_ROOT_HASH, KECCAK_EMPTY},
+};
 use alloy_primitives::{Address, B256, U256, map::AddressMap};
 use bxp_types::Height;
 use revm::{
@@ -17,8 +20,25 @@ pub(crate) struct OverlayAccount {
     pub(crate) before: Option<TrieAccount>,
     /// As it is now; none where there is no account.
     pub(crate) now: Option<AccountInfo>,
+    /// Whether everything that was stored before the block is gone, also what `slots` does not name: only before
+    /// EIP-6780 could an account with stored slots be destroyed.
+    pub(crate) wiped: bool,
     /// Slots that the block has read or written.
     pub(crate) slots: HashMap<U256, OverlaySlot>,
+}
+
+impl OverlayAccount {
+    /// An account as it is stored.
+    fn stored(before: Option<TrieAccount>) -> Self {
+        let now = before.as_ref().map(info);
+        Self { before, now, wiped: false, slots: HashMap::new() }
+    }
+
+    /// Empties the storage.
+    fn wipe(&mut self) {
+        self.wiped = self.before.is_some_and(|before| before.storage_root != EMPTY_ROOT_HASH);
+        self.slots.values_mut().for_each(|slot| slot.now = U256::ZERO);
+    }
 }
 
 /// A storage slot that the block has read or written.
@@ -32,14 +52,14 @@ pub(crate) struct OverlaySlot {
 
 /// The state that transactions of one block see.
 pub(crate) struct Overlay<'a> {
-    view: &'a View<'a>,
+    base: &'a dyn StateRead,
     code: &'a CodeCache,
     accounts: AddressMap<OverlayAccount>,
 }
 
 impl<'a> Overlay<'a> {
-    pub(crate) fn new(view: &'a View<'a>, code: &'a CodeCache) -> Self {
-        Self { view, code, accounts: AddressMap::default() }
+    pub(crate) fn new(base: &'a dyn StateRead, code: &'a CodeCache) -> Self {
+        Self { base, code, accounts: AddressMap::default() }
     }
 
     /// Takes over what a transaction changed.
@@ -53,20 +73,30 @@ impl<'a> Overlay<'a> {
     }
 
     fn apply_account(&mut self, address: Address, account: Account) -> Result<(), ExecutionError> {
+        let base = self.base;
         let entry = self.entry(address)?;
         if account.is_selfdestructed() {
-            // Since EIP-6780 only an account created in the same transaction is destroyed: what it stored was stored
-            // in this block.
             entry.now = None;
-            entry.slots.values_mut().for_each(|slot| slot.now = U256::ZERO);
+            entry.wipe();
             return Ok(());
         }
-        for (key, slot) in account.storage {
-            let before = OverlaySlot { before: slot.original_value, now: slot.original_value };
-            entry.slots.entry(key).or_insert(before).now = slot.present_value;
+        let created = account.is_created();
+        if created {
+            entry.wipe();
         }
-        // EIP-161: what is touched and empty ceases to be.
-        entry.now = (!account.info.is_empty()).then_some(account.info);
+        for (key, slot) in account.storage {
+            if !entry.slots.contains_key(&key) {
+                // What the EVM calls original is the value before the transaction, which is that before the block
+                // where the block has not touched the slot, unless it has wiped it.
+                let before = if entry.wiped { base.slot(address, key)? } else { slot.original_value };
+                entry.slots.insert(key, OverlaySlot { before, now: before });
+            }
+            if let Some(known) = entry.slots.get_mut(&key) {
+                known.now = slot.present_value;
+            }
+        }
+        // EIP-161: what is touched and empty ceases to be. Before it, revm says of such an account that it is created.
+        entry.now = (created || !account.info.is_empty()).then_some(account.info);
         Ok(())
     }
 
@@ -80,28 +110,34 @@ impl<'a> Overlay<'a> {
         Ok(())
     }
 
+    /// Makes sure that there is an account at `address`, if only an empty one: before EIP-161 to touch was to create.
+    pub(crate) fn create(&mut self, address: Address) -> Result<(), ExecutionError> {
+        self.entry(address)?.now.get_or_insert_default();
+        Ok(())
+    }
+
     /// Whether there is code at `address`.
     pub(crate) fn has_code(&mut self, address: Address) -> Result<bool, ExecutionError> {
         Ok(self.entry(address)?.now.as_ref().is_some_and(|info| info.code_hash != KECCAK_EMPTY))
     }
 
     /// Everything that was read or written.
-    pub(crate) fn into_accounts(self) -> AddressMap<OverlayAccount> {
-        self.accounts
+    pub(crate) const fn accounts(&self) -> &AddressMap<OverlayAccount> {
+        &self.accounts
     }
 
     fn entry(&mut self, address: Address) -> Result<&mut OverlayAccount, ExecutionError> {
         if !self.accounts.contains_key(&address) {
-            let before = self.view.account(address)?;
-            let now = before.as_ref().map(info);
-            self.accounts.insert(address, OverlayAccount { before, now, slots: HashMap::new() });
+            let stored = OverlayAccount::stored(self.base.account(address)?);
+            self.accounts.insert(address, stored);
         }
         // The entry has just been made sure of; the error names what would be wrong otherwise.
         self.accounts.get_mut(&address).ok_or(ExecutionError::Malformed { table: "state.accounts" })
     }
 }
 
-fn info(account: &TrieAccount) -> AccountInfo {
+/// What the EVM is told of a stored account; code comes when it is asked for.
+pub(crate) fn info(account: &TrieAccount) -> AccountInfo {
     let code = (account.code_hash == KECCAK_EMPTY).then(Bytecode::default);
     AccountInfo {
         balance: account.balance,
@@ -121,21 +157,24 @@ impl Database for Overlay<'_> {
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, ExecutionError> {
         // Code that this block created comes with its account and is never asked for by hash.
-        self.code.get(code_hash, self.view)
+        self.code.get(code_hash, self.base)
     }
 
     fn storage(&mut self, address: Address, index: U256) -> Result<U256, ExecutionError> {
-        let view = self.view;
+        let base = self.base;
         let entry = self.entry(address)?;
         if let Some(slot) = entry.slots.get(&index) {
             return Ok(slot.now);
         }
-        let value = if entry.before.is_some() { view.slot(address, index)? } else { U256::ZERO };
+        if entry.wiped {
+            return Ok(U256::ZERO);
+        }
+        let value = if entry.before.is_some() { base.slot(address, index)? } else { U256::ZERO };
         entry.slots.insert(index, OverlaySlot { before: value, now: value });
         Ok(value)
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, ExecutionError> {
-        Ok(self.view.block_hash(Height(number))?.unwrap_or_default())
+        Ok(self.base.block_hash(Height(number))?.unwrap_or_default())
     }
 }

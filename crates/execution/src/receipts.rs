@@ -9,21 +9,21 @@ use revm::context_interface::result::ExecutionResult;
 pub(crate) fn receipt(
     transaction: &RecoveredTransaction,
     result: ExecutionResult,
+    status: Eip658Value,
     cumulative_gas_used: u64,
-    base_fee: u64,
+    base_fee: Option<u64>,
 ) -> StoredReceipt {
-    let (success, gas_used, contract_address) =
-        (result.is_success(), result.tx_gas_used(), result.created_address());
+    let (gas_used, contract_address) = (result.tx_gas_used(), result.created_address());
     let logs: Vec<Log> = match result {
         ExecutionResult::Success { logs, .. } => logs,
         ExecutionResult::Revert { .. } | ExecutionResult::Halt { .. } => Vec::new(),
     };
-    let receipt = Receipt { status: Eip658Value::Eip658(success), cumulative_gas_used, logs };
+    let receipt = Receipt { status, cumulative_gas_used, logs };
     StoredReceipt {
         receipt: ReceiptEnvelope::from_typed(transaction.tx_type(), receipt),
         gas_used,
         contract_address,
-        effective_gas_price: transaction.effective_gas_price(Some(base_fee)),
+        effective_gas_price: transaction.effective_gas_price(base_fee),
     }
 }
 

@@ -1,13 +1,10 @@
 //! The stored state, and reading from it.
 
 use crate::{
-    ExecutionError,
-    code_cache::CodeCache,
-    genesis,
-    tables::{Tables, View},
+    ChainSpec, EthereumGenesis, ExecutionError, Retention, StateChanges, StateView, code_cache::CodeCache,
+    genesis, read::StateRead, tables::Tables, view::View,
 };
-use alloy_consensus::constants::KECCAK_EMPTY;
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use bxp_storage::{Durability, Store};
 use bxp_types::{AccountState, Genesis, Height, StoredBlock};
 use std::sync::Arc;
@@ -23,46 +20,82 @@ pub struct Head {
     pub state_root: B256,
 }
 
-/// The state of the newest block. Clones share it.
+/// The state of the newest block, and of those below it that are retained. Clones share it.
 #[derive(Clone)]
 pub struct State(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    tables: Tables,
+    tables: Arc<Tables>,
     code: CodeCache,
-    chain_id: u64,
+    retention: Retention,
+    spec: ChainSpec,
     gas_limit: u64,
     treasury: Address,
     genesis_block: StoredBlock,
 }
 
 impl State {
-    /// Opens the state in `store`; in a new folder, builds the genesis state and writes it to disk.
+    /// Opens the state in `store` with the usual [`Retention`]; in a new folder, builds the genesis state and writes
+    /// it to disk.
     ///
     /// # Errors
-    /// [`ExecutionError::Genesis`] when an account of the document cannot exist; [`ExecutionError::Storage`].
+    /// As [`State::open_retaining`].
     pub fn open(store: &Store, genesis: &Genesis) -> Result<Self, ExecutionError> {
-        let tables = Tables::open(store)?;
-        let view = View::new(&tables, store.snapshot());
-        let genesis_block = match view.genesis()? {
-            Some(stored) => {
-                let block = genesis::block(genesis, stored.state_root);
-                if block.hash != stored.hash {
-                    return Err(ExecutionError::OtherGenesis { stored: stored.hash, wanted: block.hash });
-                }
-                block
-            }
-            None => build_genesis(store, &tables, &view, genesis)?,
-        };
-        drop(view);
+        Self::open_retaining(store, genesis, Retention::default())
+    }
+
+    /// Opens the state in `store`, from now on keeping past states as `retention` says. What has been removed under
+    /// another retention does not come back.
+    ///
+    /// # Errors
+    /// [`ExecutionError::Genesis`] when an account of the document cannot exist; [`ExecutionError::OtherGenesis`];
+    /// [`ExecutionError::Storage`].
+    pub fn open_retaining(
+        store: &Store,
+        genesis: &Genesis,
+        retention: Retention,
+    ) -> Result<Self, ExecutionError> {
+        let tables = Arc::new(Tables::open(store)?);
+        let block = |state_root| Ok(genesis::block(genesis, state_root));
+        let genesis_block = open_genesis(store, &tables, |base| genesis::state(base, genesis), block)?;
         Ok(Self(Arc::new(Inner {
             store: store.clone(),
             tables,
             code: CodeCache::default(),
-            chain_id: genesis.chain_id,
+            retention,
+            spec: ChainSpec::bxp(genesis.chain_id),
             gas_limit: genesis.gas_limit,
             treasury: genesis.treasury,
+            genesis_block,
+        })))
+    }
+
+    /// Opens the state of an Ethereum chain in `store`; in a new folder, builds the genesis state and writes it to
+    /// disk. Blocks come in by [`State::import`].
+    ///
+    /// # Errors
+    /// As [`State::open_retaining`], and [`ExecutionError::EthereumGenesis`].
+    pub fn open_ethereum(
+        store: &Store,
+        genesis: &EthereumGenesis,
+        retention: Retention,
+    ) -> Result<Self, ExecutionError> {
+        let tables = Arc::new(Tables::open(store)?);
+        let block = |state_root| {
+            let header = genesis.header(state_root)?;
+            let time_ms = header.timestamp.saturating_mul(1000);
+            Ok(StoredBlock { hash: header.hash_slow(), header, transactions: Vec::new(), time_ms })
+        };
+        let genesis_block = open_genesis(store, &tables, |base| genesis.state(base), block)?;
+        Ok(Self(Arc::new(Inner {
+            store: store.clone(),
+            tables,
+            code: CodeCache::default(),
+            retention,
+            spec: genesis.spec()?,
+            gas_limit: genesis_block.header.gas_limit,
+            treasury: genesis_block.header.beneficiary,
             genesis_block,
         })))
     }
@@ -81,68 +114,76 @@ impl State {
         self.view().head()
     }
 
-    /// The account at `address`; nonce and balance are 0 where there is none.
+    /// The newest state, whatever is committed later.
+    #[must_use]
+    pub fn newest(&self) -> StateView {
+        StateView::new(self.clone(), self.view())
+    }
+
+    /// The state after the block at `height`.
     ///
     /// # Errors
-    /// [`ExecutionError::Storage`], [`ExecutionError::Malformed`].
+    /// [`ExecutionError::NotRetained`] names the blocks whose state is kept; [`ExecutionError::Storage`].
+    pub fn at(&self, height: Height) -> Result<StateView, ExecutionError> {
+        Ok(StateView::new(self.clone(), self.view().at(height)?))
+    }
+
+    /// [`StateView::account`] of the newest state.
+    ///
+    /// # Errors
+    /// As there.
     pub fn account(&self, address: Address) -> Result<AccountState, ExecutionError> {
-        let account = self.view().account(address)?;
-        Ok(account.map_or_else(AccountState::default, |account| AccountState {
-            nonce: account.nonce,
-            balance: account.balance,
-            code_hash: Some(account.code_hash),
-        }))
+        self.newest().account(address)
     }
 
-    /// The runtime code at `address`; empty where there is none.
+    /// [`StateView::code`] of the newest state.
     ///
     /// # Errors
-    /// [`ExecutionError::Storage`], [`ExecutionError::Malformed`], [`ExecutionError::MissingCode`].
+    /// As there.
     pub fn code(&self, address: Address) -> Result<Bytes, ExecutionError> {
-        let view = self.view();
-        match view.account(address)? {
-            Some(account) if account.code_hash != KECCAK_EMPTY => {
-                Ok(self.0.code.get(account.code_hash, &view)?.original_bytes())
-            }
-            _ => Ok(Bytes::new()),
-        }
+        self.newest().code(address)
     }
 
-    /// The value of storage slot `slot` at `address`.
+    /// [`StateView::storage_slot`] of the newest state.
     ///
     /// # Errors
-    /// [`ExecutionError::Storage`], [`ExecutionError::Malformed`].
+    /// As there.
     pub fn storage_slot(&self, address: Address, slot: U256) -> Result<U256, ExecutionError> {
-        self.view().slot(address, slot)
+        self.newest().storage_slot(address, slot)
     }
 
-    /// The hash of the block at `height`, as the BLOCKHASH instruction knows it.
+    /// [`StateView::block_hash`] of the newest state.
     ///
     /// # Errors
-    /// [`ExecutionError::Storage`], [`ExecutionError::Malformed`].
+    /// As there.
     pub fn block_hash(&self, height: Height) -> Result<Option<B256>, ExecutionError> {
-        self.view().block_hash(height)
+        self.newest().block_hash(height)
     }
 
-    /// The proof of the account at `address`, or of its absence, against the state root (EIP-1186).
+    /// [`StateView::prove_account`] of the newest state.
     ///
     /// # Errors
-    /// [`ExecutionError::Trie`].
+    /// As there.
     pub fn prove_account(&self, address: Address) -> Result<Vec<Bytes>, ExecutionError> {
-        Ok(bxp_trie::prove(&self.view().account_trie(), keccak256(address))?)
+        self.newest().prove_account(address)
     }
 
-    /// The proof of `slot`, or of its absence, against the storage root of the account at `address` (EIP-1186).
+    /// [`StateView::prove_slot`] of the newest state.
     ///
     /// # Errors
-    /// [`ExecutionError::Trie`].
+    /// As there.
     pub fn prove_slot(&self, address: Address, slot: U256) -> Result<Vec<Bytes>, ExecutionError> {
-        let key = keccak256(slot.to_be_bytes::<32>());
-        Ok(bxp_trie::prove(&self.view().storage_trie(keccak256(address)), key)?)
+        self.newest().prove_slot(address, slot)
     }
 
-    pub(crate) fn view(&self) -> View<'_> {
-        View::new(&self.0.tables, self.0.store.snapshot())
+    /// The chain's rules.
+    #[must_use]
+    pub fn spec(&self) -> &ChainSpec {
+        &self.0.spec
+    }
+
+    pub(crate) fn view(&self) -> View {
+        View::new(Arc::clone(&self.0.tables), self.0.store.snapshot())
     }
 
     pub(crate) fn tables(&self) -> &Tables {
@@ -153,8 +194,8 @@ impl State {
         &self.0.code
     }
 
-    pub(crate) fn chain_id(&self) -> u64 {
-        self.0.chain_id
+    pub(crate) fn retention(&self) -> Retention {
+        self.0.retention
     }
 
     pub(crate) fn gas_limit(&self) -> u64 {
@@ -168,7 +209,7 @@ impl State {
     /// Checks that the block at `height` with this parent follows the stored state's block.
     pub(crate) fn check_on_head(
         &self,
-        view: &View<'_>,
+        view: &View,
         parent: B256,
         height: Height,
     ) -> Result<(), ExecutionError> {
@@ -180,14 +221,23 @@ impl State {
     }
 }
 
-fn build_genesis(
+/// Block 0 of the state in `store`, which is built by `state` where there is none.
+fn open_genesis(
     store: &Store,
-    tables: &Tables,
-    view: &View<'_>,
-    document: &Genesis,
+    tables: &Arc<Tables>,
+    state: impl FnOnce(&dyn StateRead) -> Result<(B256, StateChanges), ExecutionError>,
+    block: impl Fn(B256) -> Result<StoredBlock, ExecutionError>,
 ) -> Result<StoredBlock, ExecutionError> {
-    let (state_root, changes) = genesis::state(view, document)?;
-    let block = genesis::block(document, state_root);
+    let view = View::new(Arc::clone(tables), store.snapshot());
+    if let Some(stored) = view.genesis()? {
+        let block = block(stored.state_root)?;
+        if block.hash != stored.hash {
+            return Err(ExecutionError::OtherGenesis { stored: stored.hash, wanted: block.hash });
+        }
+        return Ok(block);
+    }
+    let (state_root, changes) = state(&view)?;
+    let block = block(state_root)?;
     let head = Head { height: Height(0), hash: block.hash, state_root };
     let mut batch = store.batch();
     tables.write_genesis(&mut batch, &changes, &head);
@@ -197,6 +247,6 @@ fn build_genesis(
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").field("store", &self.0.store).field("chain_id", &self.0.chain_id).finish()
+        f.debug_struct("State").field("store", &self.0.store).field("spec", &self.0.spec).finish()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{BlockInput, ExecutedBlock, State, VerifyError, next_base_fee};
 use alloy_consensus::Header;
-use bxp_types::StoredBlock;
+use bxp_types::{Height, StoredBlock};
 use std::fmt::Display;
 
 impl State {
@@ -30,7 +30,7 @@ impl State {
     /// What a header must say whatever its transactions do.
     fn check_rules(&self, parent: &Header, block: &StoredBlock) -> Result<(), VerifyError> {
         let header = &block.header;
-        let equal = Comparison(block);
+        let equal = Comparison(block.header.number);
         equal.check("hash", header.hash_slow(), block.hash)?;
         equal.check("parentHash", parent.hash_slow(), header.parent_hash)?;
         equal.check("timestamp", block.time_ms / 1000, header.timestamp)?;
@@ -60,7 +60,7 @@ fn input(block: &StoredBlock) -> BlockInput {
 /// The fields that execution gives one by one, then the hash, in which all others are.
 fn compare(block: &StoredBlock, executed: &StoredBlock) -> Result<(), VerifyError> {
     let (found, expected) = (&block.header, &executed.header);
-    let equal = Comparison(block);
+    let equal = Comparison(block.header.number);
     equal.check("gasUsed", expected.gas_used, found.gas_used)?;
     equal.check("transactionsRoot", expected.transactions_root, found.transactions_root)?;
     equal.check("receiptsRoot", expected.receipts_root, found.receipts_root)?;
@@ -69,11 +69,12 @@ fn compare(block: &StoredBlock, executed: &StoredBlock) -> Result<(), VerifyErro
     equal.check("hash", executed.hash, block.hash)
 }
 
-/// Compares fields of a block with what they ought to be.
-struct Comparison<'a>(&'a StoredBlock);
+/// Compares fields of the block with this number with what they ought to be.
+pub(crate) struct Comparison(pub(crate) u64);
 
-impl Comparison<'_> {
-    fn check<T: Display + PartialEq>(
+impl Comparison {
+    /// That two values are equal.
+    pub(crate) fn check<T: Display + PartialEq>(
         &self,
         field: &'static str,
         expected: T,
@@ -82,7 +83,8 @@ impl Comparison<'_> {
         self.require(field, expected == found, expected, found)
     }
 
-    fn require(
+    /// That something `holds`, in words.
+    pub(crate) fn require(
         &self,
         field: &'static str,
         holds: bool,
@@ -93,6 +95,6 @@ impl Comparison<'_> {
             return Ok(());
         }
         let (expected, found) = (expected.to_string(), found.to_string());
-        Err(VerifyError::Mismatch { height: self.0.height(), field, expected, found })
+        Err(VerifyError::Mismatch { height: Height(self.0), field, expected, found })
     }
 }

@@ -1,6 +1,7 @@
 //! A node's configuration file (TOML).
 
 use anyhow::{Context, Result, ensure};
+use bxp_chain::Retention;
 use bxp_types::Jurisdiction;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -28,6 +29,12 @@ pub struct NodeConfig {
     /// The least time between two blocks, in milliseconds.
     #[serde(default = "default_block_interval_ms")]
     pub block_interval_ms: u64,
+    /// Keep the state of every block.
+    #[serde(default)]
+    pub archive: bool,
+    /// Without `archive`: of how many blocks below the newest the state is kept.
+    #[serde(default = "default_state_history_blocks")]
+    pub state_history_blocks: u64,
 }
 
 /// The node's sockets.
@@ -48,7 +55,17 @@ const fn default_block_interval_ms() -> u64 {
     50
 }
 
+const fn default_state_history_blocks() -> u64 {
+    256
+}
+
 impl NodeConfig {
+    /// How far back the state can be asked.
+    #[must_use]
+    pub const fn retention(&self) -> Retention {
+        if self.archive { Retention::All } else { Retention::Blocks(self.state_history_blocks) }
+    }
+
     /// Reads a configuration file and resolves its paths.
     ///
     /// # Errors
@@ -110,6 +127,9 @@ mod tests {
         let config = read(TEXT).unwrap();
         assert_eq!((config.name.as_str(), config.block_interval_ms), ("star", 50));
         assert!(toml::from_str::<NodeConfig>(&config.to_toml().unwrap()).is_ok());
+        assert_eq!(config.retention(), Retention::default());
+        let archive = read(&TEXT.replace("[listen]", "archive = true\n[listen]")).unwrap();
+        assert_eq!(archive.retention(), Retention::All);
     }
 
     #[test]

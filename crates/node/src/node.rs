@@ -65,6 +65,7 @@ impl Node {
             journal: config.data_dir.join("consensus.log"),
             block_interval: Duration::from_millis(config.block_interval_ms),
             pool: bxp_chain::mempool::PoolLimits::default(),
+            retention: config.retention(),
         };
         let (chain, driver) =
             Chain::start(genesis.clone(), chain_config, store.clone(), enclave.clone(), network.clone())?;

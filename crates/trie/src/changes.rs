@@ -4,18 +4,27 @@ use alloy_primitives::Bytes;
 use alloy_trie::Nibbles;
 use std::collections::BTreeMap;
 
+/// What one entry was before and is after; none where there is no entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change<T> {
+    /// What was stored.
+    pub before: Option<T>,
+    /// What is to be stored; none deletes.
+    pub after: Option<T>,
+}
+
+impl<T> Default for Change<T> {
+    fn default() -> Self {
+        Self { before: None, after: None }
+    }
+}
+
 /// Each path that an update met, with the node stored there before and the one to be stored there after.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    nodes: BTreeMap<Nibbles, Change>,
+    nodes: BTreeMap<Nibbles, Change<Bytes>>,
     /// Parts of the trie that were worked on apart; their paths are disjoint from one another and from `nodes`.
-    parts: Vec<BTreeMap<Nibbles, Change>>,
-}
-
-#[derive(Debug, Default)]
-struct Change {
-    before: Option<Bytes>,
-    after: Option<Bytes>,
+    parts: Vec<BTreeMap<Nibbles, Change<Bytes>>>,
 }
 
 impl Changes {
@@ -35,14 +44,13 @@ impl Changes {
         self.parts.extend(other.parts);
     }
 
-    /// The paths whose node differs from before: the new node, or none where it is to be deleted.
-    pub(crate) fn into_difference(self) -> BTreeMap<Nibbles, Option<Bytes>> {
+    /// The paths whose node differs from before, with both.
+    pub(crate) fn into_difference(self) -> BTreeMap<Nibbles, Change<Bytes>> {
         self.parts
             .into_iter()
             .chain([self.nodes])
             .flatten()
             .filter(|(_, change)| change.before != change.after)
-            .map(|(path, change)| (path, change.after))
             .collect()
     }
 }

@@ -30,6 +30,7 @@ mod verify;
 
 pub use alloy_primitives::B256;
 pub use alloy_trie::Nibbles;
+pub use changes::Change;
 pub use error::{ProofError, TrieError};
 pub use proof::prove;
 pub use reader::{NodeReadError, NodeReader};

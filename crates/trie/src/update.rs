@@ -8,7 +8,7 @@
 use crate::{
     EMPTY_ROOT, NodeReader, TrieError,
     batch::{Update, partition, present, run, shared_length, sorted},
-    changes::Changes,
+    changes::{Change, Changes},
     node::{self, Reference, TrieNode},
 };
 use alloy_primitives::{B256, Bytes, keccak256};
@@ -27,8 +27,8 @@ const PARALLEL_UPDATES_MIN: usize = 256;
 pub struct TrieUpdate {
     /// The new root hash.
     pub root: B256,
-    /// By path: the node's RLP to store, or none to delete what is stored there.
-    pub nodes: BTreeMap<Nibbles, Option<Bytes>>,
+    /// By path: the node's RLP as it is stored and as it is to be stored.
+    pub nodes: BTreeMap<Nibbles, Change<Bytes>>,
 }
 
 /// Applies `updates` to the trie in `reader`. Keys are hashed (keccak256), values RLP; none deletes. Order does not

@@ -12,6 +12,9 @@ pub(crate) struct Arguments {
     /// The node's configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Keep the state of every block, whatever the file says.
+    #[arg(long)]
+    archive: bool,
     /// Print one JSON line with the node's addresses when it is ready.
     #[arg(long)]
     json: bool,
@@ -21,7 +24,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
-    let config = NodeConfig::read(&arguments.config)?;
+    let mut config = NodeConfig::read(&arguments.config)?;
+    config.archive |= arguments.archive;
     let mut asked = pin!(stop_signal()?);
     let mut node = tokio::select! {
         started = Node::start(&config) => started?,

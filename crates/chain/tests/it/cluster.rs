@@ -186,6 +186,7 @@ async fn start(genesis: &Genesis, index: usize, folder: &std::path::Path) -> Run
         journal: folder.join("consensus.log"),
         block_interval: Duration::from_millis(5),
         pool: PoolLimits::default(),
+        retention: bxp_chain::Retention::default(),
     };
     let (chain, driver) = Chain::start(genesis.clone(), config, store, enclave, network.clone()).unwrap();
     let router = tokio::spawn(route(events, chain.clone()));

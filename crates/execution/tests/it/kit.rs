@@ -2,7 +2,7 @@
 
 use alloy_consensus::{Header, SignableTransaction, TxEip1559, TxEnvelope, transaction::Recovered};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, hex, keccak256};
-use bxp_execution::{BlockInput, ExecutedBlock, State, next_base_fee};
+use bxp_execution::{BlockInput, ExecutedBlock, Retention, State, next_base_fee};
 use bxp_storage::{Durability, Store};
 use bxp_types::{Amount, Genesis, GenesisAccount, RecoveredTransaction};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
@@ -103,9 +103,13 @@ pub(crate) struct Chain {
 
 impl Chain {
     pub(crate) fn new(genesis: Genesis) -> Self {
+        Self::retaining(genesis, Retention::default())
+    }
+
+    pub(crate) fn retaining(genesis: Genesis, retention: Retention) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), genesis.network_id()).unwrap();
-        let state = State::open(&store, &genesis).unwrap();
+        let state = State::open_retaining(&store, &genesis, retention).unwrap();
         let head = state.genesis_block().header.clone();
         Self { genesis, state, store, head, folder }
     }
@@ -150,10 +154,14 @@ impl Chain {
 
     /// The same chain after the process has ended and begun again.
     pub(crate) fn reopen(self) -> Self {
+        self.reopen_retaining(Retention::default())
+    }
+
+    pub(crate) fn reopen_retaining(self, retention: Retention) -> Self {
         let Self { genesis, state, store, head, folder } = self;
         drop((state, store));
         let store = Store::open(folder.path(), genesis.network_id()).unwrap();
-        let state = State::open(&store, &genesis).unwrap();
+        let state = State::open_retaining(&store, &genesis, retention).unwrap();
         Self { genesis, state, store, head, folder }
     }
 }

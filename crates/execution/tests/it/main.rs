@@ -2,6 +2,7 @@
 
 mod contracts;
 mod dropped;
+mod history;
 mod kit;
 mod pinned;
 mod restart;

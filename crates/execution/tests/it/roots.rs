@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
-enum Action {
+pub(crate) enum Action {
     Transfer { to: u8, value: u64 },
     Deploy,
     Write { contract: u8, slot: u8, value: u8 },
@@ -23,7 +23,7 @@ enum Action {
     SkipNonce,
 }
 
-fn action() -> impl Strategy<Value = Action> {
+pub(crate) fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         4 => (any::<u8>(), any::<u64>()).prop_map(|(to, value)| Action::Transfer { to, value }),
         2 => Just(Action::Deploy),
@@ -36,7 +36,7 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-fn transactions(
+pub(crate) fn transactions(
     chain: &Chain,
     actions: &[(u8, Action)],
     contracts: &mut Vec<Address>,

@@ -138,6 +138,7 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
         journal: folder.join(format!("consensus-{index}.log")),
         block_interval: Duration::from_millis(5),
         pool: PoolLimits::default(),
+        retention: bxp_chain::Retention::default(),
     };
     let (chain, _driver) =
         Chain::start(genesis.clone(), config, store.clone(), enclave.clone(), network.clone()).unwrap();

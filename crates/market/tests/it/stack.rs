@@ -74,6 +74,7 @@ impl Stack {
             journal: folder.path().join("consensus.log"),
             block_interval: Duration::from_millis(5),
             pool: PoolLimits::default(),
+            retention: bxp_chain::Retention::default(),
         };
         let (chain, driver) =
             Chain::start(genesis, config, store.clone(), star.clone(), network.clone()).unwrap();

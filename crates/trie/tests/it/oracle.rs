@@ -37,14 +37,13 @@ pub(crate) fn oracle_proof(pairs: &Pairs, key: B256) -> Vec<Bytes> {
 
 /// Carries out what an update says, and checks that it says nothing needless.
 pub(crate) fn store(nodes: &mut Nodes, update: TrieUpdate) {
-    for (path, node) in update.nodes {
-        match node {
-            Some(node) => {
-                let before = nodes.insert(path, node.clone());
-                assert_ne!(before, Some(node), "an equal node is written at {path:?}");
-            }
-            None => assert!(nodes.remove(&path).is_some(), "an absent node is deleted at {path:?}"),
-        }
+    for (path, change) in update.nodes {
+        assert_ne!(change.before, change.after, "an equal node is written at {path:?}");
+        let before = match change.after {
+            Some(node) => nodes.insert(path, node),
+            None => nodes.remove(&path),
+        };
+        assert_eq!(before, change.before, "the change knows what was stored at {path:?}");
     }
 }
 

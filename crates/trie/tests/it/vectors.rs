@@ -40,7 +40,7 @@ fn the_stored_nodes_are_pinned() {
     let batch = vec![(B256::from(one), Some(vec![0x05])), (B256::from(other), Some(vec![0xee; 40]))];
     let nodes = update(&Nodes::new(), batch).unwrap().nodes;
     let stored: Vec<(Vec<u8>, String)> =
-        nodes.into_iter().map(|(path, node)| (path.to_vec(), hex::encode(node.unwrap()))).collect();
+        nodes.into_iter().map(|(path, change)| (path.to_vec(), hex::encode(change.after.unwrap()))).collect();
     let path = |nibbles: &[u8]| Nibbles::from_nibbles(nibbles).to_vec();
     let mut leaf = vec![1; 63];
     leaf.push(3);

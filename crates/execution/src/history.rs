@@ -1,0 +1,197 @@
+//! The state of past blocks: for each entry that a block changed, what it was before.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `state.history` | kind (1 byte), key, height (8 bytes BE) | `00` where there was no entry, else `01` and its value |
+//! | `state.history_keys` | height (8 bytes BE) | of each entry above: length of kind and key (2 bytes BE), kind, key |
+//!
+//! Kinds are those of [`Kind`], keys those of the tables themselves. The newest state lies in the tables as ever, so
+//! that executing reads no history. The state after block h has, for an entry, what the first change above h found
+//! there, or the newest value where there is none: one seek. Trie nodes are kept like accounts, so that old states
+//! have proofs. The second table is what pruning reads.
+
+use crate::{ExecutionError, StateChanges, tables};
+use alloy_primitives::{U256, bytes::Bytes};
+use bxp_storage::{Batch, Snapshot, StorageError, Store, Table};
+use bxp_types::Height;
+
+/// Blocks whose history is removed in one commit at most: when the depth is lowered, no block waits for the whole past.
+const PRUNED_BLOCKS_MAX: u64 = 8;
+
+const OLDEST_KEY: &[u8] = b"oldest";
+const ABSENT: u8 = 0;
+const PRESENT: u8 = 1;
+
+/// How far back the state can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// The newest block's state and that of this many blocks below it, one at least.
+    Blocks(u64),
+    /// Every block's state: an archive.
+    All,
+}
+
+impl Default for Retention {
+    /// As far as the BLOCKHASH instruction looks.
+    fn default() -> Self {
+        Self::Blocks(256)
+    }
+}
+
+/// The tables that keep history, by a byte in its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Account = 1,
+    Slot = 2,
+    AccountNode = 3,
+    StorageNode = 4,
+}
+
+/// Handles of the history's tables.
+pub(crate) struct History {
+    entries: Table,
+    keys: Table,
+    oldest: Table,
+}
+
+impl History {
+    pub(crate) fn open(store: &Store) -> Result<Self, StorageError> {
+        Ok(Self {
+            entries: store.table("state.history")?,
+            keys: store.table("state.history_keys")?,
+            oldest: store.table("state.head")?,
+        })
+    }
+
+    /// The value that the entry had after block `height`: outer none where no later block has changed it, inner none
+    /// where there was no entry.
+    pub(crate) fn value_at(
+        &self,
+        snapshot: &Snapshot,
+        kind: Kind,
+        key: &[u8],
+        height: Height,
+    ) -> Result<Option<Option<Bytes>>, ExecutionError> {
+        let named = named(kind, key);
+        let (from, to) = (entry_key(&named, height.next()), entry_key(&named, Height(u64::MAX)));
+        let Some(entry) = snapshot.range(&self.entries, from..=to).next().transpose()? else {
+            return Ok(None);
+        };
+        match entry.1.split_first() {
+            Some((&ABSENT, [])) => Ok(Some(None)),
+            Some((&PRESENT, value)) => Ok(Some(Some(Bytes::copy_from_slice(value)))),
+            _ => Err(ExecutionError::Malformed { table: "state.history" }),
+        }
+    }
+
+    /// The keys of this kind that begin with `prefix` and have changed in any retained block.
+    pub(crate) fn changed_keys(
+        &self,
+        snapshot: &Snapshot,
+        kind: Kind,
+        prefix: &[u8],
+    ) -> Result<Vec<Bytes>, ExecutionError> {
+        let keys = snapshot.iter_prefix(&self.entries, named(kind, prefix)).map(|entry| {
+            let (key, _) = entry?;
+            let end = key.len().checked_sub(size_of::<u64>());
+            let end = end.ok_or(ExecutionError::Malformed { table: "state.history" })?;
+            Ok(key.slice(1..end))
+        });
+        keys.collect()
+    }
+
+    /// The lowest block whose state can be read. In a folder from before there was history, that is the newest.
+    pub(crate) fn oldest(&self, snapshot: &Snapshot, newest: Height) -> Result<Height, ExecutionError> {
+        let Some(bytes) = snapshot.get(&self.oldest, OLDEST_KEY)? else { return Ok(newest) };
+        let bytes = bytes.as_ref().try_into();
+        let bytes = bytes.map_err(|_| ExecutionError::Malformed { table: "state.head" })?;
+        Ok(Height(u64::from_be_bytes(bytes)))
+    }
+
+    /// Begins the history at `height`.
+    pub(crate) fn begin(&self, batch: &mut Batch, height: Height) {
+        batch.put(&self.oldest, OLDEST_KEY, height.0.to_be_bytes());
+    }
+
+    /// Adds what `changes` of the block at `height` overwrite, and removes what `retention` no longer asks for.
+    pub(crate) fn write(
+        &self,
+        batch: &mut Batch,
+        snapshot: &Snapshot,
+        height: Height,
+        changes: &StateChanges,
+        retention: Retention,
+    ) -> Result<(), ExecutionError> {
+        let parent = Height(height.0.saturating_sub(1));
+        let oldest = self.oldest(snapshot, parent)?;
+        let wanted = match retention {
+            Retention::All => oldest,
+            Retention::Blocks(depth) => Height(height.0.saturating_sub(depth.max(1))),
+        };
+        self.add(batch, height, changes);
+        let oldest = self.prune(batch, snapshot, oldest, wanted)?;
+        self.begin(batch, oldest);
+        Ok(())
+    }
+
+    fn add(&self, batch: &mut Batch, height: Height, changes: &StateChanges) {
+        let mut keys = Vec::new();
+        let mut add = |kind: Kind, key: &[u8], before: Option<&[u8]>| {
+            let named = named(kind, key);
+            let value = match before {
+                Some(value) => [&[PRESENT], value].concat(),
+                None => vec![ABSENT],
+            };
+            batch.put(&self.entries, entry_key(&named, height), value);
+            // The longest key is that of a storage node: 66 bytes.
+            keys.extend_from_slice(&u16::try_from(named.len()).unwrap_or(u16::MAX).to_be_bytes());
+            keys.extend_from_slice(&named);
+        };
+        for (address, change) in &changes.accounts {
+            add(Kind::Account, address.as_slice(), change.before.map(alloy_rlp::encode).as_deref());
+        }
+        for ((address, slot), change) in &changes.slots {
+            let before = change.before.map(|value| U256::to_be_bytes_trimmed_vec(&value));
+            add(Kind::Slot, &tables::slot_key(*address, *slot), before.as_deref());
+        }
+        for (path, change) in &changes.account_nodes {
+            add(Kind::AccountNode, &tables::path_key(&[], path), change.before.as_ref().map(AsRef::as_ref));
+        }
+        for ((account, path), change) in &changes.storage_nodes {
+            let key = tables::path_key(account.as_slice(), path);
+            add(Kind::StorageNode, &key, change.before.as_ref().map(AsRef::as_ref));
+        }
+        batch.put(&self.keys, height.0.to_be_bytes(), keys);
+    }
+
+    /// Removes the history of blocks above `oldest` up to `wanted`, some at a time; returns how far it came.
+    fn prune(
+        &self,
+        batch: &mut Batch,
+        snapshot: &Snapshot,
+        oldest: Height,
+        wanted: Height,
+    ) -> Result<Height, ExecutionError> {
+        let end = wanted.0.min(oldest.0.saturating_add(PRUNED_BLOCKS_MAX));
+        for height in (oldest.0.saturating_add(1)..=end).map(Height) {
+            let Some(keys) = snapshot.get(&self.keys, height.0.to_be_bytes())? else { continue };
+            let mut rest = keys.as_ref();
+            while let Some((length, tail)) = rest.split_first_chunk::<2>() {
+                let named = tail.split_at_checked(usize::from(u16::from_be_bytes(*length)));
+                let (named, tail) = named.ok_or(ExecutionError::Malformed { table: "state.history_keys" })?;
+                batch.remove(&self.entries, entry_key(named, height));
+                rest = tail;
+            }
+            batch.remove(&self.keys, height.0.to_be_bytes());
+        }
+        Ok(Height(end.max(oldest.0)))
+    }
+}
+
+fn named(kind: Kind, key: &[u8]) -> Vec<u8> {
+    [&[kind as u8], key].concat()
+}
+
+fn entry_key(named: &[u8], height: Height) -> Vec<u8> {
+    [named, &height.0.to_be_bytes()].concat()
+}

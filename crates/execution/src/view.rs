@@ -1,0 +1,134 @@
+//! The tables at one moment, read as they are or as they were at a past block.
+
+use crate::{
+    ExecutionError,
+    history::Kind,
+    read::StateRead,
+    state::Head,
+    tables::{self, GENESIS_KEY, HEAD_KEY, Tables},
+};
+use alloy_consensus::TrieAccount;
+use alloy_primitives::{Address, B256, Bytes, U256, bytes};
+use alloy_rlp::Decodable;
+use bxp_storage::{Snapshot, Table};
+use bxp_trie::Nibbles;
+use bxp_types::Height;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// A state: that of the newest block when the view was made, or of a retained block below.
+#[derive(Clone)]
+pub(crate) struct View {
+    tables: Arc<Tables>,
+    snapshot: Snapshot,
+    /// The past block whose state is read; none for the newest.
+    past: Option<Height>,
+}
+
+impl View {
+    /// The newest state.
+    pub(crate) const fn new(tables: Arc<Tables>, snapshot: Snapshot) -> Self {
+        Self { tables, snapshot, past: None }
+    }
+
+    /// The state after the block at `height`.
+    pub(crate) fn at(mut self, height: Height) -> Result<Self, ExecutionError> {
+        let newest = self.head()?.height;
+        let oldest = self.tables.history.oldest(&self.snapshot, newest)?;
+        if height < oldest || height > newest {
+            return Err(ExecutionError::NotRetained { height, oldest, newest });
+        }
+        self.past = (height != newest).then_some(height);
+        Ok(self)
+    }
+
+    /// The moment that is read.
+    pub(crate) const fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The newest block.
+    pub(crate) fn head(&self) -> Result<Head, ExecutionError> {
+        self.read_head(HEAD_KEY)?.ok_or(ExecutionError::Malformed { table: "state.head" })
+    }
+
+    /// Block 0; none in a folder whose genesis has not been built.
+    pub(crate) fn genesis(&self) -> Result<Option<Head>, ExecutionError> {
+        self.read_head(GENESIS_KEY)
+    }
+
+    fn read_head(&self, key: &[u8]) -> Result<Option<Head>, ExecutionError> {
+        let Some(bytes) = self.snapshot.get(&self.tables.head, key)? else { return Ok(None) };
+        tables::decode_head(&bytes).map(Some).ok_or(ExecutionError::Malformed { table: "state.head" })
+    }
+
+    /// The entry of `table` at `key`, as it is or as it was.
+    fn entry(&self, kind: Kind, table: &Table, key: &[u8]) -> Result<Option<bytes::Bytes>, ExecutionError> {
+        if let Some(height) = self.past
+            && let Some(value) = self.tables.history.value_at(&self.snapshot, kind, key, height)?
+        {
+            return Ok(value);
+        }
+        Ok(self.snapshot.get(table, key)?)
+    }
+}
+
+impl StateRead for View {
+    fn account(&self, address: Address) -> Result<Option<TrieAccount>, ExecutionError> {
+        let bytes = self.entry(Kind::Account, &self.tables.accounts, address.as_slice())?;
+        let account = bytes.map(|bytes| TrieAccount::decode(&mut bytes.as_ref())).transpose();
+        account.map_err(|_| ExecutionError::Malformed { table: "state.accounts" })
+    }
+
+    fn slot(&self, address: Address, slot: U256) -> Result<U256, ExecutionError> {
+        let key = tables::slot_key(address, slot);
+        let value = self.entry(Kind::Slot, &self.tables.slots, &key)?.unwrap_or_default();
+        U256::try_from_be_slice(&value).ok_or(ExecutionError::Malformed { table: "state.slots" })
+    }
+
+    fn slots(&self, address: Address) -> Result<Vec<U256>, ExecutionError> {
+        let slot = |key: &[u8]| {
+            let slot = key.get(Address::len_bytes()..).and_then(U256::try_from_be_slice);
+            slot.ok_or(ExecutionError::Malformed { table: "state.slots" })
+        };
+        let mut slots = BTreeSet::new();
+        for entry in self.snapshot.iter_prefix(&self.tables.slots, address) {
+            slots.insert(slot(&entry?.0)?);
+        }
+        if self.past.is_some() {
+            let history = &self.tables.history;
+            for key in history.changed_keys(&self.snapshot, Kind::Slot, address.as_slice())? {
+                slots.insert(slot(&key)?);
+            }
+        }
+        let mut present = Vec::with_capacity(slots.len());
+        for slot in slots {
+            if !self.slot(address, slot)?.is_zero() {
+                present.push(slot);
+            }
+        }
+        Ok(present)
+    }
+
+    fn code(&self, hash: B256) -> Result<Bytes, ExecutionError> {
+        let code = self.snapshot.get(&self.tables.code, hash)?;
+        code.map(Bytes::from).ok_or(ExecutionError::MissingCode(hash))
+    }
+
+    fn block_hash(&self, height: Height) -> Result<Option<B256>, ExecutionError> {
+        let hash = self.snapshot.get(&self.tables.block_hashes, height.0.to_be_bytes())?;
+        let hash = hash.map(|bytes| B256::try_from(bytes.as_ref())).transpose();
+        hash.map_err(|_| ExecutionError::Malformed { table: "state.block_hashes" })
+    }
+
+    fn account_node(&self, path: &Nibbles) -> Result<Option<Bytes>, ExecutionError> {
+        let key = tables::path_key(&[], path);
+        let node = self.entry(Kind::AccountNode, &self.tables.account_nodes, &key)?;
+        Ok(node.map(Bytes::from))
+    }
+
+    fn storage_node(&self, hashed_address: B256, path: &Nibbles) -> Result<Option<Bytes>, ExecutionError> {
+        let key = tables::path_key(hashed_address.as_slice(), path);
+        let node = self.entry(Kind::StorageNode, &self.tables.storage_nodes, &key)?;
+        Ok(node.map(Bytes::from))
+    }
+}
