@@ -1,0 +1,7 @@
+//! Whole networks of real `bxp` processes: killed, restarted, fed with bad input, and searched for what must not leave.
+
+mod bad_input;
+mod canary;
+mod kill;
+mod kit;
+mod records;

@@ -1,0 +1,140 @@
+//! Records through `kill -9` of their holder: what was answered is there, is anchored, and is replicated where it may be.
+
+use crate::kit::{Answer, DAWN, Net, NodeProcess, REGULATOR, RHEIN, STAR, until};
+use serde_json::Value;
+use std::{fmt::Write as _, time::Duration};
+
+const PATIENTS: u64 = 20;
+/// Records of each patient in [`bundle`].
+const RECORDS: u64 = 4;
+const ALL: u64 = PATIENTS * RECORDS;
+
+/// Patients of the US, each with an encounter, a condition and a measured weight. `ward` makes them others.
+fn bundle(ward: &str) -> String {
+    let mut entries = String::new();
+    for number in 0..PATIENTS {
+        let patient = format!("patient-{ward}-{number}");
+        let subject = format!(r#""subject":{{"reference":"Patient/{patient}"}}"#);
+        let resources = [
+            format!(
+                r#"{{"resourceType":"Patient","id":"{patient}","name":[{{"family":"Wexford{number}"}}],"gender":"female","birthDate":"1961-07-04","address":[{{"city":"Hollowfen","country":"US"}}]}}"#
+            ),
+            format!(
+                r#"{{"resourceType":"Encounter","id":"encounter-{ward}-{number}","status":"finished","class":{{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"AMB"}},{subject}}}"#
+            ),
+            format!(
+                r#"{{"resourceType":"Condition","id":"condition-{ward}-{number}","code":{{"coding":[{{"system":"http://snomed.info/sct","code":"49436004"}}]}},{subject}}}"#
+            ),
+            format!(
+                r#"{{"resourceType":"Observation","id":"weight-{ward}-{number}","status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"29463-7"}}]}},{subject},"valueQuantity":{{"value":71.50,"unit":"kg","system":"http://unitsofmeasure.org","code":"kg"}}}}"#
+            ),
+        ];
+        for resource in resources {
+            let separator = if entries.is_empty() { "" } else { "," };
+            write!(entries, r#"{separator}{{"resource":{resource}}}"#).unwrap();
+        }
+    }
+    format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{entries}]}}"#)
+}
+
+async fn ingest(node: &NodeProcess, bundle: &str) -> Answer {
+    let answer = node.client.post("/$ingest?source=ward.json", bundle).await.expect("the node answers");
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer
+}
+
+/// The numbers of an answer by name; zero where a node has no holding of the country at all.
+fn counts<const N: usize>(of: &Value, names: [&str; N]) -> [u64; N] {
+    names.map(|name| match of {
+        Value::Null => 0,
+        of => of[name].as_u64().unwrap_or_else(|| panic!("no {name} in {of}")),
+    })
+}
+
+/// Waits until all nodes know all records as anchored, and asserts where the identity blocks are.
+async fn assert_settled(net: &Net, records: u64) {
+    for node in &net.nodes {
+        until(&format!("{} knows every record as anchored", node.name), async || {
+            counts(&node.client.holding("US").await, ["records", "anchored"]) == [records; 2]
+        })
+        .await;
+    }
+    for (node, identities) in [(STAR, records), (DAWN, records), (RHEIN, 0), (REGULATOR, 0)] {
+        let holding = net.nodes[node].client.holding("US").await;
+        let blocks = counts(&holding, ["identityBlocks", "deidentifiedBlocks"]);
+        assert_eq!(blocks, [identities, records], "{}: {holding}", net.nodes[node].name);
+        let keys = counts(&holding, ["identityKeys", "own"]);
+        let own = if node == STAR { records } else { 0 };
+        assert!(keys[0] <= identities && keys[1] == own, "{}: {holding}", net.nodes[node].name);
+    }
+}
+
+/// Goal: the answer is a promise. The holder is killed as soon as it has answered, before anything is anchored or handed
+/// over.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_survives_the_holder() {
+    let mut net = Net::start().await;
+    let bundle = bundle("7");
+    let report = ingest(&net.nodes[STAR], &bundle).await;
+    net.nodes[STAR].kill().await;
+    assert_eq!(
+        counts(&report.body, ["new", "refused", "patients_new"]),
+        [ALL, 0, PATIENTS],
+        "{}",
+        report.text
+    );
+    net.nodes[STAR].start().await;
+    let holding = net.nodes[STAR].client.holding("US").await;
+    let held = counts(&holding, ["records", "own", "identityBlocks", "identityKeys"]);
+    assert_eq!(held, [ALL; 4], "{holding}");
+    assert_settled(&net, ALL).await;
+    let again = ingest(&net.nodes[STAR], &bundle).await;
+    assert_eq!(counts(&again.body, ["new", "changed", "duplicates"]), [0, 0, ALL], "{}", again.text);
+    assert_settled(&net, ALL).await;
+    show_everywhere(&net).await;
+}
+
+/// A record whole at home, also at the other node of the country, and its rest abroad.
+async fn show_everywhere(net: &Net) {
+    let listed = net.nodes[STAR].client.get("/records?limit=4").await;
+    for record in listed.body["records"].as_array().unwrap() {
+        let path = format!("/records/{}", record["record_id"].as_str().unwrap());
+        for (node, part) in [(STAR, "whole"), (DAWN, "whole"), (RHEIN, "de-identified")] {
+            let shown = net.nodes[node].client.get(&path).await;
+            assert_eq!(
+                (shown.status, &shown.body["part"], &shown.body["anchor"]["verified"]),
+                (200, &part.into(), &true.into()),
+                "{}",
+                shown.text
+            );
+        }
+        let overseen = net.nodes[REGULATOR].client.get(&format!("{path}?purpose=oversight")).await;
+        assert_eq!((overseen.status, &overseen.body["part"]), (200, &"de-identified".into()));
+    }
+}
+
+/// Goal: nothing is half-written. The holder is killed while it takes a bundle in, at several moments; afterwards all of
+/// the bundle is there or nothing, and handing it in again completes it without duplicates.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_is_taken_whole_or_not_at_all() {
+    let mut net = Net::start().await;
+    let mut records = 0;
+    for (round, milliseconds) in [2, 10, 20, 40].into_iter().enumerate() {
+        let bundle = bundle(&format!("round{round}"));
+        let (client, body) = (net.nodes[STAR].client.clone(), bundle.clone());
+        let posted = tokio::spawn(async move { client.post("/$ingest", &body).await });
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        net.nodes[STAR].kill().await;
+        let answered = posted.await.unwrap().is_some_and(|answer| answer.status == 200);
+        net.nodes[STAR].start().await;
+        let [held] = counts(&net.nodes[STAR].client.holding("US").await, ["records"]);
+        let taken = held - records;
+        println!("killed after {milliseconds} ms: {taken} of {ALL} records, answered: {answered}");
+        assert!(taken == ALL || (taken == 0 && !answered), "{taken} records, answered: {answered}");
+        let again = ingest(&net.nodes[STAR], &bundle).await;
+        let expected = if taken == ALL { [0, ALL] } else { [ALL, 0] };
+        assert_eq!(counts(&again.body, ["new", "duplicates"]), expected, "{}", again.text);
+        records += ALL;
+    }
+    assert_settled(&net, records).await;
+}
