@@ -12,6 +12,7 @@ use bxp_clinical::{
 };
 use bxp_market::MarketError;
 use bxp_privacy::Denial;
+use bxp_storage::StorageError;
 use bxp_types::{LedgerError, SubmitError};
 use bxp_vault::VaultError;
 use serde_json::{Value, json};
@@ -54,13 +55,18 @@ impl Failure {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "transient", diagnostics)
     }
 
-    pub(crate) fn encoding(error: impl Error) -> Self {
+    pub(crate) fn encoding(error: impl Error + 'static) -> Self {
         Self::internal("encode an answer", &error)
     }
 
     /// The node itself failed; a person must look.
-    pub(crate) fn internal(action: &'static str, error: &dyn Error) -> Self {
+    pub(crate) fn internal(action: &'static str, error: &(dyn Error + 'static)) -> Self {
         tracing::error!(action, error = %chain(error), "a request failed");
+        if is_full(error) {
+            let text =
+                "the node's disk is full, so nothing of this was taken; its operator has to free some of it";
+            return Self::new(StatusCode::INSUFFICIENT_STORAGE, "no-store", text);
+        }
         let text = "the node failed; its log says why, under this request's id";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", text)
     }
@@ -107,6 +113,13 @@ pub(crate) fn refusal(reason: &str, issues: &[Issue]) -> Value {
         Some(first) if first.to_string() == reason => operation_outcome(&errors),
         _ => outcome("error", "processing", reason),
     }
+}
+
+/// Whether a full disk is what caused an error.
+fn is_full(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error: &&(dyn Error + 'static)| error.source())
+        .filter_map(|error| error.downcast_ref())
+        .any(|error| matches!(error, StorageError::DiskFull { .. }))
 }
 
 /// An error and what caused it, in one line.
@@ -197,6 +210,10 @@ mod tests {
     use super::*;
     use bxp_types::{B256, RecordId};
 
+    fn disk_full() -> StorageError {
+        StorageError::DiskFull { action: "commit batch", path: "/data".into() }
+    }
+
     #[test]
     fn each_error_has_its_status() {
         let record = RecordId([1; 16]);
@@ -206,6 +223,8 @@ mod tests {
             (ClinicalError::Vault(VaultError::NotPermitted), 403),
             (ClinicalError::Denied(Denial::AcrossBorder), 403),
             (ClinicalError::NotOnChain { record, root: B256::ZERO }, 500),
+            (ClinicalError::Vault(VaultError::Storage(disk_full())), 507),
+            (ClinicalError::Storage(disk_full()), 507),
             (ClinicalError::TooManyResources { source_name: "x".to_owned(), resources_max: 1 }, 413),
         ] {
             assert_eq!(Failure::from(error).status().as_u16(), status);

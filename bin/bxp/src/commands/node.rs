@@ -5,7 +5,7 @@ use anyhow::Result;
 use bxp_node::{Node, NodeConfig};
 use clap::Args;
 use std::{path::PathBuf, pin::pin};
-use tokio::io::AsyncReadExt;
+use tokio::sync::oneshot;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -55,8 +55,13 @@ fn announce(node: &Node, json: bool) -> Result<()> {
     Ok(())
 }
 
+/// Returns when standard input has ended. A thread of its own reads it: the runtime would wait for one of its own to
+/// return from a read that nobody can end, and a node whose chain has failed would never exit.
 async fn end_of_input() {
-    let mut byte = [0];
-    let mut input = tokio::io::stdin();
-    while !matches!(input.read(&mut byte).await, Ok(0) | Err(_)) {}
+    let (ended, end) = oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        drop(ended);
+    });
+    let _ = end.await;
 }

@@ -1,6 +1,8 @@
 //! Records through `kill -9` of their holder: what was answered is there, is anchored, and is replicated where it may be.
 
-use crate::kit::{Answer, DAWN, Net, NodeProcess, REGULATOR, RHEIN, STAR, until};
+use crate::kit::{Answer, DAWN, Disk, Net, NodeProcess, REGULATOR, RHEIN, STAR, end_of_log, until};
+use alloy_primitives::keccak256;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use std::{fmt::Write as _, time::Duration};
 
@@ -137,4 +139,55 @@ async fn a_bundle_is_taken_whole_or_not_at_all() {
         records += ALL;
     }
     assert_settled(&net, records).await;
+}
+
+const SCAN_BYTES: usize = 2 << 20;
+
+/// A patient and one large scan that does not compress.
+fn scan(number: u64) -> String {
+    let parts = 0..SCAN_BYTES as u64 / 32;
+    let noise: Vec<u8> =
+        parts.flat_map(|part| keccak256([number.to_be_bytes(), part.to_be_bytes()].concat())).collect();
+    let scan = STANDARD.encode(noise);
+    format!(
+        r#"{{"resourceType":"Bundle","type":"collection","entry":[{{"resource":{{"resourceType":"Patient","id":"scanned-{number}","name":[{{"family":"Wexford"}}],"address":[{{"country":"US"}}]}}}},{{"resource":{{"resourceType":"DocumentReference","id":"scan-{number}","status":"current","subject":{{"reference":"Patient/scanned-{number}"}},"content":[{{"attachment":{{"contentType":"image/png","data":"{scan}"}}}}]}}}}]}}"#
+    )
+}
+
+/// Goal: on a full disk the submitter and the operator are told, the node ends instead of going on half-alive, and when
+/// there is space again all that was acknowledged is there and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_nothing_is_half_taken() {
+    let mut net = Net::make().await;
+    let Some(disk) = Disk::mount(&net.nodes[STAR].dir().join("chain"), 160) else {
+        println!("NOT TESTED: this user may not mount a small disk (CAP_SYS_ADMIN)");
+        return;
+    };
+    net.start_all().await;
+    let (mut taken, mut refusal) = (0, None);
+    for number in 0..100 {
+        match net.nodes[STAR].client.post("/$ingest?source=scan.json", &scan(number)).await {
+            Some(answer) if answer.status == 200 => taken = number + 1,
+            other => {
+                refusal = Some(other);
+                break;
+            }
+        }
+    }
+    // Where a block meets the end of the disk first, the node ends and gives no answer at all.
+    let refusal = refusal.expect("the disk is full at last").map(|answer| (answer.status, answer.text));
+    println!("{taken} scans taken, then {refusal:?}");
+    assert!(refusal.is_none_or(|(status, _)| [500, 507].contains(&status)));
+    assert!(taken > 5, "the disk was not full from the start");
+    let status = net.nodes[STAR].ended_by_itself().await;
+    assert_eq!(status.code(), Some(1), "the node ends by itself");
+    let said = end_of_log(&net.nodes[STAR].log());
+    assert!(said.contains("error: the chain stopped"), "{said}");
+    disk.resize(1_000);
+    net.nodes[STAR].start().await;
+    let [held] = counts(&net.nodes[STAR].client.holding("US").await, ["records"]);
+    assert_eq!(held, 2 * taken, "what was acknowledged, whole");
+    let again = ingest(&net.nodes[STAR], &scan(taken)).await;
+    assert_eq!(counts(&again.body, ["new", "duplicates"]), [2, 0], "{}", again.text);
+    net.nodes[STAR].stop().await;
 }

@@ -1,12 +1,14 @@
 //! A network of real processes in a folder of its own, and clients for it. Nothing outlives the test.
 
 mod chain;
+mod disk;
 mod http;
 mod load;
 mod process;
 mod wallet;
 
 pub(crate) use chain::{assert_equal_chains, assert_included, head, heads_of};
+pub(crate) use disk::Disk;
 pub(crate) use http::{Answer, Client};
 pub(crate) use load::{Load, Nonces};
 pub(crate) use process::{NodeProcess, bxp};

@@ -117,6 +117,12 @@ impl NodeProcess {
         timeout(BOUND, child.wait()).await.expect("the process ends in time").unwrap()
     }
 
+    /// Waits for the process to end although nobody tells it to: its input stays open.
+    pub(crate) async fn ended_by_itself(&mut self) -> ExitStatus {
+        let _input = self.child.as_mut().and_then(|child| child.stdin.take());
+        self.gone().await
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = self.child.as_ref().and_then(Child::id).expect("the node runs");
         nix::sys::signal::kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
