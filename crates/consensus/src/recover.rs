@@ -48,6 +48,14 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// How many heights are open, begun or only listened to.
+    #[must_use]
+    pub fn open_heights(&self) -> usize {
+        self.heights.len()
+    }
+}
+
 impl HeightState {
     /// The own proposal: the height had been started.
     fn restore_own(&mut self, body: Bytes, settings: &Settings) {

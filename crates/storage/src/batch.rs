@@ -1,10 +1,16 @@
 //! Writes to several tables that happen together or not at all.
 
-use crate::{KEY_BYTES_MAX, Result, StorageError, Table, store::Inner};
+use crate::{
+    KEY_BYTES_MAX, Result, StorageError, Table,
+    memory::Write,
+    store::{Backend, Inner},
+    table::Rows,
+};
 use fjall::{OwnedWriteBatch, PersistMode};
 use std::sync::Arc;
 
 const ACTION: &str = "commit batch";
+const FOREIGN_TABLE: &str = "the table is of another store";
 
 /// What [`Batch::commit`] has done when it returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +24,23 @@ pub enum Durability {
 /// Writes that wait for [`Batch::commit`]. Where a key is written twice, the later write wins.
 #[must_use = "a batch writes nothing before it is committed"]
 pub struct Batch {
-    writes: OwnedWriteBatch,
+    writes: Writes,
     misuse: Option<&'static str>,
     store: Arc<Inner>,
 }
 
+enum Writes {
+    Folder(OwnedWriteBatch),
+    Memory(Vec<Write>),
+}
+
 impl Batch {
     pub(crate) fn new(store: Arc<Inner>) -> Self {
-        Self { writes: store.database.batch(), misuse: None, store }
+        let writes = match &store.backend {
+            Backend::Folder { database, .. } => Writes::Folder(database.batch()),
+            Backend::Memory(_) => Writes::Memory(Vec::new()),
+        };
+        Self { writes, misuse: None, store }
     }
 
     /// Sets `key` of `table` to `value`. A key has 1 to [`KEY_BYTES_MAX`] bytes, a value less than 4 GiB; a write that
@@ -35,20 +50,28 @@ impl Batch {
         if u32::try_from(value.len()).is_err() {
             self.misuse = Some("a value has less than 4 GiB");
         } else if self.may_write(table, key) {
-            self.writes.insert(table.keyspace(), key, value);
+            match (&mut self.writes, table.rows()) {
+                (Writes::Folder(writes), Rows::Folder(keyspace)) => writes.insert(keyspace, key, value),
+                (Writes::Memory(writes), Rows::Memory(rows)) => writes.push(rows.write(key, Some(value))),
+                _ => self.misuse = Some(FOREIGN_TABLE),
+            }
         }
     }
 
     /// Removes `key` from `table`; nothing happens where there is none.
     pub fn remove(&mut self, table: &Table, key: impl AsRef<[u8]>) {
         if self.may_write(table, key.as_ref()) {
-            self.writes.remove(table.keyspace(), key.as_ref());
+            match (&mut self.writes, table.rows()) {
+                (Writes::Folder(writes), Rows::Folder(keyspace)) => writes.remove(keyspace, key.as_ref()),
+                (Writes::Memory(writes), Rows::Memory(rows)) => writes.push(rows.write(key.as_ref(), None)),
+                _ => self.misuse = Some(FOREIGN_TABLE),
+            }
         }
     }
 
     fn may_write(&mut self, table: &Table, key: &[u8]) -> bool {
         if !table.belongs_to(&self.store) {
-            self.misuse = Some("the table is of another store");
+            self.misuse = Some(FOREIGN_TABLE);
         } else if key.is_empty() || key.len() > KEY_BYTES_MAX {
             self.misuse = Some("a key has 1 to 65535 bytes");
         } else {
@@ -60,13 +83,16 @@ impl Batch {
     /// The number of writes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.writes.len()
+        match &self.writes {
+            Writes::Folder(writes) => writes.len(),
+            Writes::Memory(writes) => writes.len(),
+        }
     }
 
     /// Whether nothing would be written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+        self.len() == 0
     }
 
     /// Writes everything, atomically over all tables. With [`Durability::Synced`] an empty batch syncs too: whatever
@@ -80,17 +106,26 @@ impl Batch {
         if let Some(detail) = self.misuse {
             return Err(StorageError::Misuse { action: ACTION, detail });
         }
-        let committed = match durability {
-            Durability::Buffered => self.writes.durability(Some(PersistMode::Buffer)).commit(),
-            Durability::Synced if self.writes.is_empty() => self.store.database.persist(PersistMode::SyncAll),
-            Durability::Synced => self.writes.durability(Some(PersistMode::SyncAll)).commit(),
-        };
-        committed.map_err(|error| StorageError::database(ACTION, &self.store.folder, error))
+        let folder = &self.store.folder;
+        match (&self.store.backend, self.writes) {
+            (Backend::Memory(store), Writes::Memory(writes)) => {
+                store.commit(writes, durability).map_err(|source| StorageError::io(ACTION, folder, source))
+            }
+            (Backend::Folder { database, .. }, Writes::Folder(writes)) => {
+                let committed = match durability {
+                    Durability::Buffered => writes.durability(Some(PersistMode::Buffer)).commit(),
+                    Durability::Synced if writes.is_empty() => database.persist(PersistMode::SyncAll),
+                    Durability::Synced => writes.durability(Some(PersistMode::SyncAll)).commit(),
+                };
+                committed.map_err(|error| StorageError::database(ACTION, folder, error))
+            }
+            _ => Err(StorageError::Misuse { action: ACTION, detail: FOREIGN_TABLE }),
+        }
     }
 }
 
 impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Batch").field("writes", &self.writes.len()).finish()
+        f.debug_struct("Batch").field("writes", &self.len()).finish()
     }
 }

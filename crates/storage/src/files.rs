@@ -1,41 +1,43 @@
 //! Files that appear whole or not at all.
 
-use crate::{Result, StorageError};
-use std::{
-    fs::{self, File},
-    io::Write,
-    path::{Path, PathBuf},
+use crate::{
+    Result, StorageError,
+    disk::{Disk, DiskFile},
 };
+use std::path::{Path, PathBuf};
 
 /// Replaces the file at `path` by one that holds `bytes`: written beside it, synced, renamed, folder synced. A crash
-/// leaves the old file or the new one. Returns the new file, open for reading and writing at its end.
-pub(crate) fn replace(action: &'static str, path: &Path, bytes: &[u8]) -> Result<File> {
-    let file = write_beside(action, path, bytes)?;
-    move_in_place(action, path)?;
+/// leaves the old file or the new one. Returns the new file, which stands at its end.
+pub(crate) fn replace(
+    disk: &dyn Disk,
+    action: &'static str,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<Box<dyn DiskFile>> {
+    let file = write_beside(disk, action, path, bytes)?;
+    move_in_place(disk, action, path)?;
     Ok(file)
 }
 
 /// The first half of [`replace`]: after it, and after its failure, the old file is untouched.
-pub(crate) fn write_beside(action: &'static str, path: &Path, bytes: &[u8]) -> Result<File> {
+pub(crate) fn write_beside(
+    disk: &dyn Disk,
+    action: &'static str,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<Box<dyn DiskFile>> {
     let beside = beside(path);
-    let write = || {
-        let mut options = File::options();
-        let mut file = options.create(true).truncate(true).read(true).write(true).open(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        Ok(file)
-    };
-    write().map_err(|source| {
+    disk.create(&beside, bytes).map_err(|source| {
         // A half-written file takes up space that a full disk lacks; whether it goes does not matter otherwise.
-        let _ = fs::remove_file(&beside);
+        let _ = disk.remove(&beside);
         StorageError::io(action, path, source)
     })
 }
 
 /// The second half of [`replace`]: after its failure it is unknown which file has the name.
-pub(crate) fn move_in_place(action: &'static str, path: &Path) -> Result<()> {
-    fs::rename(beside(path), path).map_err(|source| StorageError::io(action, path, source))?;
-    sync_folder_of(action, path)
+pub(crate) fn move_in_place(disk: &dyn Disk, action: &'static str, path: &Path) -> Result<()> {
+    disk.rename(&beside(path), path).map_err(|source| StorageError::io(action, path, source))?;
+    sync_folder_of(disk, action, path)
 }
 
 /// Where [`replace`] writes before it renames; a leftover there is of an interrupted replacement.
@@ -46,25 +48,26 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
 }
 
 /// Makes the names in the folder that holds `path` durable.
-pub(crate) fn sync_folder_of(action: &'static str, path: &Path) -> Result<()> {
+pub(crate) fn sync_folder_of(disk: &dyn Disk, action: &'static str, path: &Path) -> Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|source| StorageError::io(action, folder, source))
+    disk.sync_folder(folder).map_err(|source| StorageError::io(action, folder, source))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::FileSystem;
+    use std::fs;
 
     #[test]
     fn replacing_leaves_one_file_with_the_new_bytes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         for bytes in [b"first and longer".as_slice(), b"second"] {
-            drop(replace("write file", &path, bytes).unwrap());
+            drop(replace(&FileSystem, "write file", &path, bytes).unwrap());
             assert_eq!(fs::read(&path).unwrap(), bytes);
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

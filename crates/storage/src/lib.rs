@@ -4,20 +4,26 @@
 //! network. A [`Table`] is an ordered map of bytes; a [`Batch`] writes to several tables at once or not at all; a
 //! [`Snapshot`] reads all tables at one moment. A [`Log`] holds records that must be on disk before the node speaks.
 //!
+//! The log and the tables also work on a [`MemoryDisk`], whose power fails on demand.
+//!
 //! This crate does not know what it stores: keys and values are bytes, and so are the log's records.
 
 mod batch;
+mod disk;
 mod error;
 mod files;
 mod log;
+mod memory;
 mod network_marker;
 mod snapshot;
 mod store;
 mod table;
 
 pub use batch::{Batch, Durability};
+pub use disk::{Disk, DiskFile};
 pub use error::StorageError;
 pub use log::{Log, RECORD_BYTES_MAX};
+pub use memory::MemoryDisk;
 pub use snapshot::Snapshot;
 pub use store::Store;
 pub use table::{Entries, Entry, KEY_BYTES_MAX, Table};

@@ -1,6 +1,6 @@
 //! The file that says which network a data folder belongs to.
 
-use crate::{Result, StorageError, files};
+use crate::{Result, StorageError, disk::FileSystem, files};
 use bxp_types::NetworkId;
 use std::{fs, io, path::Path};
 
@@ -12,7 +12,8 @@ pub(crate) fn claim(folder: &Path, network: NetworkId) -> Result<()> {
     match fs::read_to_string(&path) {
         Ok(text) => check(folder, &path, text.trim_end(), network),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            files::replace("mark data folder", &path, format!("{network}\n").as_bytes()).map(drop)
+            files::replace(&FileSystem, "mark data folder", &path, format!("{network}\n").as_bytes())
+                .map(drop)
         }
         Err(source) => Err(StorageError::io("read the data folder's network", &path, source)),
     }

@@ -1,6 +1,14 @@
 //! The data folder: its lock, its network, its database.
 
-use crate::{Batch, Result, Snapshot, StorageError, Table, files, network_marker};
+use crate::{
+    Batch, MemoryDisk, Result, Snapshot, StorageError, Table,
+    disk::FileSystem,
+    files,
+    memory::{MemoryStore, Refused},
+    network_marker,
+    snapshot::View,
+    table::Rows,
+};
 use bxp_types::NetworkId;
 use fjall::{Database, KeyspaceCreateOptions};
 use std::{
@@ -16,11 +24,18 @@ const DATABASE_FOLDER: &str = "database";
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
-/// Fields are dropped in this order, so that the database is closed before the lock is released.
 pub(crate) struct Inner {
-    pub(crate) database: Database,
+    pub(crate) backend: Backend,
     pub(crate) folder: PathBuf,
-    _lock: File,
+}
+
+pub(crate) enum Backend {
+    /// Fields are dropped in this order, so that the database is closed before the lock is released.
+    Folder {
+        database: Database,
+        _lock: File,
+    },
+    Memory(Arc<MemoryStore>),
 }
 
 impl Store {
@@ -35,7 +50,24 @@ impl Store {
         let lock = lock(folder)?;
         network_marker::claim(folder, network)?;
         let database = open_database(&folder.join(DATABASE_FOLDER))?;
-        Ok(Self(Arc::new(Inner { database, folder: folder.to_owned(), _lock: lock })))
+        let backend = Backend::Folder { database, _lock: lock };
+        Ok(Self(Arc::new(Inner { backend, folder: folder.to_owned() })))
+    }
+
+    /// [`Store::open`] on a disk in memory.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; [`StorageError::Io`] while the machine has no power.
+    pub fn open_in(disk: &MemoryDisk, folder: &Path, network: NetworkId) -> Result<Self> {
+        let store = MemoryStore::open(disk, folder, network).map_err(|refused| match refused {
+            Refused::InUse => StorageError::InUse { folder: folder.to_owned() },
+            Refused::OtherNetwork(found) => {
+                StorageError::OtherNetwork { folder: folder.to_owned(), found, wanted: network }
+            }
+            Refused::NoPower(source) => StorageError::io("open database", folder, source),
+        })?;
+        let backend = Backend::Memory(Arc::new(store));
+        Ok(Self(Arc::new(Inner { backend, folder: folder.to_owned() })))
     }
 
     /// The table called `name`, created when it is not there.
@@ -48,9 +80,14 @@ impl Store {
         if name.is_empty() || name.len() > usize::from(u8::MAX) {
             return Err(StorageError::Misuse { action: ACTION, detail: "a table's name has 1 to 255 bytes" });
         }
-        let keyspace = self.0.database.keyspace(name, KeyspaceCreateOptions::default);
-        let keyspace = keyspace.map_err(|error| StorageError::database(ACTION, &self.0.folder, error))?;
-        Ok(Table::new(keyspace, Arc::clone(&self.0)))
+        let rows = match &self.0.backend {
+            Backend::Folder { database, .. } => {
+                let keyspace = database.keyspace(name, KeyspaceCreateOptions::default);
+                Rows::Folder(keyspace.map_err(|error| StorageError::database(ACTION, &self.0.folder, error))?)
+            }
+            Backend::Memory(store) => Rows::Memory(store.table(name)),
+        };
+        Ok(Table::new(rows, Arc::clone(&self.0)))
     }
 
     /// An empty batch.
@@ -61,7 +98,10 @@ impl Store {
     /// All tables as they are now, whatever is written later.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.0.database.snapshot())
+        match &self.0.backend {
+            Backend::Folder { database, .. } => Snapshot(View::Folder(database.snapshot())),
+            Backend::Memory(store) => Snapshot(View::Memory(store.snapshot())),
+        }
     }
 
     /// The data folder.
@@ -104,7 +144,7 @@ fn open_database(place: &Path) -> Result<Database> {
         }
         drop(open(&beside)?);
         fs::rename(&beside, place).map_err(|source| StorageError::io(ACTION, place, source))?;
-        files::sync_folder_of(ACTION, place)?;
+        files::sync_folder_of(&FileSystem, ACTION, place)?;
     }
     open(place)
 }

@@ -1,9 +1,17 @@
 //! An ordered map of bytes on disk.
 
-use crate::{Result, StorageError, store::Inner};
+use crate::{
+    Result, StorageError,
+    memory::{MemoryEntries, MemoryTable},
+    store::Inner,
+};
 use bytes::Bytes;
 use fjall::{Guard, Iter, Keyspace};
-use std::{ops::RangeBounds, sync::Arc};
+use std::{
+    io,
+    ops::{Bound, RangeBounds},
+    sync::Arc,
+};
 
 /// The longest key in bytes; the shortest has one.
 pub const KEY_BYTES_MAX: usize = u16::MAX as usize;
@@ -15,18 +23,25 @@ pub type Entry = (Bytes, Bytes);
 /// sees the table as it was when the iterator was made.
 #[derive(Clone)]
 pub struct Table {
-    keyspace: Keyspace,
+    rows: Rows,
     /// Keeps the folder locked as long as a table of it is in use.
     store: Arc<Inner>,
 }
 
+/// Where the rows are.
+#[derive(Clone)]
+pub(crate) enum Rows {
+    Folder(Keyspace),
+    Memory(MemoryTable),
+}
+
 impl Table {
-    pub(crate) const fn new(keyspace: Keyspace, store: Arc<Inner>) -> Self {
-        Self { keyspace, store }
+    pub(crate) const fn new(rows: Rows, store: Arc<Inner>) -> Self {
+        Self { rows, store }
     }
 
-    pub(crate) const fn keyspace(&self) -> &Keyspace {
-        &self.keyspace
+    pub(crate) const fn rows(&self) -> &Rows {
+        &self.rows
     }
 
     pub(crate) fn belongs_to(&self, store: &Arc<Inner>) -> bool {
@@ -38,7 +53,10 @@ impl Table {
     /// # Errors
     /// [`StorageError::Corrupt`], [`StorageError::Io`].
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
-        self.value(self.keyspace.get(key))
+        match &self.rows {
+            Rows::Folder(keyspace) => self.value(keyspace.get(key)),
+            Rows::Memory(table) => table.get(key.as_ref()).map_err(|error| self.io_error(error)),
+        }
     }
 
     /// Whether there is a value at `key`.
@@ -46,22 +64,43 @@ impl Table {
     /// # Errors
     /// [`StorageError::Corrupt`], [`StorageError::Io`].
     pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        self.keyspace.contains_key(key).map_err(|error| self.error(error))
+        match &self.rows {
+            Rows::Folder(keyspace) => keyspace.contains_key(key).map_err(|error| self.error(error)),
+            Rows::Memory(_) => Ok(self.get(key)?.is_some()),
+        }
     }
 
     /// The entries whose keys begin with `prefix`, in the order of their keys.
     pub fn iter_prefix(&self, prefix: impl AsRef<[u8]>) -> Entries {
-        self.entries(self.keyspace.prefix(prefix))
+        match &self.rows {
+            Rows::Folder(keyspace) => self.entries(Walk::Folder(keyspace.prefix(prefix))),
+            Rows::Memory(table) => {
+                let (low, high) = prefix_bounds(prefix.as_ref());
+                self.entries(Walk::Memory(table.range(low, high)))
+            }
+        }
     }
 
     /// The entries whose keys lie in `range`, in the order of their keys.
     pub fn range<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Entries {
-        self.entries(self.keyspace.range(range))
+        match &self.rows {
+            Rows::Folder(keyspace) => self.entries(Walk::Folder(keyspace.range(range))),
+            Rows::Memory(table) => {
+                let bound = |bound: Bound<&K>| bound.map(|key| Bytes::copy_from_slice(key.as_ref()));
+                let (low, high) = (bound(range.start_bound()), bound(range.end_bound()));
+                self.entries(Walk::Memory(table.range(low, high)))
+            }
+        }
     }
 
     /// All entries in the order of their keys.
     pub fn iter(&self) -> Entries {
-        self.entries(self.keyspace.iter())
+        match &self.rows {
+            Rows::Folder(keyspace) => self.entries(Walk::Folder(keyspace.iter())),
+            Rows::Memory(table) => {
+                self.entries(Walk::Memory(table.range(Bound::Unbounded, Bound::Unbounded)))
+            }
+        }
     }
 
     /// The entry with the least key.
@@ -80,12 +119,16 @@ impl Table {
         self.iter().next_back().transpose()
     }
 
-    pub(crate) fn entries(&self, iter: Iter) -> Entries {
-        Entries { iter, store: Arc::clone(&self.store) }
+    pub(crate) fn entries(&self, walk: Walk) -> Entries {
+        Entries { walk, store: Arc::clone(&self.store) }
     }
 
     pub(crate) fn value(&self, read: fjall::Result<Option<fjall::Slice>>) -> Result<Option<Bytes>> {
         read.map(|value| value.map(|bytes| Bytes::copy_from_slice(&bytes))).map_err(|error| self.error(error))
+    }
+
+    pub(crate) fn io_error(&self, error: io::Error) -> StorageError {
+        StorageError::io("read table", &self.store.folder, error)
     }
 
     fn error(&self, error: fjall::Error) -> StorageError {
@@ -95,14 +138,38 @@ impl Table {
 
 impl std::fmt::Debug for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Table").field(&&**self.keyspace.name()).finish()
+        let name = match &self.rows {
+            Rows::Folder(keyspace) => &**keyspace.name(),
+            Rows::Memory(table) => table.name(),
+        };
+        f.debug_tuple("Table").field(&name).finish()
     }
+}
+
+/// The least key that begins with `prefix`, and the least above all that do.
+pub(crate) fn prefix_bounds(prefix: &[u8]) -> (Bound<Bytes>, Bound<Bytes>) {
+    let mut above = prefix.to_vec();
+    while above.pop_if(|last| *last == u8::MAX).is_some() {}
+    let high = match above.last_mut() {
+        Some(last) => {
+            *last += 1;
+            Bound::Excluded(above.into())
+        }
+        None => Bound::Unbounded,
+    };
+    (Bound::Included(Bytes::copy_from_slice(prefix)), high)
 }
 
 /// Entries of a table, in the order of their keys; can be walked from both ends.
 pub struct Entries {
-    iter: Iter,
+    walk: Walk,
     store: Arc<Inner>,
+}
+
+pub(crate) enum Walk {
+    Folder(Iter),
+    Memory(MemoryEntries),
+    Nothing,
 }
 
 impl Entries {
@@ -112,20 +179,44 @@ impl Entries {
             Err(error) => Err(StorageError::database("read table", &self.store.folder, error)),
         }
     }
+
+    fn named(&self, entry: io::Result<Entry>) -> Result<Entry> {
+        entry.map_err(|source| StorageError::io("read table", &self.store.folder, source))
+    }
 }
 
 impl Iterator for Entries {
     type Item = Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let guard = self.iter.next()?;
-        Some(self.read(guard))
+        match &mut self.walk {
+            Walk::Folder(iter) => iter.next().map(|guard| self.read(guard)),
+            Walk::Memory(entries) => entries.next().map(|entry| self.named(entry)),
+            Walk::Nothing => None,
+        }
     }
 }
 
 impl DoubleEndedIterator for Entries {
     fn next_back(&mut self) -> Option<Self::Item> {
-        let guard = self.iter.next_back()?;
-        Some(self.read(guard))
+        match &mut self.walk {
+            Walk::Folder(iter) => iter.next_back().map(|guard| self.read(guard)),
+            Walk::Memory(entries) => entries.next_back().map(|entry| self.named(entry)),
+            Walk::Nothing => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_before_the_next_key_that_does_not_begin_with_it() {
+        let high = |prefix: &[u8]| prefix_bounds(prefix).1;
+        assert_eq!(high(b"ab"), Bound::Excluded(Bytes::from_static(b"ac")));
+        assert_eq!(high(b"a\xff"), Bound::Excluded(Bytes::from_static(b"b")));
+        assert_eq!(high(b"\xff\xff"), Bound::Unbounded);
+        assert_eq!(high(b""), Bound::Unbounded);
     }
 }

@@ -4,14 +4,13 @@ mod record;
 
 pub use record::RECORD_BYTES_MAX;
 
-use crate::{Result, StorageError, files};
+use crate::{Disk, DiskFile, Result, StorageError, disk::FileSystem, files};
 use bytes::Bytes;
 use record::Found;
 use std::{
-    fs::{self, File},
-    hash::{BuildHasher, Hasher, RandomState},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// A write-ahead log. It belongs in the folder of a [`Store`](crate::Store), whose lock keeps other processes away.
@@ -20,7 +19,8 @@ use std::{
 /// opening the log again tells.
 #[derive(Debug)]
 pub struct Log {
-    file: File,
+    disk: Arc<dyn Disk>,
+    file: Box<dyn DiskFile>,
     path: PathBuf,
     salt: u64,
     end: u64,
@@ -38,27 +38,28 @@ impl Log {
     /// [`StorageError::Corrupt`] when the file is no log, or when a whole record follows a damaged one;
     /// [`StorageError::DiskFull`], [`StorageError::Io`].
     pub fn open(path: &Path) -> Result<(Self, Vec<Bytes>)> {
+        Self::open_on(Arc::new(FileSystem), path)
+    }
+
+    /// [`Log::open`] on another disk than the operating system's.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, path: &Path) -> Result<(Self, Vec<Bytes>)> {
         let io = |source| StorageError::io("open log", path, source);
-        remove_leftover(path)?;
-        let mut file = match File::options().read(true).write(true).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok((Self::create(path)?, Vec::new()));
-            }
-            Err(error) => return Err(io(error)),
+        remove_leftover(disk.as_ref(), path)?;
+        let Some((mut file, bytes)) = disk.open(path).map_err(io)? else {
+            return Ok((Self::create(disk, path)?, Vec::new()));
         };
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(io)?;
+        let length = bytes.len() as u64;
         let (salt, records, end) = replay(path, &bytes.into())?;
-        let length = file.seek(SeekFrom::End(0)).map_err(io)?;
         if length > end {
-            file.set_len(end).map_err(io)?;
-            file.seek(SeekFrom::Start(end)).map_err(io)?;
+            file.truncate(end).map_err(io)?;
         }
         // Records that the last process appended and did not sync are replayed, so they must not vanish later.
-        file.sync_all().map_err(io)?;
+        file.sync().map_err(io)?;
         let torn_bytes = length.saturating_sub(end);
-        Ok((Self { file, path: path.to_owned(), salt, end, torn_bytes, poisoned: false }, records))
+        Ok((Self { disk, file, path: path.to_owned(), salt, end, torn_bytes, poisoned: false }, records))
     }
 
     /// Bytes that [`Log::open`] cut off behind the last whole record.
@@ -84,7 +85,7 @@ impl Log {
         check_length(payload)?;
         let mut bytes = Vec::with_capacity(record::RECORD_HEADER_BYTES + payload.len());
         record::write(self.salt, self.end, payload, &mut bytes);
-        if let Err(source) = self.file.write_all(&bytes) {
+        if let Err(source) = self.file.append(&bytes) {
             self.poisoned = true;
             return Err(StorageError::io(ACTION, &self.path, source));
         }
@@ -99,7 +100,7 @@ impl Log {
     pub fn sync(&mut self) -> Result<()> {
         const ACTION: &str = "sync log";
         self.check_usable(ACTION)?;
-        self.file.sync_data().map_err(|source| {
+        self.file.sync().map_err(|source| {
             self.poisoned = true;
             StorageError::io(ACTION, &self.path, source)
         })
@@ -114,8 +115,8 @@ impl Log {
     pub fn rotate<R: AsRef<[u8]>>(&mut self, keep: impl IntoIterator<Item = R>) -> Result<()> {
         const ACTION: &str = "rotate log";
         self.check_usable(ACTION)?;
-        let new = Self::write_beside(ACTION, &self.path, keep)?;
-        files::move_in_place(ACTION, &self.path).inspect_err(|_| self.poisoned = true)?;
+        let new = Self::write_beside(Arc::clone(&self.disk), ACTION, &self.path, keep)?;
+        files::move_in_place(self.disk.as_ref(), ACTION, &self.path).inspect_err(|_| self.poisoned = true)?;
         *self = new;
         Ok(())
     }
@@ -128,34 +129,29 @@ impl Log {
         self.rotate([[]; 0])
     }
 
-    fn create(path: &Path) -> Result<Self> {
+    fn create(disk: Arc<dyn Disk>, path: &Path) -> Result<Self> {
         const ACTION: &str = "create log";
-        let log = Self::write_beside(ACTION, path, [[]; 0])?;
-        files::move_in_place(ACTION, path)?;
+        let log = Self::write_beside(disk, ACTION, path, [[]; 0])?;
+        files::move_in_place(log.disk.as_ref(), ACTION, path)?;
         Ok(log)
     }
 
     /// A new log for `path`, which does not have that name yet.
     fn write_beside<R: AsRef<[u8]>>(
+        disk: Arc<dyn Disk>,
         action: &'static str,
         path: &Path,
         records: impl IntoIterator<Item = R>,
     ) -> Result<Self> {
-        let salt = RandomState::new().build_hasher().finish();
+        let salt = disk.salt();
         let mut bytes = record::file_header(salt);
         for payload in records {
             check_length(payload.as_ref())?;
             record::write(salt, bytes.len() as u64, payload.as_ref(), &mut bytes);
         }
-        let file = files::write_beside(action, path, &bytes)?;
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            salt,
-            end: bytes.len() as u64,
-            torn_bytes: 0,
-            poisoned: false,
-        })
+        let file = files::write_beside(disk.as_ref(), action, path, &bytes)?;
+        let end = bytes.len() as u64;
+        Ok(Self { disk, file, path: path.to_owned(), salt, end, torn_bytes: 0, poisoned: false })
     }
 
     fn check_usable(&self, action: &'static str) -> Result<()> {
@@ -170,9 +166,9 @@ fn check_length(payload: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn remove_leftover(path: &Path) -> Result<()> {
+fn remove_leftover(disk: &dyn Disk, path: &Path) -> Result<()> {
     let beside = files::beside(path);
-    match fs::remove_file(&beside) {
+    match disk.remove(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(StorageError::io("open log", &beside, error))
         }

@@ -1,6 +1,7 @@
 //! The log on disk: its bytes, torn tails and damage.
 
 use super::*;
+use std::fs::{self, File};
 
 fn records() -> Vec<Bytes> {
     [b"first".as_slice(), b"", b"a longer third record", b"4"].map(Bytes::from_static).to_vec()
@@ -106,7 +107,8 @@ fn rotation_keeps_what_it_is_told_and_goes_on() {
 fn a_full_disk_is_named_and_poisons() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let path = PathBuf::from("/data/wal");
-    let mut log = Log { file: full, path, salt: 0, end: 16, torn_bytes: 0, poisoned: false };
+    let (disk, file) = (Arc::new(FileSystem), Box::new(full));
+    let mut log = Log { disk, file, path, salt: 0, end: 16, torn_bytes: 0, poisoned: false };
     assert!(matches!(log.append(b"x"), Err(StorageError::DiskFull { .. })));
     assert!(matches!(log.append(b"x"), Err(StorageError::Poisoned { .. })));
     assert!(matches!(log.sync(), Err(StorageError::Poisoned { .. })));

@@ -1,5 +1,6 @@
 //! Tables, batches, snapshots, and what opening a folder refuses.
 
+use crate::place::Place;
 use bxp_storage::{Batch, Durability, Result, StorageError, Store};
 use bxp_types::NetworkId;
 use std::{collections::BTreeMap, fs};
@@ -8,9 +9,10 @@ pub(crate) const NETWORK: NetworkId = NetworkId([0xab; 32]);
 
 #[test]
 fn a_batch_is_seen_in_all_tables_and_after_opening_again() -> Result<()> {
-    let folder = tempfile::tempdir().unwrap();
-    for durability in [Durability::Buffered, Durability::Synced] {
-        let store = Store::open(folder.path(), NETWORK)?;
+    for (place, durability) in Place::both().into_iter().flat_map(|place| {
+        [Durability::Buffered, Durability::Synced].map(|durability| (place.clone(), durability))
+    }) {
+        let store = place.open()?;
         let (one, two) = (store.table("one")?, store.table("two")?);
         let mut batch = store.batch();
         batch.put(&one, b"key", b"replaced");
@@ -21,7 +23,7 @@ fn a_batch_is_seen_in_all_tables_and_after_opening_again() -> Result<()> {
         batch.commit(durability)?;
         drop((one, two, store));
 
-        let store = Store::open(folder.path(), NETWORK)?;
+        let store = place.open()?;
         let (one, two) = (store.table("one")?, store.table("two")?);
         assert_eq!(one.get(b"key")?.unwrap(), b"value".as_slice());
         assert!(two.contains(b"key")? && !two.contains(b"absent")?);
@@ -32,47 +34,57 @@ fn a_batch_is_seen_in_all_tables_and_after_opening_again() -> Result<()> {
 
 #[test]
 fn entries_come_in_the_order_of_their_keys_from_both_ends() -> Result<()> {
-    let folder = tempfile::tempdir().unwrap();
-    let table = Store::open(folder.path(), NETWORK)?.table("ordered")?;
-    assert_eq!((table.first()?, table.last()?), (None, None));
-    let store = Store::open(folder.path(), NETWORK);
-    assert!(matches!(store, Err(StorageError::InUse { .. })), "a table keeps the folder locked");
-    drop(table);
-    let store = Store::open(folder.path(), NETWORK)?;
-    let table = store.table("ordered")?;
-    let mut batch = store.batch();
-    for key in ["b2", "a", "b1", "c", "b"] {
-        batch.put(&table, key, key.to_uppercase());
+    for place in Place::both() {
+        let table = place.open()?.table("ordered")?;
+        assert_eq!((table.first()?, table.last()?), (None, None));
+        assert!(matches!(place.open(), Err(StorageError::InUse { .. })), "a table keeps the folder locked");
+        drop(table);
+        let store = place.open()?;
+        let table = store.table("ordered")?;
+        let mut batch = store.batch();
+        for key in ["b2", "a", "b1", "c", "b"] {
+            batch.put(&table, key, key.to_uppercase());
+        }
+        batch.commit(Durability::Buffered)?;
+        let keys = |entries: bxp_storage::Entries| -> Result<Vec<String>> {
+            entries.map(|entry| Ok(String::from_utf8(entry?.0.to_vec()).unwrap())).collect()
+        };
+        assert_eq!(keys(table.iter_prefix("b"))?, ["b", "b1", "b2"]);
+        assert_eq!(keys(table.range("a".."b1"))?, ["a", "b"]);
+        assert_eq!(keys(table.range("a"..="b1"))?, ["a", "b", "b1"]);
+        assert_eq!(keys(table.iter())?, ["a", "b", "b1", "b2", "c"]);
+        assert_eq!(table.iter_prefix("b").next_back().unwrap()?.1, b"B2".as_slice());
+        assert_eq!((table.first()?.unwrap().0, table.last()?.unwrap().1), ("a".into(), "C".into()));
+        let mut from_both = table.iter();
+        let ends = [from_both.next(), from_both.next_back(), from_both.next()];
+        assert_eq!(ends.map(|entry| entry.unwrap().unwrap().0), ["a", "c", "b"]);
+        assert_eq!(from_both.rev().count(), 2);
     }
-    batch.commit(Durability::Buffered)?;
-    let keys = |entries: bxp_storage::Entries| -> Result<Vec<String>> {
-        entries.map(|entry| Ok(String::from_utf8(entry?.0.to_vec()).unwrap())).collect()
-    };
-    assert_eq!(keys(table.iter_prefix("b"))?, ["b", "b1", "b2"]);
-    assert_eq!(keys(table.range("a".."b1"))?, ["a", "b"]);
-    assert_eq!(keys(table.iter())?, ["a", "b", "b1", "b2", "c"]);
-    assert_eq!(table.iter_prefix("b").next_back().unwrap()?.1, b"B2".as_slice());
-    assert_eq!((table.first()?.unwrap().0, table.last()?.unwrap().1), ("a".into(), "C".into()));
     Ok(())
 }
 
 #[test]
 fn a_snapshot_sees_none_of_what_comes_later() -> Result<()> {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), NETWORK)?;
-    let table = store.table("table")?;
-    let write = |value: &str| {
+    for place in Place::both() {
+        let store = place.open()?;
+        let table = store.table("table")?;
+        let write = |value: &str| {
+            let mut batch = store.batch();
+            batch.put(&table, "key", value);
+            batch.put(&table, value, "");
+            batch.commit(Durability::Buffered)
+        };
+        write("old")?;
+        let (snapshot, walk) = (store.snapshot(), table.iter());
+        write("new")?;
+        assert_eq!(snapshot.get(&table, "key")?.unwrap(), "old");
+        assert_eq!((snapshot.iter_prefix(&table, "").count(), walk.count()), (2, 2));
         let mut batch = store.batch();
-        batch.put(&table, "key", value);
-        batch.put(&table, value, "");
-        batch.commit(Durability::Buffered)
-    };
-    write("old")?;
-    let snapshot = store.snapshot();
-    write("new")?;
-    assert_eq!(snapshot.get(&table, "key")?.unwrap(), "old");
-    assert_eq!(snapshot.iter_prefix(&table, "").count(), 2);
-    assert_eq!(table.get("key")?.unwrap(), "new");
+        batch.remove(&table, "key");
+        batch.commit(Durability::Buffered)?;
+        assert_eq!(snapshot.get(&table, "key")?.unwrap(), "old");
+        assert_eq!((table.get("key")?, table.contains("new")?), (None, true));
+    }
     Ok(())
 }
 
@@ -120,16 +132,23 @@ fn a_path_that_is_a_file_is_named() {
 
 #[test]
 fn what_the_database_cannot_hold_is_refused_before_anything_is_written() -> Result<()> {
-    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let store = Store::open(folder.path(), NETWORK)?;
+    for (place, other) in Place::both().into_iter().zip(Place::both()) {
+        refuses_misuse(&place.open()?, &other.open()?.table("table")?)?;
+    }
+    // A store of one kind refuses a table of the other.
+    let [folder, memory] = Place::both();
+    refuses_misuse(&folder.open()?, &memory.open()?.table("table")?)?;
+    refuses_misuse(&memory.open()?, &folder.open()?.table("table")?)
+}
+
+fn refuses_misuse(store: &Store, foreign: &bxp_storage::Table) -> Result<()> {
     let table = store.table("table")?;
-    let foreign = Store::open(other.path(), NETWORK)?.table("table")?;
     assert!(store.table("").is_err() && store.table(&"x".repeat(256)).is_err());
     let misuses: [&dyn Fn(&mut Batch); 4] = [
         &|batch| batch.put(&table, b"", b"value"),
         &|batch| batch.put(&table, vec![0; 65_536], b"value"),
         &|batch| batch.remove(&table, b""),
-        &|batch| batch.put(&foreign, b"key", b"value"),
+        &|batch| batch.put(foreign, b"key", b"value"),
     ];
     for misuse in misuses {
         let mut batch = store.batch();
@@ -144,17 +163,18 @@ fn what_the_database_cannot_hold_is_refused_before_anything_is_written() -> Resu
 type Write = (bool, u8, Option<Vec<u8>>);
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
     /// Two tables behave as two `BTreeMap`s, over batches and restarts.
     #[test]
-    fn tables_are_maps(batches: Vec<(bool, Vec<Write>)>) {
-        let folder = tempfile::tempdir().unwrap();
+    fn tables_are_maps(in_memory: bool, batches: Vec<(bool, Vec<Write>)>) {
+        let [folder, memory] = Place::both();
+        let place = if in_memory { memory } else { folder };
         let mut oracle: [BTreeMap<Vec<u8>, Vec<u8>>; 2] = Default::default();
-        let mut store = Store::open(folder.path(), NETWORK).unwrap();
+        let mut store = place.open().unwrap();
         for (restart, writes) in batches {
             if restart {
                 drop(store);
-                store = Store::open(folder.path(), NETWORK).unwrap();
+                store = place.open().unwrap();
             }
             let tables = ["zero", "one"].map(|name| store.table(name).unwrap());
             let mut batch = store.batch();
