@@ -35,6 +35,12 @@ impl Certificates {
         self.certified
     }
 
+    /// How many attestations wait for others of their height.
+    #[must_use]
+    pub fn gathered(&self) -> usize {
+        self.waiting.values().map(BTreeMap::len).sum()
+    }
+
     /// Takes an attestation; the first of each validator counts. Old, far-off and forged ones are ignored.
     pub fn add(&mut self, attestation: &Attestation) {
         let height = attestation.height;

@@ -1,32 +1,19 @@
 //! The chain's handle: what the rest of the node holds.
 
-use crate::{
-    ChainError,
-    blocks::Blocks,
-    driver,
-    mempool::{Mempool, PoolLimits},
-    pool_writer::PoolWriter,
-};
-use alloy_consensus::Transaction as _;
-use arc_swap::ArcSwap;
+use crate::{ChainError, driver::Driver, mempool::PoolLimits, pool_writer::PoolWriter, shared::Shared};
 use bxp_enclave::Enclave;
-use bxp_execution::{Retention, State};
+use bxp_execution::Retention;
 use bxp_network::{Channel, Network};
 use bxp_storage::Store;
-use bxp_types::{Digest, Genesis, Height, NetworkId, RecoveredTransaction, StoredBlock, ValidatorIndex};
+use bxp_types::{Genesis, Height, ValidatorIndex};
 use bytes::Bytes;
-use parking_lot::Mutex;
 use std::{
-    collections::BTreeMap,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
 };
 
@@ -74,62 +61,15 @@ pub enum ChainEvent {
 
 /// Events from the network that may wait for the driver.
 const EVENTS_MAX: usize = 4_096;
-/// Recovered proposals kept between their check and their execution.
-const CHECKED_MAX: usize = 1_024;
 
 /// A running chain. Clones share it.
 #[derive(Clone)]
 pub struct Chain {
     pub(crate) shared: Arc<Shared>,
-    events: mpsc::Sender<ChainEvent>,
-}
-
-/// What the driver and the readers share.
-pub(crate) struct Shared {
-    pub(crate) genesis: Genesis,
-    pub(crate) network_id: NetworkId,
-    pub(crate) config: ChainConfig,
-    pub(crate) store: Store,
-    pub(crate) blocks: Blocks,
-    pub(crate) state: State,
-    pub(crate) head: ArcSwap<StoredBlock>,
-    pub(crate) heads: watch::Sender<Height>,
-    pub(crate) pool: Mutex<Mempool>,
-    pub(crate) pool_grew: Notify,
     pub(crate) pool_writer: PoolWriter,
-    pub(crate) checked: Mutex<Checked>,
-    /// The highest certified height that a peer spoke of.
-    pub(crate) highest_known: AtomicU64,
-}
-
-/// Transactions of checked proposals by digest, so that no signature is recovered twice.
-#[derive(Default)]
-pub(crate) struct Checked {
-    by_digest: BTreeMap<Digest, (Height, Arc<crate::proposal::Proposal>)>,
-}
-
-impl Checked {
-    pub(crate) fn insert(
-        &mut self,
-        height: Height,
-        digest: Digest,
-        proposal: Arc<crate::proposal::Proposal>,
-    ) {
-        if self.by_digest.len() >= CHECKED_MAX {
-            let oldest =
-                self.by_digest.iter().min_by_key(|(_, (height, _))| *height).map(|(&digest, _)| digest);
-            oldest.map(|digest| self.by_digest.remove(&digest));
-        }
-        self.by_digest.insert(digest, (height, proposal));
-    }
-
-    pub(crate) fn get(&self, digest: &Digest) -> Option<Arc<crate::proposal::Proposal>> {
-        self.by_digest.get(digest).map(|(_, proposal)| Arc::clone(proposal))
-    }
-
-    pub(crate) fn forget_up_to(&mut self, height: Height) {
-        self.by_digest.retain(|_, (of, _)| *of > height);
-    }
+    /// Tells the driver that a transaction waits.
+    pub(crate) pool_grew: Arc<Notify>,
+    events: mpsc::Sender<ChainEvent>,
 }
 
 impl Chain {
@@ -145,31 +85,13 @@ impl Chain {
         enclave: Enclave,
         network: Network,
     ) -> Result<(Self, JoinHandle<Result<(), ChainError>>), ChainError> {
-        let blocks = Blocks::open(&store)?;
-        let state = State::open_retaining(&store, &genesis, config.retention);
-        let state = state.map_err(|error| ChainError::State(Box::new(error)))?;
-        let head = open_head(&store, &blocks, &state)?;
-        let pool = Mutex::new(Mempool::new(config.pool));
-        let shared = Arc::new(Shared {
-            network_id: genesis.network_id(),
-            heads: watch::Sender::new(head.height()),
-            head: ArcSwap::from_pointee(head),
-            pool_grew: Notify::new(),
-            pool_writer: PoolWriter::spawn(store.clone(), blocks.clone()),
-            checked: Mutex::default(),
-            highest_known: AtomicU64::new(0),
-            genesis,
-            config,
-            store,
-            blocks,
-            state,
-            pool,
-        });
-        shared.reload_pool()?;
+        let shared = Arc::new(Shared::open(genesis, config, store)?);
+        let pool_writer = PoolWriter::spawn(Arc::clone(&shared));
+        let pool_grew = Arc::new(Notify::new());
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
-        let driver = driver::Driver::open(Arc::clone(&shared), enclave, network)?;
-        let task = tokio::spawn(driver.run(receiver));
-        Ok((Self { shared, events }, task))
+        let driver = Driver::open(Arc::clone(&shared), enclave, network)?;
+        let task = tokio::spawn(driver.run(receiver, Arc::clone(&pool_grew)));
+        Ok((Self { shared, pool_writer, pool_grew, events }, task))
     }
 
     /// Hands over what the network brought; waits while the driver is behind.
@@ -190,42 +112,6 @@ impl Chain {
     /// How many transactions wait in this node's pool.
     #[must_use]
     pub fn pool_len(&self) -> usize {
-        self.shared.pool.lock().len()
-    }
-}
-
-fn open_head(store: &Store, blocks: &Blocks, state: &State) -> Result<StoredBlock, ChainError> {
-    if let Some(newest) = blocks.newest()? {
-        return Ok(newest);
-    }
-    let genesis = state.genesis_block().clone();
-    let mut batch = store.batch();
-    blocks.put(&mut batch, &genesis, &[], &[]);
-    batch.commit(bxp_storage::Durability::Synced)?;
-    Ok(genesis)
-}
-
-impl Shared {
-    /// Takes the pool of the earlier run back in; what has become invalid meanwhile is forgotten.
-    fn reload_pool(&self) -> Result<(), ChainError> {
-        let mut batch = self.store.batch();
-        let mut waiting: Vec<RecoveredTransaction> = Vec::new();
-        for (hash, raw) in self.blocks.pooled()? {
-            match crate::proposal::recover(&raw, self.genesis.chain_id) {
-                Ok(transaction) => waiting.push(transaction),
-                Err(_) => self.blocks.remove_pooled(&mut batch, hash),
-            }
-        }
-        waiting.sort_by_key(|transaction| transaction.nonce());
-        for transaction in waiting {
-            let hash = *alloy_consensus::transaction::TxHashRef::tx_hash(&transaction);
-            let inserted = self.insert(transaction);
-            if let Err(error) = inserted {
-                tracing::debug!(%hash, %error, "a waiting transaction is no longer valid");
-                self.blocks.remove_pooled(&mut batch, hash);
-            }
-        }
-        batch.commit(bxp_storage::Durability::Buffered)?;
-        Ok(())
+        self.shared.pool_len()
     }
 }

@@ -1,120 +1,77 @@
-//! Blocks, one at a time: executing a decided superblock, importing certified blocks, and what follows from either.
+//! Work that takes a processor or a disk, on whatever thread the owner has: checking a proposal, executing a decided
+//! superblock, importing certified blocks.
 
-use super::{Driver, Outcome};
 use crate::{
-    ChainError,
-    chain::Shared,
+    ChainError, Input,
     order::order,
     proposal::{Proposal, ProposalRules},
+    shared::Shared,
     sync::SyncItem,
 };
 use alloy_consensus::proofs::calculate_transaction_root;
-use bxp_consensus::{Input, Superblock};
+use bxp_consensus::Superblock;
 use bxp_execution::{BlockInput, DropReason, ExecutedBlock};
 use bxp_storage::Durability;
-use bxp_types::{Address, Certificate, Height, RecoveredTransaction, StoredBlock, ValidatorIndex, keccak256};
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use bxp_types::{Certificate, Digest, Height, RecoveredTransaction, StoredBlock, ValidatorIndex, keccak256};
+use bytes::Bytes;
+use std::sync::Arc;
 
-pub(crate) enum Work {
+/// A piece of work; [`Job::run`] gives the input that tells the machine of its end.
+#[derive(Debug)]
+pub enum Job {
+    /// Check a proposal's body. Any number of checks may run at once.
+    Check {
+        /// The height.
+        height: Height,
+        /// Who proposed it.
+        proposer: ValidatorIndex,
+        /// SHA-256 of the body.
+        digest: Digest,
+        /// The body.
+        body: Bytes,
+    },
+    /// Make the next block from a superblock. The machine asks for one block or import at a time.
     Execute(Superblock),
-    Import { from: ValidatorIndex, items: Vec<SyncItem> },
+    /// Take certified blocks and certificates over.
+    Import {
+        /// Who sent them.
+        from: ValidatorIndex,
+        /// Consecutive heights; nothing of it has been verified.
+        items: Vec<SyncItem>,
+    },
 }
 
-pub(crate) enum Done {
+/// What became of [`Job::Execute`] or [`Job::Import`].
+#[derive(Debug)]
+pub enum Done {
+    /// The block is on disk.
     Executed(Arc<StoredBlock>),
     /// Blocks and certificates taken over, up to this certified height.
     Imported {
+        /// The blocks, which are on disk.
         blocks: Vec<Arc<StoredBlock>>,
+        /// The height of the newest certificate.
         certified: Height,
     },
 }
 
-impl Driver {
-    /// Gives execution its next piece of work when it is free.
-    pub(super) fn next_work(&mut self) {
-        if self.working {
-            return;
-        }
-        let Some(work) = self.queue.pop_front() else { return };
-        self.working = true;
-        let (shared, results) = (Arc::clone(&self.shared), self.results.clone());
-        tokio::task::spawn_blocking(move || {
-            let done = match work {
-                Work::Execute(superblock) => shared.execute(&superblock),
-                Work::Import { from, items } => shared.import(from, items),
-            };
-            let _ = results.blocking_send(Outcome::Done(done));
-        });
-    }
-
-    pub(super) fn on_done(&mut self, done: Done) -> Result<(), ChainError> {
-        self.working = false;
-        match done {
-            Done::Executed(block) => {
-                self.take_head(&block)?;
-                self.attest(block.height(), block.hash);
-            }
-            Done::Imported { blocks, certified } => {
-                for block in &blocks {
-                    self.take_head(block)?;
+impl Job {
+    /// Does the work. Blocks for as long as the processor and the disk take.
+    #[must_use]
+    pub fn run(self, shared: &Shared) -> Input {
+        match self {
+            Self::Check { height, proposer, digest, body } => {
+                let checked = Proposal::check(&body, ProposalRules::of(&shared.genesis));
+                let valid = checked.is_ok();
+                match checked {
+                    Ok(proposal) => shared.checked.lock().insert(height, digest, Arc::new(proposal)),
+                    Err(error) => tracing::warn!(%height, %proposer, %error, "invalid proposal"),
                 }
-                self.certificates.advance(certified);
-                self.settle(certified)?;
-                if self.behind {
-                    self.fetch_from_any();
-                }
+                Input::Checked { height, proposer, digest, valid }
             }
+            Self::Execute(superblock) => Input::Done(shared.execute(&superblock)),
+            Self::Import { from, items } => Input::Done(shared.import(from, items)),
         }
-        self.next_work();
-        Ok(())
-    }
-
-    /// The block is executed and on disk: readers see it, and the pool forgets what it spent.
-    fn take_head(&mut self, block: &Arc<StoredBlock>) -> Result<(), ChainError> {
-        let height = block.height();
-        self.shared.head.store(Arc::clone(block));
-        self.started = self.started.max(height);
-        self.head_at = Instant::now();
-        self.empty_blocks =
-            if block.transactions.is_empty() { self.empty_blocks.saturating_add(1) } else { 0 };
-        self.shared.checked.lock().forget_up_to(height);
-        let senders: BTreeSet<Address> =
-            block.transactions.iter().map(RecoveredTransaction::signer).collect();
-        let mut batch = self.shared.store.batch();
-        for sender in senders {
-            let account = self.shared.state.account(sender);
-            let nonce = account.map_err(|error| ChainError::execution(height, error))?.nonce;
-            for spent in self.shared.pool.lock().account_moved(sender, nonce) {
-                self.shared.blocks.remove_pooled(&mut batch, spent);
-            }
-        }
-        batch.commit(Durability::Buffered)?;
-        self.shared.heads.send_replace(height);
-        metrics::gauge!("bxp_chain_height").set(height.0 as f64);
-        metrics::counter!("bxp_chain_transactions_total").increment(block.transactions.len() as u64);
-        Ok(())
-    }
-
-    /// Certificates of executed blocks that have become complete.
-    pub(super) fn collect_certificates(&mut self) -> Result<(), ChainError> {
-        while self.certificates.certified() < self.shared.head.load().height() {
-            let Some(certificate) = self.certificates.take_next() else { return Ok(()) };
-            self.shared.check_own_block(&certificate)?;
-            let mut batch = self.shared.store.batch();
-            self.shared.blocks.put_certificate(&mut batch, &certificate);
-            batch.commit(Durability::Buffered)?;
-            self.settle(certificate.height)?;
-        }
-        Ok(())
-    }
-
-    fn settle(&mut self, certified: Height) -> Result<(), ChainError> {
-        self.certified_at = Instant::now();
-        self.attestations = self.attestations.split_off(&certified.next());
-        self.handle(Input::Settled(certified));
-        self.journal.settled(certified)?;
-        metrics::gauge!("bxp_chain_certified_height").set(certified.0 as f64);
-        Ok(())
     }
 }
 
@@ -227,7 +184,7 @@ impl Shared {
         Ok(Arc::new(executed.block))
     }
 
-    fn check_own_block(&self, certificate: &Certificate) -> Result<(), ChainError> {
+    pub(crate) fn check_own_block(&self, certificate: &Certificate) -> Result<(), ChainError> {
         let height = certificate.height;
         let Some(block) = self.blocks.block(height)? else {
             return Err(ChainError::decode("block", "missing below the head"));

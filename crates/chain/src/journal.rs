@@ -4,50 +4,71 @@
 //! then the log is rewritten without it.
 
 use crate::ChainError;
-use bxp_storage::Log;
+use bxp_storage::{Disk, Log};
 use bxp_types::Height;
 use bytes::Bytes;
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 /// Records after which a settled height triggers a rewrite.
 const REWRITE_RECORDS: usize = 512;
 /// Bytes after which a settled height triggers a rewrite.
 const REWRITE_BYTES: usize = 32 << 20;
 
-pub(crate) struct Journal {
+/// The write-ahead log of what consensus said.
+#[derive(Debug)]
+pub struct Journal {
     log: Log,
     /// Records in order, each with the newest height that had begun.
     records: Vec<(Height, Bytes)>,
     bytes: usize,
-    begun: Height,
     dirty: bool,
 }
 
 impl Journal {
-    /// Opens the log and gives the earlier run's records for consensus to recover from.
-    pub(crate) fn open(path: &Path, begun: Height) -> Result<(Self, Vec<Bytes>), ChainError> {
-        let (log, replayed) = Log::open(path)?;
-        let replayed: Vec<Bytes> = replayed.into_iter().collect();
+    /// Opens the log and gives the earlier run's records for consensus to recover from. They count as of `begun`, the
+    /// height above the head, which may have been under way.
+    ///
+    /// # Errors
+    /// [`ChainError::Storage`].
+    pub fn open(path: &Path, begun: Height) -> Result<(Self, Vec<Bytes>), ChainError> {
+        Ok(Self::resume(Log::open(path)?, begun))
+    }
+
+    /// [`Journal::open`] on another disk than the operating system's.
+    ///
+    /// # Errors
+    /// [`ChainError::Storage`].
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        begun: Height,
+    ) -> Result<(Self, Vec<Bytes>), ChainError> {
+        Ok(Self::resume(Log::open_on(disk, path)?, begun))
+    }
+
+    fn resume((log, replayed): (Log, Vec<Bytes>), begun: Height) -> (Self, Vec<Bytes>) {
         let bytes = replayed.iter().map(Bytes::len).sum();
         let records = replayed.iter().map(|record| (begun, record.clone())).collect();
-        Ok((Self { log, records, bytes, begun, dirty: false }, replayed))
+        (Self { log, records, bytes, dirty: false }, replayed)
     }
 
-    /// Consensus begins `height`: records from here on belong to it or to earlier ones.
-    pub(crate) fn begin(&mut self, height: Height) {
-        self.begun = self.begun.max(height);
-    }
-
-    pub(crate) fn append(&mut self, record: Bytes) -> Result<(), ChainError> {
+    /// Adds a record of height `begun` or an earlier one. It is safe after [`Journal::sync`].
+    ///
+    /// # Errors
+    /// [`ChainError::Storage`].
+    pub fn append(&mut self, begun: Height, record: Bytes) -> Result<(), ChainError> {
         self.log.append(&record)?;
         self.bytes += record.len();
-        self.records.push((self.begun, record));
+        self.records.push((begun, record));
         self.dirty = true;
         Ok(())
     }
 
     /// Brings everything appended to the disk. Blocks for the time of a disk flush.
-    pub(crate) fn sync(&mut self) -> Result<(), ChainError> {
+    ///
+    /// # Errors
+    /// [`ChainError::Storage`].
+    pub fn sync(&mut self) -> Result<(), ChainError> {
         if std::mem::take(&mut self.dirty) {
             self.log.sync()?;
         }
@@ -55,7 +76,10 @@ impl Journal {
     }
 
     /// Heights up to `settled` are final: drops their records once enough have gathered.
-    pub(crate) fn settled(&mut self, settled: Height) -> Result<(), ChainError> {
+    ///
+    /// # Errors
+    /// [`ChainError::Storage`].
+    pub fn settled(&mut self, settled: Height) -> Result<(), ChainError> {
         if self.records.len() < REWRITE_RECORDS && self.bytes < REWRITE_BYTES {
             return Ok(());
         }
@@ -82,9 +106,8 @@ mod tests {
         let (mut journal, replayed) = Journal::open(&path, Height(0)).unwrap();
         assert!(replayed.is_empty());
         for height in 1..=3 {
-            journal.begin(Height(height));
             for record in 0..REWRITE_RECORDS / 2 {
-                journal.append(Bytes::from(format!("{height}/{record}"))).unwrap();
+                journal.append(Height(height), Bytes::from(format!("{height}/{record}"))).unwrap();
             }
         }
         journal.sync().unwrap();

@@ -1,6 +1,6 @@
 //! [`Ledger`] for [`Chain`]: reads from the newest executed state, and the way in.
 
-use crate::{Chain, ChainError, chain::Shared, mempool::Conditions, proposal};
+use crate::{Chain, ChainError};
 use alloy_consensus::transaction::TxHashRef as _;
 use async_trait::async_trait;
 use bxp_types::{
@@ -20,21 +20,6 @@ impl From<ChainError> for LedgerError {
     }
 }
 
-impl Shared {
-    /// Puts a transaction into the pool, judged by the newest block.
-    pub(crate) fn insert(&self, transaction: RecoveredTransaction) -> Result<Option<B256>, SubmitError> {
-        let account = self.state.account(transaction.signer());
-        let account = account.map_err(|error| SubmitError::Storage(error.to_string()))?;
-        let conditions =
-            Conditions { account, base_fee: self.next_base_fee(), gas_limit: self.genesis.gas_limit };
-        self.pool.lock().insert(transaction, &conditions)
-    }
-
-    pub(crate) fn next_base_fee(&self) -> u64 {
-        bxp_execution::next_base_fee(&self.head.load().header)
-    }
-}
-
 #[async_trait]
 impl Ledger for Chain {
     fn genesis(&self) -> &Genesis {
@@ -42,7 +27,7 @@ impl Ledger for Chain {
     }
 
     fn head(&self) -> Arc<StoredBlock> {
-        self.shared.head.load_full()
+        self.shared.head()
     }
 
     fn heads(&self) -> watch::Receiver<Height> {
@@ -76,7 +61,7 @@ impl Ledger for Chain {
     }
 
     fn pending(&self, transaction: B256) -> Option<RecoveredTransaction> {
-        self.shared.pool.lock().get(transaction).cloned()
+        self.shared.pending(transaction)
     }
 
     fn dropped(&self, transaction: B256) -> Result<Option<String>, LedgerError> {
@@ -109,14 +94,13 @@ impl Ledger for Chain {
     }
 
     async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
-        let transaction = proposal::recover(&raw, self.shared.genesis.chain_id)?;
+        let transaction = self.shared.admit(&raw)?;
         let hash = *transaction.tx_hash();
-        self.shared.insert(transaction.clone())?;
-        if let Err(error) = self.shared.pool_writer.persist(transaction).await {
-            self.shared.pool.lock().remove(hash);
+        if let Err(error) = self.pool_writer.persist(transaction).await {
+            self.shared.forget(hash);
             return Err(error);
         }
-        self.shared.pool_grew.notify_one();
+        self.pool_grew.notify_one();
         Ok(hash)
     }
 }

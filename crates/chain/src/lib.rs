@@ -5,23 +5,32 @@
 //! that fell behind up to date from certified blocks. It knows nothing of health data, of HTTP, or of what the
 //! transactions mean.
 //!
-//! Pure parts ([`mempool`], [`order`], [`proposal`], [`certificates`]) are state machines without a clock; only
-//! [`driver`] has time, sockets and disks.
+//! [`machine`] is the whole of it as a state machine without a clock, a socket or a thread; [`mempool`], [`order`],
+//! [`proposal`] and [`certificates`] are its pure parts. [`driver`] carries out what the machine wants.
 
+mod attester;
 pub mod blocks;
 pub mod certificates;
 pub mod chain;
 pub mod codec;
-pub mod driver;
+mod driver;
 mod error;
+mod job;
 mod journal;
 mod ledger;
+pub mod machine;
 pub mod mempool;
 pub mod order;
 mod pool_writer;
 pub mod proposal;
+mod shared;
 pub mod sync;
 
+pub use attester::Attester;
 pub use bxp_execution::Retention;
 pub use chain::{Chain, ChainConfig, ChainEvent};
 pub use error::ChainError;
+pub use job::{Done, Job};
+pub use journal::Journal;
+pub use machine::{Effect, Input, Load, Machine, Moment};
+pub use shared::Shared;

@@ -1,8 +1,8 @@
 //! Group commit for the pool: many submissions, one disk flush.
 
-use crate::blocks::Blocks;
-use bxp_storage::{Durability, Store};
+use crate::shared::Shared;
 use bxp_types::{RecoveredTransaction, SubmitError};
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// Submissions that may wait for the disk; further submitters wait for a place.
@@ -14,9 +14,9 @@ type Job = (RecoveredTransaction, oneshot::Sender<Result<(), SubmitError>>);
 pub(crate) struct PoolWriter(mpsc::Sender<Job>);
 
 impl PoolWriter {
-    pub(crate) fn spawn(store: Store, blocks: Blocks) -> Self {
+    pub(crate) fn spawn(shared: Arc<Shared>) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(write(store, blocks, receiver));
+        tokio::spawn(write(shared, receiver));
         Self(sender)
     }
 
@@ -29,20 +29,14 @@ impl PoolWriter {
     }
 }
 
-async fn write(store: Store, blocks: Blocks, mut receiver: mpsc::Receiver<Job>) {
+async fn write(shared: Arc<Shared>, mut receiver: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(QUEUE);
     while receiver.recv_many(&mut jobs, QUEUE).await > 0 {
-        let mut batch = store.batch();
-        let mut waiting = Vec::with_capacity(jobs.len());
-        for (transaction, done) in jobs.drain(..) {
-            blocks.put_pooled(&mut batch, &transaction);
-            waiting.push(done);
-        }
-        let written = tokio::task::block_in_place(|| batch.commit(Durability::Synced));
-        let outcome = written.map_err(|error| SubmitError::Storage(error.to_string()));
-        for done in waiting {
+        let written =
+            tokio::task::block_in_place(|| shared.keep(jobs.iter().map(|(transaction, _)| transaction)));
+        for (_, done) in jobs.drain(..) {
             // A submitter that has gone away does not need the answer.
-            let _ = done.send(outcome.clone());
+            let _ = done.send(written.clone());
         }
     }
 }

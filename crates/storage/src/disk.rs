@@ -8,13 +8,16 @@ use std::{
     path::Path,
 };
 
+/// A file that stands at its end, and all of its bytes.
+pub type OpenFile = (Box<dyn DiskFile>, Vec<u8>);
+
 /// A file system. What is written is durable after a sync of the file, a name after a sync of its folder.
 pub trait Disk: Send + Sync + fmt::Debug {
     /// The file at `path`, standing at its end, and all of its bytes; nothing when there is none.
     ///
     /// # Errors
     /// What the operating system says.
-    fn open(&self, path: &Path) -> io::Result<Option<(Box<dyn DiskFile>, Vec<u8>)>>;
+    fn open(&self, path: &Path) -> io::Result<Option<OpenFile>>;
 
     /// A file that holds `bytes`, synced, in the place of whatever was at `path`; stands at its end.
     ///
@@ -70,7 +73,7 @@ pub trait DiskFile: Send + fmt::Debug {
 pub(crate) struct FileSystem;
 
 impl Disk for FileSystem {
-    fn open(&self, path: &Path) -> io::Result<Option<(Box<dyn DiskFile>, Vec<u8>)>> {
+    fn open(&self, path: &Path) -> io::Result<Option<OpenFile>> {
         let mut file = match File::options().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -20,7 +20,7 @@ mod store;
 mod table;
 
 pub use batch::{Batch, Durability};
-pub use disk::{Disk, DiskFile};
+pub use disk::{Disk, DiskFile, OpenFile};
 pub use error::StorageError;
 pub use log::{Log, RECORD_BYTES_MAX};
 pub use memory::MemoryDisk;

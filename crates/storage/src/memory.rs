@@ -8,7 +8,7 @@
 mod content;
 mod database;
 
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, OpenFile};
 use content::Content;
 use database::Database;
 pub(crate) use database::{MemoryEntries, MemorySnapshot, MemoryStore, MemoryTable, Refused, Write};
@@ -195,7 +195,7 @@ fn no_power() -> io::Error {
 }
 
 impl Disk for MemoryDisk {
-    fn open(&self, path: &Path) -> io::Result<Option<(Box<dyn DiskFile>, Vec<u8>)>> {
+    fn open(&self, path: &Path) -> io::Result<Option<OpenFile>> {
         let machine = self.lock();
         let life = machine.life;
         machine.read(life)?;

@@ -3,7 +3,7 @@
 use crate::{
     Entries, Result, StorageError, Table,
     memory::MemorySnapshot,
-    table::{Rows, Walk, prefix_bounds},
+    table::{Rows, Walk, owned_bounds, prefix_bounds},
 };
 use bytes::Bytes;
 use fjall::Readable;
@@ -37,7 +37,16 @@ impl Snapshot {
 
     /// The entries of `table` whose keys lie in `range`, in the order of their keys.
     pub fn range<K: AsRef<[u8]>>(&self, table: &Table, range: impl RangeBounds<K>) -> Entries {
-        table.entries(self.0.range(table.keyspace(), range))
+        match (&self.0, table.rows()) {
+            (View::Folder(snapshot), Rows::Folder(keyspace)) => {
+                table.entries(Walk::Folder(snapshot.range(keyspace, range)))
+            }
+            (View::Memory(snapshot), Rows::Memory(rows)) => {
+                let (low, high) = owned_bounds(&range);
+                table.entries(Walk::Memory(snapshot.range(rows, low, high)))
+            }
+            _ => table.entries(Walk::Nothing),
+        }
     }
 
     /// The entries of `table` whose keys begin with `prefix`, in the order of their keys.

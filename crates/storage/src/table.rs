@@ -86,8 +86,7 @@ impl Table {
         match &self.rows {
             Rows::Folder(keyspace) => self.entries(Walk::Folder(keyspace.range(range))),
             Rows::Memory(table) => {
-                let bound = |bound: Bound<&K>| bound.map(|key| Bytes::copy_from_slice(key.as_ref()));
-                let (low, high) = (bound(range.start_bound()), bound(range.end_bound()));
+                let (low, high) = owned_bounds(&range);
                 self.entries(Walk::Memory(table.range(low, high)))
             }
         }
@@ -144,6 +143,12 @@ impl std::fmt::Debug for Table {
         };
         f.debug_tuple("Table").field(&name).finish()
     }
+}
+
+/// Both ends of a range of keys.
+pub(crate) fn owned_bounds<K: AsRef<[u8]>>(range: &impl RangeBounds<K>) -> (Bound<Bytes>, Bound<Bytes>) {
+    let owned = |bound: Bound<&K>| bound.map(|key| Bytes::copy_from_slice(key.as_ref()));
+    (owned(range.start_bound()), owned(range.end_bound()))
 }
 
 /// The least key that begins with `prefix`, and the least above all that do.

@@ -79,6 +79,7 @@ fn a_snapshot_sees_none_of_what_comes_later() -> Result<()> {
         write("new")?;
         assert_eq!(snapshot.get(&table, "key")?.unwrap(), "old");
         assert_eq!((snapshot.iter_prefix(&table, "").count(), walk.count()), (2, 2));
+        assert_eq!((snapshot.range(&table, "l"..).count(), snapshot.range(&table, ..="key").count()), (1, 1));
         let mut batch = store.batch();
         batch.remove(&table, "key");
         batch.commit(Durability::Buffered)?;

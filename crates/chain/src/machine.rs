@@ -1,0 +1,376 @@
+//! The chain as a state machine: no clock, socket, disk flush or thread of its own.
+//!
+//! [`Machine::handle`] takes what happened in, [`Machine::turn`] says what is to be done about all of it, in order. The
+//! two are apart so that one disk flush serves many inputs. Its owner carries the effects out: [`crate::driver`] with
+//! tokio, the network and the disk, the simulator with virtual time and every fault. What it reads and writes of tables
+//! goes through [`Shared`].
+
+mod heads;
+mod interface;
+mod load;
+
+use crate::{
+    ChainError,
+    attester::Attester,
+    certificates::Certificates,
+    codec,
+    job::Job,
+    proposal::{Proposal, ProposalRules},
+    shared::Shared,
+    sync::{SyncRequest, SyncResponse},
+};
+use bxp_consensus::{Config, Effect as Decision, Engine, Input as Consensus, Timer};
+use bxp_network::Channel;
+use bxp_types::{Attestation, Digest, Height, RecoveredTransaction, ValidatorIndex};
+use bytes::Bytes;
+pub use interface::{Effect, Input, Moment};
+pub use load::Load;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+/// Blocks that may be executed before their certificate is there.
+const UNCERTIFIED_MAX: u64 = 8;
+/// How often a node looks whether it lacks blocks or certificates.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// After a block with transactions an empty one follows, and then further ones at doubling intervals up to the longest:
+/// clients that wait for "the next block" see one soon, and a quiet network costs little.
+const QUIET_MIN: Duration = Duration::from_secs(1);
+const QUIET_DOUBLINGS_MAX: u32 = 6;
+
+/// One validator's chain.
+pub struct Machine {
+    shared: Arc<Shared>,
+    keys: Box<dyn Attester>,
+    engine: Engine,
+    certificates: Certificates,
+    /// Own attestations of blocks without a certificate, said again to a peer that comes back.
+    attestations: BTreeMap<Height, Attestation>,
+    /// What consensus wants, until the next turn.
+    decisions: Vec<Decision>,
+    /// What is to be done outside, until the next turn.
+    effects: Vec<Effect>,
+    /// Consensus' timers by the time at which they run out, and by the order in which they were set.
+    timers: BTreeMap<(Duration, u64), Timer>,
+    timers_set: u64,
+    peers: BTreeSet<ValidatorIndex>,
+    /// The newest height that consensus was told to start.
+    started: Height,
+    started_at: Option<Duration>,
+    /// No record of a greater height is in the journal. After a restart that may be the height above the head.
+    begun: Height,
+    /// When the head came.
+    head_at: Duration,
+    /// Empty blocks since the newest one with transactions.
+    empty_blocks: u32,
+    /// Heights that others work on.
+    wanted: BTreeSet<Height>,
+    /// Execution's queue; its front is being worked on while `working`.
+    queue: VecDeque<Job>,
+    working: bool,
+    fetching: bool,
+    /// Requests for blocks so far, so that the peers are asked in turn.
+    fetches: usize,
+    behind: bool,
+    look_at: Duration,
+    /// When the newest certificate came, or was last asked for.
+    certified_at: Duration,
+}
+
+impl Machine {
+    /// The machine of a node whose journal holds `records`, as they were appended.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the journal is not this validator's, or the disk or its content fails.
+    pub fn open(
+        shared: Arc<Shared>,
+        keys: Box<dyn Attester>,
+        records: Vec<Bytes>,
+        now: Moment,
+    ) -> Result<Self, ChainError> {
+        let genesis = &shared.genesis;
+        let certified = shared.blocks.certified()?;
+        let head = shared.head.load().height();
+        let mut config = Config::new(shared.config.me, genesis.validator_count(), shared.network_id);
+        config.body_bytes_max = ProposalRules::of(genesis).bytes_max;
+        let mut engine = Engine::new(config).map_err(|error| ChainError::Recovery(error.to_string()))?;
+        engine.recover(records).map_err(|error| ChainError::Recovery(error.to_string()))?;
+        let certificates =
+            Certificates::new(shared.network_id, genesis.verification_keys(), genesis.quorum(), certified);
+        let mut machine = Self {
+            decisions: engine.handle(Consensus::Settled(certified)),
+            effects: Vec::new(),
+            timers: BTreeMap::new(),
+            timers_set: 0,
+            peers: BTreeSet::new(),
+            started: head,
+            started_at: None,
+            begun: head.next(),
+            head_at: now.elapsed,
+            empty_blocks: 0,
+            wanted: BTreeSet::new(),
+            queue: VecDeque::new(),
+            working: false,
+            fetching: false,
+            fetches: 0,
+            behind: false,
+            look_at: now.elapsed,
+            certified_at: now.elapsed,
+            attestations: BTreeMap::new(),
+            engine,
+            certificates,
+            keys,
+            shared,
+        };
+        for height in (certified.0 + 1..=head.0).map(Height) {
+            if let Some(block) = machine.shared.blocks.block(height)? {
+                machine.attest(height, block.hash);
+            }
+        }
+        Ok(machine)
+    }
+
+    /// Takes one input in.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the node must stop: its disk failed, or its block is not the certified one.
+    pub fn handle(&mut self, input: Input, now: Moment) -> Result<(), ChainError> {
+        match input {
+            Input::Connected(peer) => self.on_connected(peer),
+            Input::Disconnected(peer) => {
+                self.peers.remove(&peer);
+            }
+            Input::Message { from, channel: Channel::Consensus, bytes } => {
+                self.consensus(Consensus::Received { from, message: bytes });
+            }
+            Input::Message { from, channel: Channel::Attestation, bytes } => {
+                self.on_attestation(from, &bytes);
+            }
+            Input::Checked { height, proposer, digest, valid } => {
+                self.consensus(Consensus::Validated { height, proposer, digest, valid });
+            }
+            Input::Done(done) => self.on_done(done?, now)?,
+            Input::Fetched { from, answer } => self.on_fetched(from, answer),
+        }
+        Ok(())
+    }
+
+    /// What is to be done about everything handed in, and about the time that has passed.
+    ///
+    /// # Errors
+    /// As [`Machine::handle`].
+    pub fn turn(&mut self, now: Moment) -> Result<Vec<Effect>, ChainError> {
+        self.fire_timers(now);
+        if now.elapsed >= self.look_at {
+            self.look_at = now.elapsed + LOOK_EVERY;
+            self.look(now);
+        }
+        self.collect_certificates(now)?;
+        self.maybe_start(now);
+        self.carry_out_decisions(now);
+        self.next_work();
+        Ok(std::mem::take(&mut self.effects))
+    }
+
+    /// When the next turn is due, if nothing is handed in before.
+    #[must_use]
+    pub fn wake_at(&self, now: Moment) -> Duration {
+        let timer = self.timers.first_key_value().map(|(&(at, _), _)| at);
+        let start = self.next_start(now);
+        timer.into_iter().chain(start).fold(self.look_at, Duration::min)
+    }
+
+    fn on_connected(&mut self, peer: ValidatorIndex) {
+        self.peers.insert(peer);
+        self.consensus(Consensus::PeerConnected(peer));
+        for attestation in self.attestations.values() {
+            let bytes = codec::encode_attestation(attestation).into();
+            self.effects.push(Effect::Send { to: peer, channel: Channel::Attestation, bytes });
+        }
+        self.fetch(peer);
+    }
+
+    fn on_attestation(&mut self, from: ValidatorIndex, bytes: &Bytes) {
+        match codec::decode_attestation(bytes) {
+            Ok(attestation) if attestation.validator == from => self.certificates.add(&attestation),
+            Ok(_) => tracing::warn!(%from, "peer sends an attestation in another's name"),
+            Err(error) => tracing::warn!(%from, %error, "peer sends a damaged attestation"),
+        }
+    }
+
+    fn consensus(&mut self, input: Consensus) {
+        let decisions = self.engine.handle(input);
+        self.decisions.extend(decisions);
+    }
+
+    fn fire_timers(&mut self, now: Moment) {
+        while let Some(entry) = self.timers.first_entry() {
+            if entry.key().0 > now.elapsed {
+                return;
+            }
+            let timer = entry.remove();
+            self.consensus(Consensus::TimerFired(timer));
+        }
+    }
+
+    /// When the next height will start, if only time holds it back.
+    fn next_start(&self, now: Moment) -> Option<Duration> {
+        if !self.may_start() {
+            return None;
+        }
+        let quiet_over = self.quiet_over();
+        let reason_at = if self.has_reason_to_start() { quiet_over.min(now.elapsed) } else { quiet_over };
+        let interval_over = self.started_at.map(|at| at + self.shared.config.block_interval);
+        Some(interval_over.map_or(reason_at, |at| at.max(reason_at)))
+    }
+
+    /// When an empty block is due.
+    fn quiet_over(&self) -> Duration {
+        self.head_at + QUIET_MIN * (1 << self.empty_blocks.min(QUIET_DOUBLINGS_MAX))
+    }
+
+    fn may_start(&self) -> bool {
+        let head = self.shared.head.load().height();
+        let uncertified = head.0.saturating_sub(self.certificates.certified().0);
+        !self.working && self.queue.is_empty() && self.started <= head && uncertified < UNCERTIFIED_MAX
+    }
+
+    fn has_reason_to_start(&self) -> bool {
+        let next = self.shared.head.load().height().next();
+        self.wanted.contains(&next) || self.shared.pool.lock().has_candidate(self.shared.next_base_fee())
+    }
+
+    fn proposal_transactions(&self, bytes_max: usize) -> Vec<RecoveredTransaction> {
+        let gas_max = self.shared.genesis.gas_limit;
+        self.shared.pool.lock().take(bytes_max, gas_max, self.shared.next_base_fee())
+    }
+
+    fn maybe_start(&mut self, now: Moment) {
+        if self.next_start(now).is_none_or(|at| at > now.elapsed) {
+            return;
+        }
+        let height = self.shared.head.load().height().next();
+        let transactions = self.proposal_transactions(ProposalRules::of(&self.shared.genesis).bytes_max - 64);
+        let proposal = Proposal { time_ms: now.wall_ms, transactions };
+        let body = Bytes::from(proposal.encode());
+        self.shared.checked.lock().insert(height, Digest::of(&body), Arc::new(proposal));
+        self.started = height;
+        self.started_at = Some(now.elapsed);
+        self.begun = self.begun.max(height);
+        self.wanted = self.wanted.split_off(&height.next());
+        tracing::debug!(%height, bytes = body.len(), "start height");
+        self.consensus(Consensus::Start { height, proposal: body });
+    }
+
+    /// Turns what consensus wants into effects. Its records come before any of its messages.
+    fn carry_out_decisions(&mut self, now: Moment) {
+        while !self.decisions.is_empty() {
+            let decisions = std::mem::take(&mut self.decisions);
+            let (records, spoken): (Vec<_>, Vec<_>) =
+                decisions.into_iter().partition(|decision| matches!(decision, Decision::Persist(_)));
+            if !records.is_empty() {
+                let begun = self.begun;
+                self.effects.extend(records.into_iter().filter_map(|decision| match decision {
+                    Decision::Persist(record) => Some(Effect::Append { begun, record }),
+                    _ => None,
+                }));
+                self.effects.push(Effect::Sync);
+            }
+            for decision in spoken {
+                self.carry_out(decision, now);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, decision: Decision, now: Moment) {
+        let channel = Channel::Consensus;
+        match decision {
+            Decision::Persist(_) => {}
+            Decision::Send { to, message } => self.effects.push(Effect::Send { to, channel, bytes: message }),
+            Decision::Broadcast { message } => {
+                self.effects.push(Effect::Broadcast { channel, bytes: message });
+            }
+            Decision::SetTimer { timer, after } => {
+                self.timers_set += 1;
+                self.timers.insert((now.elapsed + after, self.timers_set), timer);
+            }
+            Decision::Validate { height, proposer, digest, body } => {
+                if self.shared.checked.lock().get(&digest).is_some() {
+                    return self.consensus(Consensus::Validated { height, proposer, digest, valid: true });
+                }
+                self.effects.push(Effect::Run(Job::Check { height, proposer, digest, body }));
+            }
+            Decision::Wanted { height } => {
+                self.wanted.insert(height);
+            }
+            Decision::Decided(superblock) => {
+                if superblock.height > self.shared.head.load().height() {
+                    self.queue.push_back(Job::Execute(superblock));
+                }
+            }
+            Decision::ProposalTooLarge { height } => {
+                // The pool fills proposals below the bound, so this height starts without one of ours.
+                tracing::error!(%height, "own proposal is above consensus' bound");
+                let empty = Proposal { time_ms: now.wall_ms, transactions: Vec::new() };
+                self.consensus(Consensus::Start { height, proposal: empty.encode().into() });
+            }
+            Decision::Behind { height } => {
+                tracing::debug!(%height, "others are ahead");
+                self.behind = true;
+                self.fetch_from_any();
+            }
+        }
+    }
+
+    /// Gives execution its next piece of work when it is free: blocks are made one at a time.
+    fn next_work(&mut self) {
+        if !self.working
+            && let Some(job) = self.queue.pop_front()
+        {
+            self.working = true;
+            self.effects.push(Effect::Run(job));
+        }
+    }
+
+    /// Asks for blocks or certificates when some have been missing for a while.
+    fn look(&mut self, now: Moment) {
+        let head = self.shared.head.load().height();
+        let waits = self.certificates.certified() < head
+            && now.elapsed.saturating_sub(self.certified_at) > 2 * LOOK_EVERY;
+        if waits || self.behind {
+            self.certified_at = now.elapsed;
+            self.fetch_from_any();
+        }
+    }
+
+    fn fetch_from_any(&mut self) {
+        let turn = self.fetches.checked_rem(self.peers.len()).unwrap_or_default();
+        if let Some(&peer) = self.peers.iter().nth(turn) {
+            self.fetch(peer);
+        }
+    }
+
+    fn fetch(&mut self, from: ValidatorIndex) {
+        if self.fetching {
+            return;
+        }
+        self.fetching = true;
+        self.fetches = self.fetches.wrapping_add(1);
+        let has = self.shared.head.load().height();
+        let request = SyncRequest { from: self.certificates.certified().0 + 1, has: has.0 };
+        self.effects.push(Effect::Fetch { from, request: request.encode().into() });
+    }
+
+    fn on_fetched(&mut self, from: ValidatorIndex, answer: Option<SyncResponse>) {
+        self.fetching = false;
+        let Some(answer) = answer else { return };
+        self.shared.highest_known.fetch_max(answer.certified.0, Ordering::Relaxed);
+        self.behind = answer.certified > self.shared.head.load().height();
+        if !answer.items.is_empty() {
+            tracing::debug!(%from, blocks = answer.items.len(), "import certified blocks");
+            self.queue.push_back(Job::Import { from, items: answer.items });
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What a node knows: its tables, its state, its pool. The machine, its jobs and the readers share it.
+
+use crate::{
+    ChainConfig, ChainError,
+    blocks::Blocks,
+    mempool::{Conditions, Mempool},
+    proposal::{self, Proposal},
+};
+use alloy_consensus::{Transaction as _, transaction::TxHashRef as _};
+use arc_swap::ArcSwap;
+use bxp_execution::State;
+use bxp_storage::{Durability, Store};
+use bxp_types::{B256, Digest, Genesis, Height, NetworkId, RecoveredTransaction, StoredBlock, SubmitError};
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+};
+use tokio::sync::watch;
+
+/// Recovered proposals kept between their check and their execution.
+const CHECKED_MAX: usize = 1_024;
+
+/// One node's tables, state and pool.
+pub struct Shared {
+    pub(crate) genesis: Genesis,
+    pub(crate) network_id: NetworkId,
+    pub(crate) config: ChainConfig,
+    pub(crate) store: Store,
+    pub(crate) blocks: Blocks,
+    pub(crate) state: State,
+    pub(crate) head: ArcSwap<StoredBlock>,
+    pub(crate) heads: watch::Sender<Height>,
+    pub(crate) pool: Mutex<Mempool>,
+    pub(crate) checked: Mutex<Checked>,
+    /// The highest certified height that a peer spoke of.
+    pub(crate) highest_known: AtomicU64,
+}
+
+/// Transactions of checked proposals by digest, so that no signature is recovered twice.
+#[derive(Default)]
+pub(crate) struct Checked {
+    by_digest: BTreeMap<Digest, (Height, Arc<Proposal>)>,
+}
+
+impl Checked {
+    pub(crate) fn insert(&mut self, height: Height, digest: Digest, proposal: Arc<Proposal>) {
+        if self.by_digest.len() >= CHECKED_MAX {
+            let oldest =
+                self.by_digest.iter().min_by_key(|(_, (height, _))| *height).map(|(&digest, _)| digest);
+            oldest.map(|digest| self.by_digest.remove(&digest));
+        }
+        self.by_digest.insert(digest, (height, proposal));
+    }
+
+    pub(crate) fn get(&self, digest: &Digest) -> Option<Arc<Proposal>> {
+        self.by_digest.get(digest).map(|(_, proposal)| Arc::clone(proposal))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_digest.len()
+    }
+
+    pub(crate) fn forget_up_to(&mut self, height: Height) {
+        self.by_digest.retain(|_, (of, _)| *of > height);
+    }
+}
+
+impl Shared {
+    /// Opens the chain in `store`, creating block 0 in a new one, and takes the pool of an earlier run back in.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub fn open(genesis: Genesis, config: ChainConfig, store: Store) -> Result<Self, ChainError> {
+        let blocks = Blocks::open(&store)?;
+        let state = State::open_retaining(&store, &genesis, config.retention);
+        let state = state.map_err(|error| ChainError::State(Box::new(error)))?;
+        let head = open_head(&store, &blocks, &state)?;
+        let shared = Self {
+            network_id: genesis.network_id(),
+            heads: watch::Sender::new(head.height()),
+            head: ArcSwap::from_pointee(head),
+            checked: Mutex::default(),
+            highest_known: AtomicU64::new(0),
+            pool: Mutex::new(Mempool::new(config.pool)),
+            genesis,
+            config,
+            store,
+            blocks,
+            state,
+        };
+        shared.reload_pool()?;
+        Ok(shared)
+    }
+
+    /// The newest block.
+    #[must_use]
+    pub fn head(&self) -> Arc<StoredBlock> {
+        self.head.load_full()
+    }
+
+    /// The chain's tables.
+    #[must_use]
+    pub const fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// The state of the newest block.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Takes a client's transaction into the pool, judged by the newest block. It may be acknowledged once
+    /// [`Shared::keep`] has written it; if that fails, [`Shared::forget`] it.
+    ///
+    /// # Errors
+    /// [`SubmitError`] in geth's words.
+    pub fn admit(&self, raw: &[u8]) -> Result<RecoveredTransaction, SubmitError> {
+        let transaction = proposal::recover(raw, self.genesis.chain_id)?;
+        self.insert(transaction.clone())?;
+        Ok(transaction)
+    }
+
+    /// Returns when these transactions of the pool are on disk: one flush for all.
+    ///
+    /// # Errors
+    /// [`SubmitError::Storage`].
+    pub fn keep<'a>(
+        &self,
+        transactions: impl IntoIterator<Item = &'a RecoveredTransaction>,
+    ) -> Result<(), SubmitError> {
+        let mut batch = self.store.batch();
+        for transaction in transactions {
+            self.blocks.put_pooled(&mut batch, transaction);
+        }
+        batch.commit(Durability::Synced).map_err(|error| SubmitError::Storage(error.to_string()))
+    }
+
+    /// Takes a transaction that could not be kept out of the pool.
+    pub fn forget(&self, transaction: B256) {
+        self.pool.lock().remove(transaction);
+    }
+
+    /// How many transactions wait in the pool.
+    #[must_use]
+    pub fn pool_len(&self) -> usize {
+        self.pool.lock().len()
+    }
+
+    /// A transaction that waits in the pool.
+    #[must_use]
+    pub fn pending(&self, transaction: B256) -> Option<RecoveredTransaction> {
+        self.pool.lock().get(transaction).cloned()
+    }
+
+    pub(crate) fn next_base_fee(&self) -> u64 {
+        bxp_execution::next_base_fee(&self.head.load().header)
+    }
+
+    fn insert(&self, transaction: RecoveredTransaction) -> Result<Option<B256>, SubmitError> {
+        let account = self.state.account(transaction.signer());
+        let account = account.map_err(|error| SubmitError::Storage(error.to_string()))?;
+        let conditions =
+            Conditions { account, base_fee: self.next_base_fee(), gas_limit: self.genesis.gas_limit };
+        self.pool.lock().insert(transaction, &conditions)
+    }
+
+    /// Takes the pool of the earlier run back in; what has become invalid meanwhile is forgotten.
+    fn reload_pool(&self) -> Result<(), ChainError> {
+        let mut batch = self.store.batch();
+        let mut waiting: Vec<RecoveredTransaction> = Vec::new();
+        for (hash, raw) in self.blocks.pooled()? {
+            match proposal::recover(&raw, self.genesis.chain_id) {
+                Ok(transaction) => waiting.push(transaction),
+                Err(_) => self.blocks.remove_pooled(&mut batch, hash),
+            }
+        }
+        waiting.sort_by_key(|transaction| transaction.nonce());
+        for transaction in waiting {
+            let hash = *transaction.tx_hash();
+            if let Err(error) = self.insert(transaction) {
+                tracing::debug!(%hash, %error, "a waiting transaction is no longer valid");
+                self.blocks.remove_pooled(&mut batch, hash);
+            }
+        }
+        batch.commit(Durability::Buffered)?;
+        Ok(())
+    }
+}
+
+fn open_head(store: &Store, blocks: &Blocks, state: &State) -> Result<StoredBlock, ChainError> {
+    if let Some(newest) = blocks.newest()? {
+        return Ok(newest);
+    }
+    let genesis = state.genesis_block().clone();
+    let mut batch = store.batch();
+    blocks.put(&mut batch, &genesis, &[], &[]);
+    batch.commit(Durability::Synced)?;
+    Ok(genesis)
+}
