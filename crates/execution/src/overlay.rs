@@ -34,6 +34,18 @@ impl OverlayAccount {
         Self { before, now, wiped: false, slots: HashMap::new() }
     }
 
+    /// The account as the EVM is told of it. Where slots are stored without code and nonce, which only a genesis file
+    /// can bring about, no contract may be created (EIP-7610): revm asks the code's hash and the nonce alone, and takes
+    /// a hash of zero for no code in all else.
+    fn told(&self) -> Option<AccountInfo> {
+        let stored = !self.wiped && self.before.is_some_and(|before| before.storage_root != EMPTY_ROOT_HASH);
+        let mut info = self.now.clone()?;
+        if stored && info.nonce == 0 && info.code_hash == KECCAK_EMPTY {
+            info.code_hash = B256::ZERO;
+        }
+        Some(info)
+    }
+
     /// Empties the storage.
     fn wipe(&mut self) {
         self.wiped = self.before.is_some_and(|before| before.storage_root != EMPTY_ROOT_HASH);
@@ -95,8 +107,12 @@ impl<'a> Overlay<'a> {
                 known.now = slot.present_value;
             }
         }
+        let mut info = account.info;
+        if info.code_hash.is_zero() {
+            info.code_hash = KECCAK_EMPTY;
+        }
         // EIP-161: what is touched and empty ceases to be. Before it, revm says of such an account that it is created.
-        entry.now = (created || !account.info.is_empty()).then_some(account.info);
+        entry.now = (created || !info.is_empty()).then_some(info);
         Ok(())
     }
 
@@ -152,7 +168,7 @@ impl Database for Overlay<'_> {
     type Error = ExecutionError;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, ExecutionError> {
-        Ok(self.entry(address)?.now.clone())
+        Ok(self.entry(address)?.told())
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, ExecutionError> {

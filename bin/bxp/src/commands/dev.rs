@@ -1,5 +1,8 @@
 //! `bxp dev`: what developers need.
 
+mod import_chain;
+mod statetest;
+
 use anyhow::{Context, Result, ensure};
 use bxp_clinical::generate::{GeneratorConfig, generate};
 use bxp_types::Jurisdiction;
@@ -14,6 +17,10 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
+    /// Execute a chain of Ethereum from its genesis file and its blocks, and check all that its headers say.
+    ImportChain(import_chain::Arguments),
+    /// Run Ethereum's state tests.
+    Statetest(statetest::Arguments),
     /// Write bundles of invented patients: the same seed gives the same bytes.
     Generate {
         /// An empty or a new folder.
@@ -32,7 +39,14 @@ enum Action {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<()> {
-    let Action::Generate { out, patients, seed, countries } = arguments.action;
+    match arguments.action {
+        Action::ImportChain(arguments) => import_chain::run(&arguments),
+        Action::Statetest(arguments) => statetest::run(&arguments),
+        Action::Generate { out, patients, seed, countries } => write_patients(out, patients, seed, countries),
+    }
+}
+
+fn write_patients(out: PathBuf, patients: u32, seed: u64, countries: Vec<Jurisdiction>) -> Result<()> {
     fs::create_dir_all(&out).with_context(|| format!("create {}", out.display()))?;
     let empty = fs::read_dir(&out)?.next().is_none();
     ensure!(empty, "{} is not empty; give a new folder", out.display());

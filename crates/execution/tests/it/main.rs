@@ -7,6 +7,7 @@ mod kit;
 mod pinned;
 mod restart;
 mod roots;
+mod state_tests;
 mod transfers;
 mod types;
 mod verify;
