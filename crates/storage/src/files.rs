@@ -49,11 +49,16 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
 
 /// Makes the names in the folder that holds `path` durable.
 pub(crate) fn sync_folder_of(disk: &dyn Disk, action: &'static str, path: &Path) -> Result<()> {
-    let folder = match path.parent() {
+    let folder = folder_of(path);
+    disk.sync_folder(folder).map_err(|source| StorageError::io(action, folder, source))
+}
+
+/// The folder that holds `path`.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    };
-    disk.sync_folder(folder).map_err(|source| StorageError::io(action, folder, source))
+    }
 }
 
 #[cfg(test)]

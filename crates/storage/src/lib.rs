@@ -22,7 +22,7 @@ mod table;
 pub use batch::{Batch, Durability};
 pub use disk::{Disk, DiskFile, OpenFile};
 pub use error::StorageError;
-pub use log::{Log, RECORD_BYTES_MAX};
+pub use log::{Log, RECORD_BYTES_MAX, SegmentedLog};
 pub use memory::MemoryDisk;
 pub use snapshot::Snapshot;
 pub use store::Store;

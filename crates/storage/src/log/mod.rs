@@ -1,8 +1,10 @@
 //! An append-only file of records that must be on disk before the node says something.
 
 mod record;
+mod segments;
 
 pub use record::RECORD_BYTES_MAX;
+pub use segments::SegmentedLog;
 
 use crate::{Disk, DiskFile, Result, StorageError, disk::FileSystem, files};
 use bytes::Bytes;
@@ -12,6 +14,9 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// The longest payload that is copied beside its header to save a write.
+const COPIED_BYTES_MAX: usize = 4096;
 
 /// A write-ahead log. It belongs in the folder of a [`Store`](crate::Store), whose lock keeps other processes away.
 ///
@@ -83,14 +88,22 @@ impl Log {
         const ACTION: &str = "append to log";
         self.check_usable(ACTION)?;
         check_length(payload)?;
-        let mut bytes = Vec::with_capacity(record::RECORD_HEADER_BYTES + payload.len());
-        record::write(self.salt, self.end, payload, &mut bytes);
-        if let Err(source) = self.file.append(&bytes) {
+        if let Err(source) = self.write_record(payload) {
             self.poisoned = true;
             return Err(StorageError::io(ACTION, &self.path, source));
         }
-        self.end += bytes.len() as u64;
+        self.end += (record::RECORD_HEADER_BYTES + payload.len()) as u64;
         Ok(())
+    }
+
+    /// A small record goes out in one write; a long one is not copied for that.
+    fn write_record(&mut self, payload: &[u8]) -> io::Result<()> {
+        let header = record::header(self.salt, self.end, payload);
+        if payload.len() > COPIED_BYTES_MAX {
+            self.file.append(&header)?;
+            return self.file.append(payload);
+        }
+        self.file.append(&[&header, payload].concat())
     }
 
     /// Returns when every record added so far is on disk (fdatasync).

@@ -34,11 +34,17 @@ pub(crate) fn read_file_header(bytes: &[u8]) -> Option<u64> {
 
 /// Appends the record of `payload` to `file`, which stands at `offset`. The payload is at most [`RECORD_BYTES_MAX`].
 pub(crate) fn write(salt: u64, offset: u64, payload: &[u8], out: &mut Vec<u8>) {
-    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
-    out.extend_from_slice(&length);
-    out.extend_from_slice(&checksum(salt, offset, &length).to_le_bytes());
-    out.extend_from_slice(&checksum(salt, offset, payload).to_le_bytes());
+    out.extend_from_slice(&header(salt, offset, payload));
     out.extend_from_slice(payload);
+}
+
+/// What goes before `payload` at `offset`.
+pub(crate) fn header(salt: u64, offset: u64, payload: &[u8]) -> [u8; RECORD_HEADER_BYTES] {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let [l0, l1, l2, l3] = length;
+    let [h0, h1, h2, h3] = checksum(salt, offset, &length).to_le_bytes();
+    let [b0, b1, b2, b3] = checksum(salt, offset, payload).to_le_bytes();
+    [l0, l1, l2, l3, h0, h1, h2, h3, b0, b1, b2, b3]
 }
 
 fn checksum(salt: u64, offset: u64, bytes: &[u8]) -> u32 {
