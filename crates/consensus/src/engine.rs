@@ -57,6 +57,13 @@ impl Engine {
 
     /// Takes one input in and returns what is to be done, in order. Never panics, whatever a peer sends.
     pub fn handle(&mut self, input: Input) -> Vec<Effect> {
+        self.take_in(input);
+        self.effects()
+    }
+
+    /// Takes one input in, and keeps what is to be done for [`Engine::effects`]. Under load the votes that many inputs
+    /// call for so share one record and one frame.
+    pub fn take_in(&mut self, input: Input) {
         match input {
             Input::Start { height, proposal } => self.start(height, proposal),
             Input::Received { from, message } => self.received(from, &message),
@@ -67,6 +74,10 @@ impl Engine {
             Input::PeerConnected(peer) => self.peer_connected(peer),
             Input::Settled(height) => self.settle(height),
         }
+    }
+
+    /// What is to be done after all inputs taken in since the last call, in order.
+    pub fn effects(&mut self) -> Vec<Effect> {
         for (height, state) in &mut self.heights {
             state.voice.flush(*height, &self.settings, &mut self.outbox);
         }

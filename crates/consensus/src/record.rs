@@ -17,13 +17,16 @@ use crate::wire::{Envelope, WireError};
 const NETWORK_BYTES: usize = 8;
 const PREFIX_BYTES: usize = NETWORK_BYTES + 2;
 
-/// The record of a message that is about to be sent (or of a body about to be echoed).
-pub(crate) fn encode(settings: &Settings, message: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(PREFIX_BYTES + message.len());
+/// The record of a message that is about to be sent (or of a body about to be echoed), and the message itself, which
+/// shares the record's memory: a body is copied once.
+pub(crate) fn encode(settings: &Settings, envelope: &Envelope) -> (Bytes, Bytes) {
+    let mut out = BytesMut::with_capacity(PREFIX_BYTES + envelope.length());
     out.put_slice(network_name(&settings.config.network));
     out.put_u16(settings.me().0);
-    out.put_slice(message);
-    out.freeze()
+    envelope.encode_into(&mut out);
+    let record = out.freeze();
+    let message = record.slice(PREFIX_BYTES..);
+    (record, message)
 }
 
 /// Reads a record written by [`encode`]. `position` is its place in the log, for the error.

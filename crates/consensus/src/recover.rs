@@ -40,7 +40,7 @@ impl Engine {
     #[must_use]
     pub fn records(&self) -> Vec<Bytes> {
         let encode =
-            |height: Height, message| record::encode(&self.settings, &Envelope { height, message }.encode());
+            |height: Height, message| record::encode(&self.settings, &Envelope { height, message }).0;
         let messages = self.heights.iter().flat_map(|(height, state)| {
             state.log(&self.settings).into_iter().map(move |message| encode(*height, message))
         });

@@ -27,8 +27,9 @@ impl Voice {
     pub(crate) fn flush(&mut self, height: Height, settings: &Settings, outbox: &mut Outbox) {
         let fresh = std::mem::replace(&mut self.fresh, Votes::new(settings.validators));
         for votes in fresh.split(SECTIONS_MAX) {
-            let message = Envelope { height, message: Message::Votes(votes) }.encode();
-            outbox.records.push(Effect::Persist(record::encode(settings, &message)));
+            let (record, message) =
+                record::encode(settings, &Envelope { height, message: Message::Votes(votes) });
+            outbox.records.push(Effect::Persist(record));
             outbox.votes.push(Effect::Broadcast { message });
         }
     }
@@ -93,8 +94,8 @@ impl Turn<'_> {
     }
 
     pub(crate) fn persist(&mut self, message: Message) -> Bytes {
-        let message = self.encode(message);
-        self.outbox.records.push(Effect::Persist(record::encode(self.settings, &message)));
+        let (record, message) = record::encode(self.settings, &Envelope { height: self.height, message });
+        self.outbox.records.push(Effect::Persist(record));
         message
     }
 

@@ -121,13 +121,19 @@ impl Envelope {
     /// The message as bytes. Votes must be [`Votes::split`] to [`SECTIONS_MAX`] before.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(HEADER_BYTES + self.payload_length());
+        let mut out = BytesMut::with_capacity(self.length());
+        self.encode_into(&mut out);
+        out.freeze()
+    }
+
+    /// Appends the message's bytes, [`Envelope::length`] of them.
+    pub(crate) fn encode_into(&self, out: &mut BytesMut) {
         out.put_u8(VERSION);
         out.put_u8(self.message.kind());
         out.put_u64(self.height.0);
         match &self.message {
             Message::Init { body } => out.put_slice(body),
-            Message::Votes(votes) => encode_votes(votes, &mut out),
+            Message::Votes(votes) => encode_votes(votes, out),
             Message::Fetch { proposer, digest } => {
                 out.put_u16(proposer.0);
                 out.put_slice(digest.as_bytes());
@@ -138,7 +144,6 @@ impl Envelope {
             }
             Message::Pull { held } => out.put_slice(held.as_bytes()),
         }
-        out.freeze()
     }
 
     /// Reads a message in a network of that many validators whose bodies have at most `body_bytes_max` bytes. A body
@@ -169,8 +174,9 @@ impl Envelope {
         if reader.0.is_empty() { Ok(Self { height, message }) } else { Err(WireError::Trailing) }
     }
 
-    fn payload_length(&self) -> usize {
-        match &self.message {
+    /// Room that the message's bytes need.
+    pub(crate) fn length(&self) -> usize {
+        let payload = match &self.message {
             Message::Init { body } => body.len(),
             Message::Body { body, .. } => body.len() + 2,
             Message::Fetch { .. } => 34,
@@ -179,8 +185,15 @@ impl Envelope {
                 let mask = Bitmask::byte_length(votes.validators);
                 (votes.echoes.len() + votes.readies.len()) * 32 + votes.sections() * (5 + 2 * mask)
             }
-        }
+        };
+        HEADER_BYTES + payload
     }
+}
+
+/// Whether an encoded message carries a proposal's body: large, and less urgent than votes.
+#[must_use]
+pub fn carries_body(message: &[u8]) -> bool {
+    matches!(message.get(1), Some(&(INIT | BODY)))
 }
 
 impl Message {
