@@ -19,7 +19,7 @@ use crate::{
     shared::Shared,
     sync::{SyncRequest, SyncResponse},
 };
-use bxp_consensus::{Config, Effect as Decision, Engine, Input as Consensus, Timer};
+use bxp_consensus::{Config, Effect as Decision, Engine, Input as Consensus, Timer, wire::carries_body};
 use bxp_network::Channel;
 use bxp_types::{Attestation, Digest, Height, RecoveredTransaction, ValidatorIndex};
 use bytes::Bytes;
@@ -48,8 +48,6 @@ pub struct Machine {
     certificates: Certificates,
     /// Own attestations of blocks without a certificate, said again to a peer that comes back.
     attestations: BTreeMap<Height, Attestation>,
-    /// What consensus wants, until the next turn.
-    decisions: Vec<Decision>,
     /// What is to be done outside, until the next turn.
     effects: Vec<Effect>,
     /// Consensus' timers by the time at which they run out, and by the order in which they were set.
@@ -97,10 +95,10 @@ impl Machine {
         config.body_bytes_max = ProposalRules::of(genesis).bytes_max;
         let mut engine = Engine::new(config).map_err(|error| ChainError::Recovery(error.to_string()))?;
         engine.recover(records).map_err(|error| ChainError::Recovery(error.to_string()))?;
+        engine.take_in(Consensus::Settled(certified));
         let certificates =
             Certificates::new(shared.network_id, genesis.verification_keys(), genesis.quorum(), certified);
         let mut machine = Self {
-            decisions: engine.handle(Consensus::Settled(certified)),
             effects: Vec::new(),
             timers: BTreeMap::new(),
             timers_set: 0,
@@ -142,7 +140,7 @@ impl Machine {
             Input::Disconnected(peer) => {
                 self.peers.remove(&peer);
             }
-            Input::Message { from, channel: Channel::Consensus, bytes } => {
+            Input::Message { from, channel: Channel::Consensus | Channel::Bodies, bytes } => {
                 self.consensus(Consensus::Received { from, message: bytes });
             }
             Input::Message { from, channel: Channel::Attestation, bytes } => {
@@ -200,9 +198,9 @@ impl Machine {
         }
     }
 
+    /// What consensus wants of it comes with the turn, so that the votes of many inputs leave together.
     fn consensus(&mut self, input: Consensus) {
-        let decisions = self.engine.handle(input);
-        self.decisions.extend(decisions);
+        self.engine.take_in(input);
     }
 
     fn fire_timers(&mut self, now: Moment) {
@@ -266,8 +264,11 @@ impl Machine {
 
     /// Turns what consensus wants into effects. Its records come before any of its messages.
     fn carry_out_decisions(&mut self, now: Moment) {
-        while !self.decisions.is_empty() {
-            let decisions = std::mem::take(&mut self.decisions);
+        loop {
+            let decisions = self.engine.effects();
+            if decisions.is_empty() {
+                return;
+            }
             let (records, spoken): (Vec<_>, Vec<_>) =
                 decisions.into_iter().partition(|decision| matches!(decision, Decision::Persist(_)));
             if !records.is_empty() {
@@ -285,12 +286,13 @@ impl Machine {
     }
 
     fn carry_out(&mut self, decision: Decision, now: Moment) {
-        let channel = Channel::Consensus;
         match decision {
             Decision::Persist(_) => {}
-            Decision::Send { to, message } => self.effects.push(Effect::Send { to, channel, bytes: message }),
+            Decision::Send { to, message } => {
+                self.effects.push(Effect::Send { to, channel: channel_of(&message), bytes: message });
+            }
             Decision::Broadcast { message } => {
-                self.effects.push(Effect::Broadcast { channel, bytes: message });
+                self.effects.push(Effect::Broadcast { channel: channel_of(&message), bytes: message });
             }
             Decision::SetTimer { timer, after } => {
                 self.timers_set += 1;
@@ -373,4 +375,9 @@ impl Machine {
             self.queue.push_back(Job::Import { from, items: answer.items });
         }
     }
+}
+
+/// Votes do not wait behind proposals.
+fn channel_of(message: &[u8]) -> Channel {
+    if carries_body(message) { Channel::Bodies } else { Channel::Consensus }
 }

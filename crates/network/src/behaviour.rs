@@ -1,6 +1,7 @@
 //! The gate: who may connect. Everyone else is refused as soon as noise has shown who it is.
 
 use crate::{
+    ban::Bans,
     handler::{Handler, Link},
     protocol::Protocols,
     roster::{Peer, Roster},
@@ -19,7 +20,7 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Why a connection was refused.
@@ -31,6 +32,9 @@ pub(crate) enum Denied {
     /// A validator that waits to be dialled instead.
     #[error("validator {0} is dialled by this node and does not dial it")]
     WrongSide(ValidatorIndex),
+    /// A validator that broke the protocol not long ago.
+    #[error("validator {0} broke the protocol and is banned for a while")]
+    Banned(ValidatorIndex),
 }
 
 /// A validator's new connection.
@@ -46,6 +50,7 @@ pub(crate) struct Opened {
 /// Lets validators in and hands their connections to sessions.
 pub(crate) struct Gate {
     roster: Arc<Roster>,
+    bans: Arc<Bans>,
     protocols: Arc<Protocols>,
     stream_timeout: Duration,
     admitted: HashMap<ConnectionId, (ValidatorIndex, Link)>,
@@ -53,12 +58,21 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new(roster: Arc<Roster>, protocols: Arc<Protocols>, stream_timeout: Duration) -> Self {
-        Self { roster, protocols, stream_timeout, admitted: HashMap::new(), opened: VecDeque::new() }
+    pub(crate) fn new(
+        roster: Arc<Roster>,
+        bans: Arc<Bans>,
+        protocols: Arc<Protocols>,
+        stream_timeout: Duration,
+    ) -> Self {
+        Self { roster, bans, protocols, stream_timeout, admitted: HashMap::new(), opened: VecDeque::new() }
     }
 
     fn validator(&self, id: PeerId) -> Result<&Peer, ConnectionDenied> {
-        self.roster.other(&id).ok_or_else(|| ConnectionDenied::new(Denied::Stranger(id)))
+        let peer = self.roster.other(&id).ok_or_else(|| ConnectionDenied::new(Denied::Stranger(id)))?;
+        match self.bans.until(peer.index, Instant::now()) {
+            Some(_) => Err(ConnectionDenied::new(Denied::Banned(peer.index))),
+            None => Ok(peer),
+        }
     }
 
     fn admit(&mut self, connection: ConnectionId, peer: ValidatorIndex) -> Handler {

@@ -1,13 +1,17 @@
 //! The two directions of one channel's stream.
 
-use crate::{Channel, Event, Limits, ending::Reason, handle::Queue, metric, wire::frame};
+use crate::{Channel, Event, Limits, budget::Budget, ending::Reason, handle::Queue, metric, wire::frame};
 use bxp_types::ValidatorIndex;
 use bytes::Bytes;
 use futures::{
     AsyncRead, AsyncWrite, AsyncWriteExt,
     io::{BufReader, BufWriter},
 };
-use std::io;
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 
 /// Small messages are read and written together in buffers of this size.
@@ -20,6 +24,7 @@ pub(crate) async fn read_messages<R: AsyncRead + Unpin>(
     channel: Channel,
     reader: R,
     limits: Limits,
+    budget: Arc<Budget>,
     events: mpsc::Sender<Event>,
 ) -> Reason {
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
@@ -27,9 +32,14 @@ pub(crate) async fn read_messages<R: AsyncRead + Unpin>(
     loop {
         match frame::read(&mut reader, limits.frame_bytes_max).await {
             Ok(Some(bytes)) => {
-                received.increment(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+                let length = bytes.len();
+                received.increment(u64::try_from(length).unwrap_or(u64::MAX));
                 if events.send(Event::Message { from, channel, bytes }).await.is_err() {
                     return Reason::Shutdown;
+                }
+                let wait = budget.spend(length, Instant::now());
+                if wait > Duration::ZERO {
+                    tokio::time::sleep(wait).await;
                 }
             }
             Ok(None) => return Reason::Closed,

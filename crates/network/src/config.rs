@@ -24,8 +24,14 @@ pub struct Limits {
     pub frame_bytes_max: usize,
     /// Messages that wait for one peer, per channel.
     pub queue_frames_max: usize,
-    /// Bytes that wait for one peer, over both channels; at least one largest message.
+    /// Bytes that wait for one peer, per channel; at least one largest message.
     pub queue_bytes_max: usize,
+    /// Messages on channels that one peer may send in a second; a peer above it is read more slowly.
+    pub peer_messages_per_second_max: usize,
+    /// Bytes on channels that one peer may send in a second; a peer above it is read more slowly.
+    pub peer_bytes_per_second_max: usize,
+    /// How long a peer is left alone after it broke the protocol; twice as long the next time, and so on.
+    pub ban_min: Duration,
     /// Events that wait for the owner; beyond them peers are read no further.
     pub events_queued_max: usize,
     /// The largest request, in bytes.
@@ -66,6 +72,9 @@ impl Default for Limits {
             frame_bytes_max: 32 << 20,
             queue_frames_max: 16_384,
             queue_bytes_max: 96 << 20,
+            peer_messages_per_second_max: 100_000,
+            peer_bytes_per_second_max: 1 << 30,
+            ban_min: Duration::from_secs(10),
             events_queued_max: 64,
             request_bytes_max: 8 << 20,
             answer_bytes_max: 32 << 20,
@@ -96,6 +105,7 @@ impl Limits {
     pub(crate) fn check(&self) -> Result<(), NetworkError> {
         let counts = [
             ("queue_frames_max", self.queue_frames_max),
+            ("peer_messages_per_second_max", self.peer_messages_per_second_max),
             ("events_queued_max", self.events_queued_max),
             ("exchanges_per_peer_max", self.exchanges_per_peer_max),
             ("hand_overs_per_peer_max", self.hand_overs_per_peer_max),
@@ -110,8 +120,9 @@ impl Limits {
         ];
         let wrong_count = counts.into_iter().find(|(_, count)| !(1..=COUNT_MAX).contains(count));
         let wrong_length = lengths.into_iter().find(|(_, length)| u32::try_from(*length).is_err());
+        let wrong_rate = (self.peer_bytes_per_second_max == 0).then_some(("peer_bytes_per_second_max", 0));
         let wrong_queue = (self.queue_bytes_max < self.frame_bytes_max).then_some(("queue_bytes_max", 0));
-        match wrong_count.or(wrong_length).or(wrong_queue) {
+        match wrong_count.or(wrong_length).or(wrong_rate).or(wrong_queue) {
             Some((name, _)) => Err(NetworkError::Limit(name)),
             None => Ok(()),
         }

@@ -3,7 +3,11 @@
 use crate::{Limits, driver::Command, roster::Peer, session::Fared, shared::Shared};
 use bxp_types::ValidatorIndex;
 use libp2p::{Multiaddr, multiaddr::Protocol};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::oneshot;
 
 /// Dials `peer` whenever there is no connection to it, until the network stops.
@@ -11,6 +15,12 @@ pub(crate) async fn keep_connected(shared: Arc<Shared>, peer: Peer) {
     let patience = Patience::new(&shared.limits, shared.roster.me.index, peer.index);
     let mut failures = 0_u32;
     loop {
+        if let Some(until) = shared.bans.until(peer.index, Instant::now()) {
+            tokio::select! {
+                () = shared.stop.cancelled() => return,
+                () = tokio::time::sleep_until(until.into()) => {}
+            }
+        }
         let fared = tokio::select! {
             () = shared.stop.cancelled() => return,
             fared = dial_once(&shared, &peer) => fared,

@@ -10,21 +10,24 @@ use tokio::sync::oneshot;
 /// Messages arrive in the order in which they were sent, each at most once, and are lost when the connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Channel {
-    /// Consensus messages, which are sent again on [`Event::Connected`].
+    /// Consensus votes: small and urgent. They are sent again on [`Event::Connected`].
     Consensus,
+    /// Consensus messages that carry a proposal, which votes need not wait for. They too are sent again.
+    Bodies,
     /// Attestations of executed blocks.
     Attestation,
 }
 
 impl Channel {
     /// Every channel, in wire order.
-    pub const ALL: [Self; 2] = [Self::Consensus, Self::Attestation];
+    pub const ALL: [Self; 3] = [Self::Consensus, Self::Bodies, Self::Attestation];
 
     /// The channel's name in protocol names, metrics and spans.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Consensus => "consensus",
+            Self::Bodies => "bodies",
             Self::Attestation => "attestation",
         }
     }
@@ -32,7 +35,8 @@ impl Channel {
     pub(crate) const fn position(self) -> usize {
         match self {
             Self::Consensus => 0,
-            Self::Attestation => 1,
+            Self::Bodies => 1,
+            Self::Attestation => 2,
         }
     }
 }

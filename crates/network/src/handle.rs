@@ -51,13 +51,26 @@ impl Permits {
     }
 }
 
+/// The sending end of a [`Queue`].
+#[derive(Debug)]
+struct Way {
+    frames: mpsc::Sender<Bytes>,
+    bytes_waiting: Arc<AtomicUsize>,
+}
+
+/// A queue of at most that many messages, and its sending end.
+fn queue(frames_max: usize) -> (Way, Queue) {
+    let bytes_waiting = Arc::new(AtomicUsize::new(0));
+    let (sender, frames) = mpsc::channel(frames_max);
+    (Way { frames: sender, bytes_waiting: Arc::clone(&bytes_waiting) }, Queue { frames, bytes_waiting })
+}
+
 /// How the rest of the node reaches one connected peer.
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) peer: ValidatorIndex,
     pub(crate) ending: Arc<Ending>,
-    queues: [mpsc::Sender<Bytes>; 2],
-    bytes_waiting: Arc<AtomicUsize>,
+    ways: [Way; 3],
     bytes_waiting_max: usize,
     open: mpsc::Sender<OpenStream>,
     exchanges: Permits,
@@ -69,22 +82,19 @@ impl Handle {
         ending: Arc<Ending>,
         open: mpsc::Sender<OpenStream>,
         limits: &Limits,
-    ) -> (Self, [Queue; 2]) {
-        let bytes_waiting = Arc::new(AtomicUsize::new(0));
-        let (consensus, consensus_frames) = mpsc::channel(limits.queue_frames_max);
-        let (attestation, attestation_frames) = mpsc::channel(limits.queue_frames_max);
-        let queue = |frames| Queue { frames, bytes_waiting: Arc::clone(&bytes_waiting) };
-        let waiting = [queue(consensus_frames), queue(attestation_frames)];
+    ) -> (Self, [Queue; 3]) {
+        let [consensus, bodies, attestation] = Channel::ALL.map(|_| queue(limits.queue_frames_max));
+        let ways = [consensus.0, bodies.0, attestation.0];
+        let queues = [consensus.1, bodies.1, attestation.1];
         let handle = Self {
             peer,
             ending,
-            queues: [consensus, attestation],
-            bytes_waiting,
+            ways,
             bytes_waiting_max: limits.queue_bytes_max,
             open,
             exchanges: Permits::new(limits, 1),
         };
-        (handle, waiting)
+        (handle, queues)
     }
 
     /// Queues a message, or drops the connection where the queue is full: memory stays bounded, and the peer catches
@@ -94,17 +104,18 @@ impl Handle {
             return Err(SendError::NotConnected(self.peer));
         }
         let length = bytes.len();
-        let waiting = self.bytes_waiting.fetch_add(length, Ordering::Relaxed).saturating_add(length);
+        let way = &self.ways[channel.position()];
+        let waiting = way.bytes_waiting.fetch_add(length, Ordering::Relaxed).saturating_add(length);
         let queued = if waiting > self.bytes_waiting_max {
             Err(SendError::Overflow(self.peer))
         } else {
-            self.queues[channel.position()].try_send(bytes).map_err(|error| match error {
+            way.frames.try_send(bytes).map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => SendError::Overflow(self.peer),
                 mpsc::error::TrySendError::Closed(_) => SendError::NotConnected(self.peer),
             })
         };
         if let Err(error) = queued {
-            self.bytes_waiting.fetch_sub(length, Ordering::Relaxed);
+            way.bytes_waiting.fetch_sub(length, Ordering::Relaxed);
             if matches!(error, SendError::Overflow(_)) {
                 self.ending.end(Reason::Overflow);
             }
@@ -146,7 +157,7 @@ mod tests {
     use super::*;
     use tokio_util::sync::CancellationToken;
 
-    fn handle(limits: &Limits) -> (Handle, [Queue; 2]) {
+    fn handle(limits: &Limits) -> (Handle, [Queue; 3]) {
         let ending = Arc::new(Ending::within(&CancellationToken::new()));
         Handle::new(ValidatorIndex(1), ending, mpsc::channel(1).0, limits)
     }
@@ -173,8 +184,9 @@ mod tests {
         let frame = queues[0].frames.try_recv().unwrap();
         queues[0].written(frame.len());
         assert_eq!(handle.send(Channel::Consensus, Bytes::from_static(b"123456")), Ok(()));
+        assert_eq!(handle.send(Channel::Bodies, Bytes::from_static(b"12345")), Ok(()), "room of its own");
         let overflow = Err(SendError::Overflow(ValidatorIndex(1)));
-        assert_eq!(handle.send(Channel::Attestation, Bytes::from_static(b"12345")), overflow);
+        assert_eq!(handle.send(Channel::Consensus, Bytes::from_static(b"12345")), overflow);
         assert!(handle.ending.is_ended());
     }
 }

@@ -15,7 +15,7 @@ const EARLY_EXCHANGES_MAX: usize = 32;
 /// A working connection's streams.
 pub(crate) struct Streams {
     /// The channels', in their order.
-    pub(crate) channels: [Stream; 2],
+    pub(crate) channels: [Stream; 3],
     pub(crate) pulse: Stream,
     /// Exchanges that the peer began before this side was ready.
     pub(crate) early: VecDeque<(Kind, Stream)>,
@@ -24,8 +24,10 @@ pub(crate) struct Streams {
 /// Opens the lasting streams, each of which carries both directions. The other side's part of their negotiation shows
 /// that it takes them.
 pub(crate) async fn begin(link: &Link) -> Result<Streams, Reason> {
-    let [consensus, attestation, pulse] = Kind::LASTING.map(|kind| handle::open_stream(&link.open, kind));
-    let channels = [consensus.await.map_err(reason)?, attestation.await.map_err(reason)?];
+    let [consensus, bodies, attestation, pulse] =
+        Kind::LASTING.map(|kind| handle::open_stream(&link.open, kind));
+    let channels =
+        [consensus.await.map_err(reason)?, bodies.await.map_err(reason)?, attestation.await.map_err(reason)?];
     Ok(Streams { channels, pulse: pulse.await.map_err(reason)?, early: VecDeque::new() })
 }
 
@@ -38,7 +40,7 @@ fn reason(error: OpenError) -> Reason {
 
 /// Waits until the other side has opened the lasting streams.
 pub(crate) async fn wait(link: &mut Link) -> Result<Streams, Reason> {
-    let mut lasting = [None, None, None];
+    let mut lasting = [None, None, None, None];
     let mut early = VecDeque::new();
     loop {
         let (kind, stream) = link.inbound.recv().await.ok_or(Reason::Closed)?;
@@ -49,8 +51,8 @@ pub(crate) async fn wait(link: &mut Link) -> Result<Streams, Reason> {
             Some(Some(_)) | None => return Err(Reason::Violation),
         }
         lasting = match lasting {
-            [Some(consensus), Some(attestation), Some(pulse)] => {
-                return Ok(Streams { channels: [consensus, attestation], pulse, early });
+            [Some(consensus), Some(bodies), Some(attestation), Some(pulse)] => {
+                return Ok(Streams { channels: [consensus, bodies, attestation], pulse, early });
             }
             incomplete => incomplete,
         };

@@ -6,7 +6,7 @@ use metrics::{Counter, Unit, describe_counter, describe_gauge};
 pub(crate) const SENT_BYTES: &str = "bxp_network_sent_bytes_total";
 /// Bytes read from peers, by `stream`.
 pub(crate) const RECEIVED_BYTES: &str = "bxp_network_received_bytes_total";
-/// Peers to which both channels work.
+/// Peers to which all channels work.
 pub(crate) const CONNECTED_PEERS: &str = "bxp_network_connected_peers";
 /// Connections that ended, by `reason`.
 pub(crate) const ENDED_CONNECTIONS: &str = "bxp_network_ended_connections_total";
@@ -19,7 +19,7 @@ pub(crate) const FENCE_REFUSALS: &str = "bxp_network_fence_refusals_total";
 pub(crate) fn describe() {
     describe_counter!(SENT_BYTES, Unit::Bytes, "Bytes written to peers, before encryption");
     describe_counter!(RECEIVED_BYTES, Unit::Bytes, "Bytes read from peers, after decryption");
-    describe_gauge!(CONNECTED_PEERS, Unit::Count, "Peers to which both channels work");
+    describe_gauge!(CONNECTED_PEERS, Unit::Count, "Peers to which all channels work");
     describe_counter!(ENDED_CONNECTIONS, Unit::Count, "Connections to validators that ended, by reason");
     describe_counter!(
         REFUSED_CONNECTIONS,

@@ -3,9 +3,11 @@
 use crate::{
     Channel, Event, FetchBlockError, Limits, NetworkConfig, NetworkError, RequestError, SendBlocksError,
     SendError, Service,
+    ban::Bans,
     behaviour::{Behaviour, Gate},
     dial,
     driver::Driver,
+    ending::Reason,
     exchange, metric,
     protocol::Protocols,
     roster::Roster,
@@ -14,7 +16,8 @@ use crate::{
 use bxp_types::{SealedBlock, ValidatorIndex};
 use bytes::Bytes;
 use cid::Cid;
-use libp2p::{Swarm, SwarmBuilder, identity::Keypair, noise, tcp, yamux};
+use futures::io::BufReader;
+use libp2p::{Swarm, SwarmBuilder, Transport, core::upgrade::Version, identity::Keypair, noise, tcp, yamux};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
@@ -51,13 +54,14 @@ pub async fn start_with(
     let (roster, identity) = Roster::new(&config)?;
     let protocols = Arc::new(Protocols::of(roster.network)?);
     let roster = Arc::new(roster);
-    let gate = Gate::new(Arc::clone(&roster), protocols, limits.handshake_timeout);
+    let bans = Arc::new(Bans::new(roster.count(), &limits));
+    let gate = Gate::new(Arc::clone(&roster), Arc::clone(&bans), protocols, limits.handshake_timeout);
     let mut swarm = swarm(identity, Behaviour::new(gate), limits.handshake_timeout)?;
     listen(&mut swarm, config.listen)
         .map_err(|source| NetworkError::Listen { address: config.listen, source })?;
     let (commands, commands_receiver) = mpsc::channel(COMMANDS_QUEUED_MAX);
     let (events, events_receiver) = mpsc::channel(limits.events_queued_max);
-    let shared = Arc::new(Shared::new(roster, limits, commands));
+    let shared = Arc::new(Shared::new(roster, limits, bans, commands));
     shared.tasks.spawn(Driver::new(swarm, commands_receiver, Arc::clone(&shared), events).run());
     for peer in shared.roster.dialled().cloned() {
         shared.tasks.spawn(dial::keep_connected(Arc::clone(&shared), peer));
@@ -66,16 +70,23 @@ pub async fn start_with(
     Ok((Network { shared, _stop_when_dropped: guard }, events_receiver))
 }
 
+/// Bytes read from a socket at once. Noise asks for 8 KiB at a time, each of which would be a system call.
+const SOCKET_READ_BYTES: usize = 128 << 10;
+
 fn swarm(
     identity: Keypair,
     behaviour: Behaviour,
     handshake_timeout: Duration,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
     let transport = |error: &dyn std::error::Error| NetworkError::Transport(error.to_string());
-    let builder = SwarmBuilder::with_existing_identity(identity)
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-        .map_err(|error| transport(&error))?;
+    let noise = noise::Config::new(&identity).map_err(|error| transport(&error))?;
+    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .map(|socket, _| BufReader::with_capacity(SOCKET_READ_BYTES, socket))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise)
+        .multiplex(yamux::Config::default());
+    let builder = SwarmBuilder::with_existing_identity(identity).with_tokio();
+    let builder = builder.with_other_transport(|_| tcp).map_err(|error| transport(&error))?;
     let builder = builder.with_behaviour(|_| behaviour).map_err(|error| transport(&error))?;
     Ok(builder.with_swarm_config(std::convert::identity).with_connection_timeout(handshake_timeout).build())
 }
@@ -154,7 +165,15 @@ impl Network {
         exchange::fetch::fetch(&self.shared, from, cid).await
     }
 
-    /// The peers to which both channels work, by index.
+    /// Ends the connection of a validator that said what no correct one can say, and bans it for a while: longer each
+    /// time.
+    pub fn ban(&self, peer: ValidatorIndex) {
+        if let Some(handle) = self.shared.live(peer) {
+            handle.ending.end(Reason::Violation);
+        }
+    }
+
+    /// The peers to which all channels work, by index.
     #[must_use]
     pub fn connected(&self) -> Vec<ValidatorIndex> {
         self.shared

@@ -29,11 +29,16 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The streams that every working connection has exactly once.
-    pub(crate) const LASTING: [Self; 3] =
-        [Self::Channel(Channel::Consensus), Self::Channel(Channel::Attestation), Self::Pulse];
-
-    const ALL: [Self; 6] = [
+    pub(crate) const LASTING: [Self; 4] = [
         Self::Channel(Channel::Consensus),
+        Self::Channel(Channel::Bodies),
+        Self::Channel(Channel::Attestation),
+        Self::Pulse,
+    ];
+
+    const ALL: [Self; 7] = [
+        Self::Channel(Channel::Consensus),
+        Self::Channel(Channel::Bodies),
         Self::Channel(Channel::Attestation),
         Self::Pulse,
         Self::Request,
@@ -136,6 +141,7 @@ mod tests {
             names,
             [
                 "/bxp/abababababababab/consensus/1",
+                "/bxp/abababababababab/bodies/1",
                 "/bxp/abababababababab/attestation/1",
                 "/bxp/abababababababab/pulse/1",
                 "/bxp/abababababababab/request/1",

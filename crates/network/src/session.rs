@@ -3,6 +3,7 @@
 use crate::{
     Channel, Event, Limits,
     behaviour::Opened,
+    budget::Budget,
     channel,
     driver::Command,
     ending::{Ending, Reason},
@@ -18,7 +19,7 @@ use crate::{
 };
 use futures::AsyncReadExt;
 use libp2p::Stream;
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     task::JoinSet,
@@ -51,13 +52,17 @@ pub(crate) async fn run(
     fared: Option<oneshot::Sender<Fared>>,
 ) {
     let ending = Arc::new(Ending::within(&shared.stop));
-    let connection = opened.connection;
+    let (connection, opened_by) = (opened.connection, opened.peer);
     let outcome = match shared.roster.peer(opened.peer).cloned() {
         Some(peer) => live(&shared, &peer, opened, &events, &ending).await,
         None => Fared::Failed,
     };
     let reason = ending.ended().await;
     metrics::counter!(metric::ENDED_CONNECTIONS, "reason" => reason.name()).increment(1);
+    if reason == Reason::Violation {
+        let ban = shared.bans.breach(opened_by, Instant::now());
+        tracing::warn!(seconds = ban.as_secs_f32(), "ban a validator that broke the protocol");
+    }
     match (reason, outcome) {
         (Reason::Overflow | Reason::Violation | Reason::OtherNetwork, _) => {
             tracing::warn!(reason = reason.name(), "drop connection");
@@ -129,13 +134,15 @@ fn start_lasting(
     tasks: &mut JoinSet<TaskEnd>,
     peer: &Peer,
     streams: Streams,
-    queues: [Queue; 2],
+    queues: [Queue; 3],
     limits: &Limits,
     events: &mpsc::Sender<Event>,
 ) -> VecDeque<(Kind, Stream)> {
+    let budget = Arc::new(Budget::new(limits, Instant::now()));
     for ((channel, stream), queue) in Channel::ALL.into_iter().zip(streams.channels).zip(queues) {
         let (reader, writer) = stream.split();
-        let read = channel::read_messages(peer.index, channel, reader, limits.clone(), events.clone());
+        let (limits, budget, events) = (limits.clone(), Arc::clone(&budget), events.clone());
+        let read = channel::read_messages(peer.index, channel, reader, limits, budget, events);
         tasks.spawn(async move { TaskEnd::Lasting(read.await) });
         tasks.spawn(async move { TaskEnd::Lasting(channel::write_messages(channel, writer, queue).await) });
     }

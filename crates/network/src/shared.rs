@@ -2,6 +2,7 @@
 
 use crate::{
     ExchangeError, Limits,
+    ban::Bans,
     driver::Command,
     ending::{Ending, Reason},
     handle::Handle,
@@ -32,14 +33,20 @@ pub(crate) struct Shared {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    pub(crate) bans: Arc<Bans>,
     slots: Vec<Slot>,
 }
 
 impl Shared {
-    pub(crate) fn new(roster: Arc<Roster>, limits: Limits, commands: mpsc::Sender<Command>) -> Self {
+    pub(crate) fn new(
+        roster: Arc<Roster>,
+        limits: Limits,
+        bans: Arc<Bans>,
+        commands: mpsc::Sender<Command>,
+    ) -> Self {
         let slots = (0..roster.count()).map(|_| Slot::default()).collect();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        Self { roster, limits, commands, stop, tasks, slots }
+        Self { roster, limits, commands, stop, tasks, bans, slots }
     }
 
     fn slot(&self, index: ValidatorIndex) -> Option<&Slot> {

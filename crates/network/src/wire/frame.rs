@@ -4,8 +4,9 @@ use bytes::Bytes;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use std::io;
 
-/// A frame's length is believed only as far as its bytes arrive, so that four bytes cannot claim megabytes.
-const TRUSTED_BYTES: usize = 64 << 10;
+/// A frame's length is believed only as far as its bytes arrive, so that four bytes cannot claim tens of megabytes. A
+/// usual proposal is below it, and is not moved while it grows.
+const TRUSTED_BYTES: usize = 1 << 20;
 
 /// Reads a frame of at most `limit` bytes, or nothing where the stream ends between frames.
 ///

@@ -5,7 +5,7 @@
 //!
 //! | name | opened by | the opener writes | the other side answers |
 //! |---|---|---|---|
-//! | `consensus`, `attestation` | the validator of lower index, once | `frame` for each message | `frame` for each message of its own |
+//! | `consensus`, `bodies`, `attestation` | the validator of lower index, once | `frame` for each message | `frame` for each message of its own |
 //! | `pulse` | the validator of lower index, once | any byte, in each interval | the same |
 //! | `request` | who asks | service (u8: 1 sync, 2 key release, 3 market), `frame` | verdict (u8), after 0 a `frame` |
 //! | `blocks` | who hands over | portions: `frame` with the portion head, the blocks' bytes | for each portion a verdict, after 4 a `frame` with the reason |

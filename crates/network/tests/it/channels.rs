@@ -20,15 +20,16 @@ async fn messages_arrive_in_order_on_each_channel_in_both_directions() {
         }
     }
     for (node, peer) in [(&mut first, 1), (&mut second, 0)] {
-        let mut next = [0_u32; 2];
-        for _ in 0..2 * COUNT {
+        let mut next = [0_u32; 3];
+        for _ in 0..3 * COUNT {
             let (from, channel, bytes) = node.expect_message().await;
             assert_eq!(from, ValidatorIndex(peer));
-            let next = &mut next[usize::from(channel == Channel::Attestation)];
+            let position = Channel::ALL.iter().position(|other| *other == channel).unwrap();
+            let next = &mut next[position];
             assert_eq!(bytes, next.to_be_bytes().as_slice());
             *next += 1;
         }
-        assert_eq!(next, [COUNT; 2]);
+        assert_eq!(next, [COUNT; 3]);
     }
 }
 
@@ -92,7 +93,7 @@ async fn a_channel_has_a_fixed_form_on_the_wire() {
     let genesis = genesis(&BOTH_US);
     let mut node = Node::start(&genesis, 1).await;
     let mut raw = Raw::dial(&genesis, 0, 1).await;
-    let [mut consensus, mut attestation, _pulse] = raw.shake().await;
+    let [mut consensus, _bodies, mut attestation, _pulse] = raw.shake().await;
     node.expect_connected(0).await;
     consensus.write_all(b"\0\0\0\x02hi").await.unwrap();
     consensus.flush().await.unwrap();

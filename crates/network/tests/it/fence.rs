@@ -73,7 +73,7 @@ async fn a_holder_gives_no_identity_block_to_a_foreign_node() {
 }
 
 /// A validator with a genuine key whose software has no fence, connected to an honest German node.
-async fn lawless_peer() -> (Genesis, Node, Raw, [Stream; 3]) {
+async fn lawless_peer() -> (Genesis, Node, Raw, [Stream; 4]) {
     let genesis = genesis(&US_AND_DE);
     let mut node = Node::start(&genesis, 1).await;
     let mut lawless = Raw::dial(&genesis, 0, 1).await;

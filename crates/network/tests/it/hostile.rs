@@ -39,7 +39,7 @@ async fn expect_well(first: &Node, second: &mut Node) {
 #[tokio::test]
 async fn garbage_on_a_channel_ends_the_connection_and_nothing_else() {
     let (genesis, mut first, mut second) = honest_two(Limits::default()).await;
-    for channel in 0..2_usize {
+    for channel in 0..3_usize {
         let mut attacker = Raw::dial(&genesis, 0, 1).await;
         let mut channels = attacker.shake().await;
         first.expect_connected(0).await;
@@ -92,7 +92,7 @@ async fn garbage_in_an_exchange_is_answered_or_dropped() {
 #[tokio::test]
 async fn a_second_stream_of_what_lasts_is_a_violation() {
     let (genesis, mut first, mut second) = honest_two(Limits::default()).await;
-    for lasting in ["consensus", "attestation", "pulse"] {
+    for lasting in ["consensus", "bodies", "attestation", "pulse"] {
         let mut attacker = Raw::dial(&genesis, 0, 1).await;
         let _channels = attacker.shake().await;
         first.expect_connected(0).await;

@@ -251,9 +251,14 @@ impl Raw {
         soon("an answer to a stream", self.control.open_stream(self.node, protocol)).await
     }
 
-    /// Opens both channels and the pulse, after which the node counts this peer as connected.
-    pub(crate) async fn shake(&mut self) -> [Stream; 3] {
-        [self.open("consensus").await, self.open("attestation").await, self.open("pulse").await]
+    /// Opens all channels and the pulse, after which the node counts this peer as connected.
+    pub(crate) async fn shake(&mut self) -> [Stream; 4] {
+        [
+            self.open("consensus").await,
+            self.open("bodies").await,
+            self.open("attestation").await,
+            self.open("pulse").await,
+        ]
     }
 
     /// Waits until the node has closed the connection.
