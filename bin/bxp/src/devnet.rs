@@ -130,7 +130,7 @@ fn random_account() -> FundedAccount {
 }
 
 /// Ports that are free now; all are held until all are found, so that they differ.
-fn free_ports(count: usize) -> Result<Vec<SocketAddr>> {
+pub(crate) fn free_ports(count: usize) -> Result<Vec<SocketAddr>> {
     let listeners: Vec<TcpListener> = (0..count)
         .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port on 127.0.0.1"))
         .collect::<Result<_>>()?;

@@ -1,10 +1,16 @@
 //! `bxp bench`: measurements that anyone can repeat, each beside a limit measured in the same run.
 
+mod bound;
+mod consensus;
 mod ingest;
 mod transfers;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeVal,
+};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -14,6 +20,11 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
+    /// Ordering alone: opaque transactions through consensus between processes, nothing signed or executed.
+    Consensus(consensus::Arguments),
+    /// One node of `bxp bench consensus`, which starts it.
+    #[command(hide = true)]
+    ConsensusNode(consensus::node::Arguments),
     /// Plain transfers through a fresh network: committed transactions a second and latency to final.
     Transfers(transfers::Arguments),
     /// FHIR files into one node of a fresh network: resources a second.
@@ -22,9 +33,18 @@ enum Bench {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     match arguments.bench {
+        Bench::Consensus(arguments) => consensus::run(arguments).await,
+        Bench::ConsensusNode(arguments) => consensus::node::run(arguments).await,
         Bench::Transfers(arguments) => transfers::run(arguments).await,
         Bench::Ingest(arguments) => ingest::run(arguments).await,
     }
+}
+
+/// User and system time of this process so far, in microseconds.
+fn cpu_us() -> Result<u64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).context("ask for the time used")?;
+    let microseconds = |time: TimeVal| (time.tv_sec() * 1_000_000 + time.tv_usec()) as u64;
+    Ok(microseconds(usage.user_time()) + microseconds(usage.system_time()))
 }
 
 /// The value at `quantile` (0 to 1) of sorted milliseconds.

@@ -1,13 +1,15 @@
 //! Transfers from many accounts over all nodes of a fresh network, as fast as it takes them.
 
-use super::quantile_ms;
+use super::{
+    bound::{self, Bound},
+    quantile_ms,
+};
 use crate::{
     client::RpcClient,
     devnet::{Devnet, Plan, RunningDevnet},
     wallet::Wallet,
 };
-use alloy_consensus::{TxEip1559, TxEnvelope, transaction::SignerRecoverable};
-use alloy_eips::eip2718::Decodable2718;
+use alloy_consensus::TxEip1559;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -25,8 +27,6 @@ const BATCH: usize = 100;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long after the last submission what is under way may still become final.
 const DRAIN: Duration = Duration::from_secs(10);
-/// Recoveries timed for the limit.
-const RECOVERIES: usize = 20_000;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -61,8 +61,8 @@ struct Report {
     latency_ms_p50: Option<f64>,
     latency_ms_p99: Option<f64>,
     blocks: u64,
-    recoveries_per_second_one_core: f64,
-    ratio_to_recoveries: f64,
+    #[serde(flatten)]
+    bound: Bound,
 }
 
 struct Signed {
@@ -78,11 +78,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let folder = tempfile::tempdir().context("make a folder for the network")?;
     let devnet = Devnet::open_or_create(&folder.path().join("net"), &plan)?;
     let queues = sign_all(&wallets, &devnet, &arguments);
-    let recoveries = recoveries_per_second(&queues)?;
+    let transfers = queues.iter().flatten().map(|signed| signed.raw.clone());
+    let bound = bound::measure(&devnet.genesis, transfers)?;
     let mut network = RunningDevnet::start(devnet).await?;
     let measured = measure(&network, queues, &arguments).await;
     network.stop().await?;
-    print(&report(measured?, &arguments, recoveries), arguments.json)
+    print(&report(measured?, &arguments, bound), arguments.json)
 }
 
 fn wallet(index: usize) -> Result<Wallet> {
@@ -114,21 +115,6 @@ fn transfer(chain_id: u64, nonce: u64, index: usize) -> TxEip1559 {
         value: U256::from(1),
         ..Default::default()
     }
-}
-
-/// The limit: one core recovers every sender once.
-fn recoveries_per_second(queues: &[Vec<Signed>]) -> Result<f64> {
-    let sample: Vec<TxEnvelope> = queues
-        .iter()
-        .flatten()
-        .take(RECOVERIES)
-        .map(|signed| TxEnvelope::decode_2718(&mut signed.raw.as_ref()).context("decode an own transaction"))
-        .collect::<Result<_>>()?;
-    let started = Instant::now();
-    for transaction in &sample {
-        transaction.recover_signer().context("recover an own transaction")?;
-    }
-    Ok(sample.len() as f64 / started.elapsed().as_secs_f64())
 }
 
 #[derive(Default)]
@@ -217,7 +203,7 @@ async fn submit(
     Ok(submitted)
 }
 
-fn report(mut measured: Measured, arguments: &Arguments, recoveries: f64) -> Report {
+fn report(mut measured: Measured, arguments: &Arguments, bound: Bound) -> Report {
     measured.latencies_ms.sort_by(f64::total_cmp);
     let committed = measured.latencies_ms.len();
     let committed_per_second = committed as f64 / measured.seconds.max(f64::MIN_POSITIVE);
@@ -230,8 +216,7 @@ fn report(mut measured: Measured, arguments: &Arguments, recoveries: f64) -> Rep
         latency_ms_p50: quantile_ms(&measured.latencies_ms, 0.5),
         latency_ms_p99: quantile_ms(&measured.latencies_ms, 0.99),
         blocks: measured.blocks,
-        recoveries_per_second_one_core: recoveries,
-        ratio_to_recoveries: committed_per_second / recoveries,
+        bound: bound.reached(committed_per_second),
     }
 }
 
@@ -248,7 +233,10 @@ fn print(report: &Report, json: bool) -> Result<()> {
     println!("latency to final, p50          {}", shown(report.latency_ms_p50));
     println!("latency to final, p99          {}", shown(report.latency_ms_p99));
     println!("blocks                         {}", report.blocks);
-    println!("recoveries a second, one core  {:.0}", report.recoveries_per_second_one_core);
-    println!("ratio                          {:.3}", report.ratio_to_recoveries);
+    if let serde_json::Value::Object(bound) = serde_json::to_value(report.bound)? {
+        for (name, value) in bound {
+            println!("{name:<31}{value}");
+        }
+    }
     Ok(())
 }
