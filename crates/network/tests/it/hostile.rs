@@ -6,6 +6,7 @@ use bxp_types::{Jurisdiction, ValidatorIndex};
 use bytes::Bytes;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::StreamProtocol;
+use std::time::{Duration, Instant};
 
 const THREE_US: [Jurisdiction; 3] = [Jurisdiction::US; 3];
 const MALFORMED: u8 = 7;
@@ -17,6 +18,11 @@ fn garbage(length: usize) -> Vec<u8> {
         Some(state.to_be_bytes()[0])
     };
     std::iter::repeat(()).scan(7, |state, ()| next(state)).take(length).collect()
+}
+
+/// Bans that are over before the attacker is back.
+fn forgiving() -> Limits {
+    Limits { ban_min: Duration::from_nanos(1), ..Limits::default() }
 }
 
 /// Validators 1 and 2, honest and connected; validator 0's key is the attacker's.
@@ -38,7 +44,7 @@ async fn expect_well(first: &Node, second: &mut Node) {
 
 #[tokio::test]
 async fn garbage_on_a_channel_ends_the_connection_and_nothing_else() {
-    let (genesis, mut first, mut second) = honest_two(Limits::default()).await;
+    let (genesis, mut first, mut second) = honest_two(forgiving()).await;
     for channel in 0..3_usize {
         let mut attacker = Raw::dial(&genesis, 0, 1).await;
         let mut channels = attacker.shake().await;
@@ -50,6 +56,29 @@ async fn garbage_on_a_channel_ends_the_connection_and_nothing_else() {
         attacker.closed().await;
     }
     expect_well(&first, &mut second).await;
+}
+
+#[tokio::test]
+async fn who_breaks_the_protocol_is_left_alone_for_a_while() {
+    let ban_min = Duration::from_secs(2);
+    let (genesis, mut first, mut second) = honest_two(Limits { ban_min, ..Limits::default() }).await;
+    let mut attacker = Raw::dial(&genesis, 0, 1).await;
+    let [mut consensus, ..] = attacker.shake().await;
+    first.expect_connected(0).await;
+    let begun = Instant::now();
+    consensus.write_all(b"\xff\xff\xff\xff").await.unwrap();
+    consensus.flush().await.unwrap();
+    first.expect_disconnected(0).await;
+    drop(attacker);
+    expect_well(&first, &mut second).await;
+    // The same validator with honest software dials again and again.
+    let reformed = Node::start(&genesis, 0).await;
+    first.expect_connected(0).await;
+    assert!(begun.elapsed() >= ban_min, "back after {:?}", begun.elapsed());
+    // A breach that the owner of the network has seen counts as well.
+    first.network.ban(ValidatorIndex(0));
+    first.expect_disconnected(0).await;
+    reformed.network.shutdown().await;
 }
 
 #[tokio::test]
@@ -91,7 +120,7 @@ async fn garbage_in_an_exchange_is_answered_or_dropped() {
 
 #[tokio::test]
 async fn a_second_stream_of_what_lasts_is_a_violation() {
-    let (genesis, mut first, mut second) = honest_two(Limits::default()).await;
+    let (genesis, mut first, mut second) = honest_two(forgiving()).await;
     for lasting in ["consensus", "bodies", "attestation", "pulse"] {
         let mut attacker = Raw::dial(&genesis, 0, 1).await;
         let _channels = attacker.shake().await;

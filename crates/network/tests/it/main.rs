@@ -7,3 +7,4 @@ mod fence;
 mod hostile;
 mod requests;
 mod support;
+mod wide_area;

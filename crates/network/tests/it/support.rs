@@ -114,6 +114,14 @@ impl Node {
         Self::try_start(genesis, index, limits).await.unwrap()
     }
 
+    /// A node that does not listen where genesis says, as behind a relay.
+    pub(crate) async fn listening(genesis: &Genesis, index: u16, listen: SocketAddr) -> Self {
+        recorder();
+        let config = NetworkConfig { listen, ..config(genesis, index) };
+        let (network, events) = start_with(config, Limits::default()).await.unwrap();
+        Self { network, events }
+    }
+
     pub(crate) async fn try_start(
         genesis: &Genesis,
         index: u16,
