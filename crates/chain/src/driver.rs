@@ -36,7 +36,8 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn open(shared: Arc<Shared>, enclave: Enclave, network: Network) -> Result<Self, ChainError> {
         let born = Instant::now();
-        let (journal, records) = Journal::open(&shared.config.journal, shared.head().height().next())?;
+        let (journal, records) =
+            Journal::open(&shared.config.journal, Machine::begun_max(shared.head().height()))?;
         let machine = Machine::open(Arc::clone(&shared), Box::new(enclave), records, moment(born))?;
         let (results, incoming) = mpsc::channel(RESULTS_MAX);
         Ok(Self { shared, machine, journal, network, born, results, incoming })

@@ -8,6 +8,7 @@
 mod heads;
 mod interface;
 mod load;
+mod start;
 
 use crate::{
     ChainError,
@@ -15,13 +16,16 @@ use crate::{
     certificates::Certificates,
     codec,
     job::Job,
+    mempool::UnderWay,
     proposal::{Proposal, ProposalRules},
     shared::Shared,
     sync::{SyncRequest, SyncResponse},
 };
-use bxp_consensus::{Config, Effect as Decision, Engine, Input as Consensus, Timer, wire::carries_body};
+use bxp_consensus::{
+    Config, Effect as Decision, Engine, Input as Consensus, Superblock, Timer, wire::carries_body,
+};
 use bxp_network::Channel;
-use bxp_types::{Attestation, Digest, Height, RecoveredTransaction, ValidatorIndex};
+use bxp_types::{Attestation, Height, ValidatorIndex};
 use bytes::Bytes;
 pub use interface::{Effect, Input, Moment};
 pub use load::Load;
@@ -31,14 +35,8 @@ use std::{
     time::Duration,
 };
 
-/// Blocks that may be executed before their certificate is there.
-const UNCERTIFIED_MAX: u64 = 8;
 /// How often a node looks whether it lacks blocks or certificates.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// After a block with transactions an empty one follows, and then further ones at doubling intervals up to the longest:
-/// clients that wait for "the next block" see one soon, and a quiet network costs little.
-const QUIET_MIN: Duration = Duration::from_secs(1);
-const QUIET_DOUBLINGS_MAX: u32 = 6;
 
 /// One validator's chain.
 pub struct Machine {
@@ -57,7 +55,7 @@ pub struct Machine {
     /// The newest height that consensus was told to start.
     started: Height,
     started_at: Option<Duration>,
-    /// No record of a greater height is in the journal. After a restart that may be the height above the head.
+    /// No record of a greater height is in the journal. After a restart that may be any that was open.
     begun: Height,
     /// When the head came.
     head_at: Duration,
@@ -65,7 +63,11 @@ pub struct Machine {
     empty_blocks: u32,
     /// Heights that others work on.
     wanted: BTreeSet<Height>,
-    /// Execution's queue; its front is being worked on while `working`.
+    /// Own transactions in heights without a block.
+    under_way: UnderWay,
+    /// Superblocks that wait for their turn: heights may be decided in any order.
+    decided: BTreeMap<Height, Superblock>,
+    /// Imports that wait.
     queue: VecDeque<Job>,
     working: bool,
     fetching: bool,
@@ -93,6 +95,7 @@ impl Machine {
         let head = shared.head.load().height();
         let mut config = Config::new(shared.config.me, genesis.validator_count(), shared.network_id);
         config.body_bytes_max = ProposalRules::of(genesis).bytes_max;
+        config.heights_ahead = start::LAG_MAX + 2;
         let mut engine = Engine::new(config).map_err(|error| ChainError::Recovery(error.to_string()))?;
         engine.recover(records).map_err(|error| ChainError::Recovery(error.to_string()))?;
         engine.take_in(Consensus::Settled(certified));
@@ -105,10 +108,12 @@ impl Machine {
             peers: BTreeSet::new(),
             started: head,
             started_at: None,
-            begun: head.next(),
+            begun: Self::begun_max(head),
             head_at: now.elapsed,
             empty_blocks: 0,
             wanted: BTreeSet::new(),
+            under_way: UnderWay::default(),
+            decided: BTreeMap::new(),
             queue: VecDeque::new(),
             working: false,
             fetching: false,
@@ -213,55 +218,6 @@ impl Machine {
         }
     }
 
-    /// When the next height will start, if only time holds it back.
-    fn next_start(&self, now: Moment) -> Option<Duration> {
-        if !self.may_start() {
-            return None;
-        }
-        let quiet_over = self.quiet_over();
-        let reason_at = if self.has_reason_to_start() { quiet_over.min(now.elapsed) } else { quiet_over };
-        let interval_over = self.started_at.map(|at| at + self.shared.config.block_interval);
-        Some(interval_over.map_or(reason_at, |at| at.max(reason_at)))
-    }
-
-    /// When an empty block is due.
-    fn quiet_over(&self) -> Duration {
-        self.head_at + QUIET_MIN * (1 << self.empty_blocks.min(QUIET_DOUBLINGS_MAX))
-    }
-
-    fn may_start(&self) -> bool {
-        let head = self.shared.head.load().height();
-        let uncertified = head.0.saturating_sub(self.certificates.certified().0);
-        !self.working && self.queue.is_empty() && self.started <= head && uncertified < UNCERTIFIED_MAX
-    }
-
-    fn has_reason_to_start(&self) -> bool {
-        let next = self.shared.head.load().height().next();
-        self.wanted.contains(&next) || self.shared.pool.lock().has_candidate(self.shared.next_base_fee())
-    }
-
-    fn proposal_transactions(&self, bytes_max: usize) -> Vec<RecoveredTransaction> {
-        let gas_max = self.shared.genesis.gas_limit;
-        self.shared.pool.lock().take(bytes_max, gas_max, self.shared.next_base_fee())
-    }
-
-    fn maybe_start(&mut self, now: Moment) {
-        if self.next_start(now).is_none_or(|at| at > now.elapsed) {
-            return;
-        }
-        let height = self.shared.head.load().height().next();
-        let transactions = self.proposal_transactions(ProposalRules::of(&self.shared.genesis).bytes_max - 64);
-        let proposal = Proposal { time_ms: now.wall_ms, transactions };
-        let body = Bytes::from(proposal.encode());
-        self.shared.checked.lock().insert(height, Digest::of(&body), Arc::new(proposal));
-        self.started = height;
-        self.started_at = Some(now.elapsed);
-        self.begun = self.begun.max(height);
-        self.wanted = self.wanted.split_off(&height.next());
-        tracing::debug!(%height, bytes = body.len(), "start height");
-        self.consensus(Consensus::Start { height, proposal: body });
-    }
-
     /// Turns what consensus wants into effects. Its records come before any of its messages.
     fn carry_out_decisions(&mut self, now: Moment) {
         loop {
@@ -309,7 +265,7 @@ impl Machine {
             }
             Decision::Decided(superblock) => {
                 if superblock.height > self.shared.head.load().height() {
-                    self.queue.push_back(Job::Execute(superblock));
+                    self.decided.insert(superblock.height, superblock);
                 }
             }
             Decision::ProposalTooLarge { height } => {
@@ -326,11 +282,16 @@ impl Machine {
         }
     }
 
-    /// Gives execution its next piece of work when it is free: blocks are made one at a time.
+    /// Gives execution its next piece of work when it is free: blocks are made one at a time, in order.
     fn next_work(&mut self) {
-        if !self.working
-            && let Some(job) = self.queue.pop_front()
-        {
+        if self.working {
+            return;
+        }
+        let next = self.shared.head.load().height().next();
+        // What an import has brought meanwhile needs no execution.
+        self.decided = self.decided.split_off(&next);
+        let job = self.decided.remove(&next).map(Job::Execute).or_else(|| self.queue.pop_front());
+        if let Some(job) = job {
             self.working = true;
             self.effects.push(Effect::Run(job));
         }

@@ -4,6 +4,7 @@
 //! Nothing is gossiped: every validator proposes its own pool at every height, so that a transaction needs one node.
 
 mod intrinsic;
+mod under_way;
 
 use alloy_consensus::{Transaction as _, transaction::TxHashRef as _};
 use alloy_eips::eip2718::Encodable2718;
@@ -11,6 +12,7 @@ use bxp_execution::TRANSACTION_GAS_MAX;
 use bxp_types::{AccountState, Address, B256, RecoveredTransaction, SubmitError, U256};
 pub use intrinsic::intrinsic_gas;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
+pub use under_way::UnderWay;
 
 /// Bounds of the pool.
 #[derive(Clone, Copy, Debug)]
@@ -156,18 +158,25 @@ impl Mempool {
 
     /// Whether a proposal would hold anything.
     #[must_use]
-    pub fn has_candidate(&self, base_fee: u64) -> bool {
+    pub fn has_candidate(&self, base_fee: u64, under_way: &UnderWay) -> bool {
         let mut queues = self.senders.iter();
-        queues.any(|(&sender, queue)| candidate(queue, sender, queue.account_nonce, base_fee).is_some())
+        queues.any(|(&sender, queue)| first_candidate(queue, sender, base_fee, under_way).is_some())
     }
 
-    /// A proposal's transactions: executable in this order, best effective tip first, within the bounds.
+    /// A proposal's transactions: executable in this order after those under way, best effective tip first, within the
+    /// bounds.
     #[must_use]
-    pub fn take(&self, bytes_max: usize, gas_max: u64, base_fee: u64) -> Vec<RecoveredTransaction> {
+    pub fn take(
+        &self,
+        bytes_max: usize,
+        gas_max: u64,
+        base_fee: u64,
+        under_way: &UnderWay,
+    ) -> Vec<RecoveredTransaction> {
         let mut heap: BinaryHeap<Candidate> = self
             .senders
             .iter()
-            .filter_map(|(&sender, queue)| candidate(queue, sender, queue.account_nonce, base_fee))
+            .filter_map(|(&sender, queue)| first_candidate(queue, sender, base_fee, under_way))
             .collect();
         let (mut bytes, mut gas) = (0_usize, 0_u64);
         let mut taken = Vec::new();
@@ -219,6 +228,11 @@ fn gapless(queue: &Queue) -> impl Iterator<Item = (u64, &Pooled)> {
     (queue.account_nonce..)
         .zip(queue.by_nonce.range(queue.account_nonce..))
         .map_while(|(expected, (&nonce, pooled))| (nonce == expected).then_some((nonce, pooled)))
+}
+
+/// The first of a sender's transactions that is not under way.
+fn first_candidate(queue: &Queue, sender: Address, base_fee: u64, under_way: &UnderWay) -> Option<Candidate> {
+    candidate(queue, sender, under_way.first(sender, queue.account_nonce), base_fee)
 }
 
 fn candidate(queue: &Queue, sender: Address, nonce: u64, base_fee: u64) -> Option<Candidate> {

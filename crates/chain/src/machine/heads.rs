@@ -40,6 +40,7 @@ impl Machine {
         self.empty_blocks =
             if block.transactions.is_empty() { self.empty_blocks.saturating_add(1) } else { 0 };
         self.shared.checked.lock().forget_up_to(height);
+        self.under_way.forget_up_to(height);
         let senders: BTreeSet<Address> =
             block.transactions.iter().map(RecoveredTransaction::signer).collect();
         let mut batch = self.shared.store.batch();

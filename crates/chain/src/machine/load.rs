@@ -40,7 +40,7 @@ impl Machine {
             heights: self.engine.open_heights(),
             timers: self.timers.len(),
             wanted: self.wanted.len(),
-            jobs: self.queue.len(),
+            jobs: self.queue.len() + self.decided.len(),
             attestations: self.attestations.len(),
             gathered: self.certificates.gathered(),
             checked: self.shared.checked.lock().len(),

@@ -4,6 +4,7 @@ use super::*;
 use crate::proposal::tests::{CHAIN_ID, sign, transfer};
 use alloy_consensus::TxEip1559;
 use alloy_primitives::TxKind;
+use bxp_types::Height;
 
 const BASE_FEE: u64 = 1_000_000_000;
 
@@ -25,7 +26,7 @@ fn pool_with(transactions: &[RecoveredTransaction]) -> Mempool {
 }
 
 fn taken(pool: &Mempool) -> Vec<(Address, u64)> {
-    let list = pool.take(1 << 20, 30_000_000, BASE_FEE);
+    let list = pool.take(1 << 20, 30_000_000, BASE_FEE, &UnderWay::default());
     list.iter().map(|transaction| (transaction.signer(), transaction.nonce())).collect()
 }
 
@@ -35,9 +36,12 @@ fn a_proposal_is_gapless_and_best_tip_first() {
     let pool = pool_with(&[transfer(1, 0, 1), transfer(1, 1, 9), transfer(1, 3, 9), transfer(2, 0, 5)]);
     assert_eq!(taken(&pool), [(b, 0), (a, 0), (a, 1)]);
     assert_eq!(pool.next_nonce(a), Some(2), "the gap at 2 holds 3 back");
-    assert_eq!(pool.take(1 << 20, 42_000, BASE_FEE).len(), 2, "gas bound");
-    assert_eq!(pool.take(250, 30_000_000, BASE_FEE).len(), 2, "byte bound");
-    assert!(pool.take(1 << 20, 30_000_000, BASE_FEE + 100).is_empty(), "fee caps below the base fee wait");
+    assert_eq!(pool.take(1 << 20, 42_000, BASE_FEE, &UnderWay::default()).len(), 2, "gas bound");
+    assert_eq!(pool.take(250, 30_000_000, BASE_FEE, &UnderWay::default()).len(), 2, "byte bound");
+    assert!(
+        pool.take(1 << 20, 30_000_000, BASE_FEE + 100, &UnderWay::default()).is_empty(),
+        "fee caps below the base fee wait"
+    );
 }
 
 #[test]
@@ -116,4 +120,19 @@ fn waiting_transactions_count_against_the_balance() {
         pool.insert(transfer(1, 1, 1), &conditions),
         Err(SubmitError::InsufficientFunds { .. })
     ));
+}
+
+#[test]
+fn what_is_under_way_is_not_proposed_again_and_the_next_nonces_are() {
+    let pool = pool_with(&[0, 1, 2, 3].map(|nonce| transfer(1, nonce, 1)));
+    let mut under_way = UnderWay::default();
+    under_way.insert(Height(1), &pool.take(250, 30_000_000, BASE_FEE, &UnderWay::default()));
+    let taken = under_way.len() as u64;
+    assert!((1..4).contains(&taken));
+    let rest = pool.take(1 << 20, 30_000_000, BASE_FEE, &under_way);
+    assert_eq!(rest.iter().map(|rest| rest.nonce()).collect::<Vec<_>>(), (taken..4).collect::<Vec<_>>());
+    under_way.insert(Height(2), &rest);
+    assert!(!pool.has_candidate(BASE_FEE, &under_way));
+    under_way.forget_up_to(Height(2));
+    assert!(pool.has_candidate(BASE_FEE, &under_way), "left out of its superblock, so it comes again");
 }
