@@ -177,7 +177,7 @@ impl Orderer {
             }
             Event::Message { from, channel: Channel::Attestation, bytes } => self.attested(from, &bytes)?,
             Event::Message { from, bytes, .. } => {
-                self.engine.take_in(Input::Received { from, message: bytes })
+                self.engine.take_in(Input::Received { from, message: bytes });
             }
             _ => {}
         }
@@ -360,7 +360,8 @@ impl Orderer {
             let wanted = self.wanted.last().is_some_and(|wanted| *wanted >= next);
             let worth_it =
                 || self.pool.is_full() || (!self.pool.is_empty() && Instant::now() >= self.spread_over());
-            if !wanted && !(self.may_begin() && worth_it()) {
+            let begin = wanted || (self.may_begin() && worth_it());
+            if !begin {
                 return;
             }
             let batch = self.pool.next();
