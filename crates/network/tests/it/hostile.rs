@@ -63,11 +63,11 @@ async fn who_breaks_the_protocol_is_left_alone_for_a_while() {
     let ban_min = Duration::from_secs(2);
     let (genesis, mut first, mut second) = honest_two(Limits { ban_min, ..Limits::default() }).await;
     let mut attacker = Raw::dial(&genesis, 0, 1).await;
-    let [mut consensus, ..] = attacker.shake().await;
+    let mut channels = attacker.shake().await;
     first.expect_connected(0).await;
     let begun = Instant::now();
-    consensus.write_all(b"\xff\xff\xff\xff").await.unwrap();
-    consensus.flush().await.unwrap();
+    channels[0].write_all(b"\xff\xff\xff\xff").await.unwrap();
+    channels[0].flush().await.unwrap();
     first.expect_disconnected(0).await;
     drop(attacker);
     expect_well(&first, &mut second).await;
