@@ -7,6 +7,7 @@ use crate::{
     files::{self, failed},
     identity::Identity,
     master::Master,
+    patients::{PatientId, Patients},
     recipient,
 };
 use alloy_consensus::{SignableTransaction, TxEip1559};
@@ -20,7 +21,6 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use zeroize::Zeroizing;
 
 const MASTER: &str = "master.key";
 const IDENTITY: &str = "identity.sealed";
@@ -55,6 +55,9 @@ pub struct Signed {
 /// - `identity.sealed`: the three private keys of the node, under the master key.
 /// - `accounts.log`: the accounts in custody, under the master key.
 /// - `lock`: held while the enclave is open.
+///
+/// Beside it stands the folder NAME`-patients` with the patients' keys, under the master key. Of it only the newest copy
+/// may be kept: an older one would open what was erased.
 #[derive(Clone)]
 pub struct Enclave(Arc<Inner>);
 
@@ -63,6 +66,7 @@ struct Inner {
     identity: Identity,
     public: PublicIdentity,
     custody: RwLock<Custody>,
+    patients: Patients,
     _lock: File,
 }
 
@@ -99,6 +103,9 @@ impl Enclave {
         Custody::create(&draft.join(ACCOUNTS))?;
         files::write_new(&draft.join(LOCK), &[])?;
         files::sync_folder(&draft)?;
+        if !patients_of(dir).exists() {
+            Patients::create(&patients_of(dir))?;
+        }
         fs::rename(&draft, dir).map_err(failed("name the key folder", dir))?;
         files::sync_folder(&files::parent_of(dir))?;
         Self::open(dir, passphrase)
@@ -118,12 +125,13 @@ impl Enclave {
         let master = Master::open(&dir.join(MASTER), passphrase)?;
         let identity = Identity::open(&dir.join(IDENTITY), &master)?;
         let custody = RwLock::new(Custody::open(&dir.join(ACCOUNTS), &master)?);
+        let patients = Patients::open(&patients_of(dir), &master)?;
         let public = PublicIdentity {
             public_key: B256::from(<[u8; 32]>::from(identity.signing.verification_key())),
             sealing_key: identity.sealing.public_key(),
             account: identity.account.address(),
         };
-        Ok(Self(Arc::new(Inner { master, identity, public, custody, _lock: lock })))
+        Ok(Self(Arc::new(Inner { master, identity, public, custody, patients, _lock: lock })))
     }
 
     /// Opens the keys in `dir`, or makes random ones if there are none.
@@ -253,22 +261,71 @@ impl Enclave {
         key.unseal(sealed, aad)
     }
 
-    /// Wraps a data key under the master key, for this node's own tables: 72 bytes that open in `context` only.
+    /// Gives each of `patients` that has none a key, all of them on disk when this returns.
     ///
     /// # Errors
-    /// [`EnclaveError::Randomness`].
-    pub fn wrap_key(&self, key: &DataKey, context: &[u8]) -> Result<Vec<u8>, EnclaveError> {
-        self.0.master.seal_at_rest(key.expose(), &domain(b"data key", context))
+    /// [`EnclaveError::Io`], [`EnclaveError::Randomness`], [`EnclaveError::Poisoned`].
+    pub fn ensure_patients(&self, patients: &[PatientId]) -> Result<(), EnclaveError> {
+        self.0.patients.ensure(&self.0.master, patients)
+    }
+
+    /// Whether the patient has a key here.
+    #[must_use]
+    pub fn has_patient(&self, patient: &PatientId) -> bool {
+        self.0.patients.has(patient)
+    }
+
+    /// Gives patients newer keys, by which everything is wrapped from now on; what the older ones wrapped still opens
+    /// until [`Enclave::forget_patients`]. Who has no key gets none.
+    ///
+    /// # Errors
+    /// As [`Enclave::ensure_patients`].
+    pub fn renew_patients(&self, patients: &[PatientId]) -> Result<(), EnclaveError> {
+        self.0.patients.renew(&self.0.master, patients)
+    }
+
+    /// Patients whose older keys are still here: a renewal that was not finished.
+    #[must_use]
+    pub fn renewing_patients(&self) -> Vec<PatientId> {
+        self.0.patients.renewing()
+    }
+
+    /// Destroys the older keys of the `renewed`, and all keys of the `destroyed`. They are in no file when this returns.
+    ///
+    /// # Errors
+    /// As [`Enclave::ensure_patients`]; then nothing was destroyed, unless only the overwriting of the old file failed.
+    pub fn forget_patients(
+        &self,
+        renewed: &[PatientId],
+        destroyed: &[PatientId],
+    ) -> Result<(), EnclaveError> {
+        self.0.patients.forget(&self.0.master, renewed, destroyed)
+    }
+
+    /// Wraps a data key under its patient's key, for this node's own tables: 64 bytes that open in `context` only.
+    ///
+    /// # Errors
+    /// [`EnclaveError::NoPatientKey`], [`EnclaveError::Randomness`].
+    pub fn wrap_key(
+        &self,
+        patient: &PatientId,
+        key: &DataKey,
+        context: &[u8],
+    ) -> Result<Vec<u8>, EnclaveError> {
+        self.0.patients.wrap(patient, key, context)
     }
 
     /// Takes out what [`Enclave::wrap_key`] wrapped.
     ///
     /// # Errors
-    /// [`EnclaveError::Unsealable`].
-    pub fn unwrap_key(&self, wrapped: &[u8], context: &[u8]) -> Result<DataKey, EnclaveError> {
-        let bytes = Zeroizing::new(self.0.master.open_at_rest(wrapped, &domain(b"data key", context))?);
-        let key = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| EnclaveError::Unsealable)?;
-        Ok(DataKey::from_bytes(key))
+    /// [`EnclaveError::NoPatientKey`], [`EnclaveError::Unsealable`].
+    pub fn unwrap_key(
+        &self,
+        patient: &PatientId,
+        wrapped: &[u8],
+        context: &[u8],
+    ) -> Result<DataKey, EnclaveError> {
+        self.0.patients.unwrap(patient, wrapped, context)
     }
 
     /// Seals anything for this node's own tables, under the master key: 40 bytes more than `plaintext`.
@@ -368,6 +425,13 @@ fn domain(kind: &[u8], context: &[u8]) -> Vec<u8> {
 fn draft_of(dir: &Path) -> PathBuf {
     let mut name = dir.file_name().unwrap_or_default().to_owned();
     name.push(".unfinished");
+    files::parent_of(dir).join(name)
+}
+
+/// Where the patients' keys stand.
+fn patients_of(dir: &Path) -> PathBuf {
+    let mut name = dir.file_name().unwrap_or_default().to_owned();
+    name.push("-patients");
     files::parent_of(dir).join(name)
 }
 

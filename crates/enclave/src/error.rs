@@ -47,6 +47,15 @@ pub enum EnclaveError {
     /// The passphrase does not open the master key.
     #[error("the passphrase is wrong or the master key is damaged")]
     WrongPassphrase,
+    /// The folder of patients' keys is not there.
+    #[error(
+        "the patients' keys are not in {}; put their newest copy there, or an empty folder, which gives up every \
+         record sealed so far", .0.display()
+    )]
+    PatientKeysMissing(PathBuf),
+    /// The patient's key was destroyed, or is of another version than what it is to open.
+    #[error("the patient's key is not here")]
+    NoPatientKey,
     /// No such account here.
     #[error("account {0} is not kept here")]
     UnknownAccount(Address),

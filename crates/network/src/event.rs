@@ -50,6 +50,8 @@ pub enum Service {
     KeyRelease,
     /// Deliveries of the data market.
     Market,
+    /// Tombstones of erased records, answered with receipts.
+    Erasure,
 }
 
 impl Service {
@@ -60,6 +62,7 @@ impl Service {
             Self::Sync => "sync",
             Self::KeyRelease => "key-release",
             Self::Market => "market",
+            Self::Erasure => "erasure",
         }
     }
 
@@ -68,6 +71,7 @@ impl Service {
             Self::Sync => 1,
             Self::KeyRelease => 2,
             Self::Market => 3,
+            Self::Erasure => 4,
         }
     }
 
@@ -76,6 +80,7 @@ impl Service {
             1 => Some(Self::Sync),
             2 => Some(Self::KeyRelease),
             3 => Some(Self::Market),
+            4 => Some(Self::Erasure),
             _ => None,
         }
     }

@@ -145,6 +145,9 @@ impl Vault {
         if keys.is_some() && classes.len() != 2 {
             return Err(VaultError::Malformed("replicated keys"));
         }
+        if keys.is_some() {
+            self.ensure_patients(&[entry.subject])?;
+        }
         let mut checked =
             Checked { entry, place: record.place.as_ref(), blocks: Vec::new(), keys: Vec::new() };
         for (side, class) in classes.into_iter().enumerate() {
@@ -153,7 +156,7 @@ impl Vault {
             let block = block.ok_or(VaultError::MissingBlock(*cid))?;
             if let Some(keys) = keys {
                 open_checked(entry, class, &keys[side], &block.bytes)?;
-                checked.keys.push((*cid, self.wrap_key(cid, &keys[side])?));
+                checked.keys.push((*cid, self.wrap_key(entry.subject, cid, &keys[side])?));
             }
             checked.blocks.push(block);
         }

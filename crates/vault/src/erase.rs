@@ -1,15 +1,11 @@
 //! Erasure (white paper row F2): keys first, blocks with them, and a tombstone that the holder signs.
 //!
-//! The database rewrites its files in its own time. Until then a removed row may still be found in them: a sealed
-//! block, which is noise, and a wrapped key, which opens only for who has the enclave's master key as well.
-//!
 //! Without its data key a sealed block is noise, here and wherever a copy of it may lie; without it the commitment on
 //! the chain is a random number. The tombstone keeps a record from coming back with a late replica, and tells the
-//! nodes that hold copies to erase theirs.
+//! nodes that hold copies to erase theirs. How keys die so that no backup brings them back is told in `bury`.
 
-use crate::{RecordEntry, Vault, VaultError, encoding, tables::pair};
-use bxp_storage::{Batch, Durability};
-use bxp_types::{BlockClass, RecordId, ValidatorIndex};
+use crate::{Vault, VaultError, bury::Grave, encoding, tables::pair};
+use bxp_types::{RecordId, SubjectId, ValidatorIndex};
 use ed25519_zebra::{Signature, VerificationKey};
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +87,7 @@ impl Vault {
     /// first tombstone.
     ///
     /// # Errors
-    /// [`VaultError::UnknownRecord`], [`VaultError::NotOurs`], [`VaultError::Storage`].
+    /// [`VaultError::UnknownRecord`], [`VaultError::NotOurs`], [`VaultError::Enclave`], [`VaultError::Storage`].
     pub fn erase(&self, record: RecordId) -> Result<Tombstone, VaultError> {
         if let Some(tombstone) = self.tombstone(record, self.me)? {
             return Ok(tombstone);
@@ -100,32 +96,66 @@ impl Vault {
         if entry.holder != self.me {
             return Err(VaultError::NotOurs(record));
         }
-        let time_ms = self.clock.now_ms();
-        let message = Tombstone::message(record, self.me, time_ms);
-        let signature = self.enclave.sign_message(TOMBSTONE_DOMAIN, &message);
-        let tombstone = Tombstone { record_id: record, holder: self.me, time_ms, signature };
-        self.bury(Some(&entry), &tombstone)?;
+        let tombstone = self.sign_tombstone(record);
+        self.bury(vec![Grave { entry: Some(entry), tombstone: tombstone.clone() }])?;
         Ok(tombstone)
     }
 
-    /// Erases this node's copy of a record whose holder erased it; `key` is the holder's, from genesis. A record that
-    /// is not here is noted all the same, so that it does not arrive later.
+    /// Erases all of a patient's records that this node holds, and the patient's key with them. Gives the tombstones of
+    /// the records that were still here.
     ///
     /// # Errors
-    /// [`VaultError::InvalidTombstone`], [`VaultError::NotTheHolder`], [`VaultError::Storage`].
-    pub fn accept_tombstone(&self, tombstone: &Tombstone, key: &VerificationKey) -> Result<(), VaultError> {
-        let record = tombstone.record_id;
-        if !tombstone.verify(key) {
-            return Err(VaultError::InvalidTombstone(record));
+    /// [`VaultError::NotOurs`] when a record under this pseudonym is another node's, [`VaultError::Enclave`],
+    /// [`VaultError::Storage`].
+    pub fn erase_patient(&self, subject: SubjectId) -> Result<Vec<Tombstone>, VaultError> {
+        let entries = self.entries_of(subject)?;
+        if let Some(entry) = entries.iter().find(|entry| entry.holder != self.me) {
+            return Err(VaultError::NotOurs(entry.record_id));
         }
-        let entry = self.entry(record)?;
-        if entry.as_ref().is_some_and(|entry| entry.holder != tombstone.holder) {
-            return Err(VaultError::NotTheHolder { record, from: tombstone.holder });
+        let graves: Vec<Grave> = entries
+            .into_iter()
+            .map(|entry| Grave { tombstone: self.sign_tombstone(entry.record_id), entry: Some(entry) })
+            .collect();
+        let tombstones = graves.iter().map(|grave| grave.tombstone.clone()).collect();
+        self.bury(graves)?;
+        // After a crash the records may be gone and the key not.
+        self.forget_patient_without_records(subject)?;
+        Ok(tombstones)
+    }
+
+    fn sign_tombstone(&self, record_id: RecordId) -> Tombstone {
+        let time_ms = self.clock.now_ms();
+        let message = Tombstone::message(record_id, self.me, time_ms);
+        let signature = self.enclave.sign_message(TOMBSTONE_DOMAIN, &message);
+        Tombstone { record_id, holder: self.me, time_ms, signature }
+    }
+
+    /// Erases this node's copies of records whose holder erased them; `key` is the holder's, from genesis. Records that
+    /// are not here are noted all the same, so that they do not arrive later. All of them, or an error and none.
+    ///
+    /// # Errors
+    /// [`VaultError::InvalidTombstone`], [`VaultError::NotTheHolder`], [`VaultError::Enclave`],
+    /// [`VaultError::Storage`].
+    pub fn accept_tombstones(
+        &self,
+        tombstones: &[Tombstone],
+        key: &VerificationKey,
+    ) -> Result<(), VaultError> {
+        let mut graves = Vec::new();
+        for tombstone in tombstones {
+            let record = tombstone.record_id;
+            if !tombstone.verify(key) {
+                return Err(VaultError::InvalidTombstone(record));
+            }
+            let entry = self.entry(record)?;
+            if entry.as_ref().is_some_and(|entry| entry.holder != tombstone.holder) {
+                return Err(VaultError::NotTheHolder { record, from: tombstone.holder });
+            }
+            if !self.is_erased_by(record, tombstone.holder)? {
+                graves.push(Grave { entry, tombstone: tombstone.clone() });
+            }
         }
-        if self.is_erased_by(record, tombstone.holder)? {
-            return Ok(());
-        }
-        self.bury(entry.as_ref(), tombstone)
+        self.bury(graves)
     }
 
     /// The tombstone that `holder` left for a record.
@@ -149,39 +179,9 @@ impl Vault {
     pub(crate) fn is_erased(&self, record: RecordId) -> Result<bool, VaultError> {
         Ok(self.tables.tombstones.iter_prefix(record.0).next().transpose()?.is_some())
     }
-
-    /// One atomic, synced batch: there is no moment at which a block has no key but is still listed.
-    fn bury(&self, entry: Option<&RecordEntry>, tombstone: &Tombstone) -> Result<(), VaultError> {
-        let mut batch = self.store.batch();
-        if let Some(entry) = entry {
-            self.remove_entry(&mut batch, entry)?;
-        }
-        let key = tombstone_key(tombstone.record_id, tombstone.holder);
-        batch.put(&self.tables.tombstones, key, tombstone.encode()?);
-        Ok(batch.commit(Durability::Synced)?)
-    }
-
-    fn remove_entry(&self, batch: &mut Batch, entry: &RecordEntry) -> Result<(), VaultError> {
-        let id = entry.record_id.0;
-        for class in [entry.identity_class(), BlockClass::Deidentified] {
-            let cid = entry.cid(class).to_bytes();
-            batch.remove(&self.tables.keys, &cid);
-            batch.remove(self.block_table(class), &cid);
-            batch.remove(&self.tables.by_cid, &cid);
-        }
-        let by_subject = pair(&entry.subject.0, &id);
-        if let Some(number) = self.tables.by_subject.get(&by_subject)? {
-            batch.remove(&self.tables.by_order, &number);
-        }
-        batch.remove(&self.tables.by_subject, by_subject);
-        batch.remove(&self.tables.unbatched, id);
-        batch.remove(&self.tables.entries, id);
-        batch.remove(&self.tables.placements, id);
-        Ok(())
-    }
 }
 
-fn tombstone_key(record: RecordId, holder: ValidatorIndex) -> Vec<u8> {
+pub(crate) fn tombstone_key(record: RecordId, holder: ValidatorIndex) -> Vec<u8> {
     pair(&record.0, &holder.0.to_be_bytes())
 }
 

@@ -112,6 +112,9 @@ pub enum VaultError {
     /// A tombstone that its holder did not sign.
     #[error("the tombstone of record {0} is not signed by its holder")]
     InvalidTombstone(RecordId),
+    /// A receipt that its node did not sign, or for nothing that this node erased.
+    #[error("the receipt for record {0} is not its sender's word on an erasure of this node")]
+    InvalidReceipt(RecordId),
     /// The accounting of disclosures does not chain up: a row was changed or taken out.
     #[error("disclosure {0} does not chain to the one before it; restore the folder from a backup")]
     BrokenChain(u64),

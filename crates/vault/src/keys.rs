@@ -4,7 +4,7 @@ use crate::{Recipient, RecordEntry, Vault, VaultError, envelope, error::enclave}
 use bxp_enclave::{DataKey, SealingKeypair};
 use bxp_privacy::Permit;
 use bxp_storage::Durability;
-use bxp_types::{BlockClass, Bytes, SealedBlock};
+use bxp_types::{BlockClass, Bytes, SealedBlock, SubjectId};
 use cid::Cid;
 
 impl Vault {
@@ -23,7 +23,7 @@ impl Vault {
         }
         self.authorise(&entry, class, permit)?;
         to.check_residency(cid, class)?;
-        let key = self.key_of(cid)?;
+        let key = self.key_of(entry.subject, cid)?;
         let wrapped = self
             .enclave
             .wrap_for(to.sealing_key, &key, &release_info(cid))
@@ -43,8 +43,13 @@ impl Vault {
         let key =
             self.enclave.unwrap_from(wrapped, &release_info(cid)).map_err(enclave("take in released key"))?;
         open_checked(&entry, block.class, &key, &block.bytes)?;
+        let _sealing = self.sealing();
+        if self.entry(entry.record_id)?.is_none() {
+            return Err(VaultError::Erased(entry.record_id));
+        }
         let mut batch = self.store.batch();
-        batch.put(&self.tables.keys, cid.to_bytes(), self.wrap_key(cid, &key)?);
+        self.ensure_patients(&[entry.subject])?;
+        batch.put(&self.tables.keys, cid.to_bytes(), self.wrap_key(entry.subject, cid, &key)?);
         Ok(batch.commit(Durability::Synced)?)
     }
 
@@ -56,14 +61,29 @@ impl Vault {
         Ok(self.tables.keys.contains(cid.to_bytes())?)
     }
 
-    pub(crate) fn wrap_key(&self, cid: &Cid, key: &DataKey) -> Result<Vec<u8>, VaultError> {
-        self.enclave.wrap_key(key, &cid.to_bytes()).map_err(enclave("wrap data key"))
+    /// Gives each of the patients that has none a key, all of them on disk when this returns. Sealing does it too, one
+    /// patient and one sync at a time.
+    ///
+    /// # Errors
+    /// [`VaultError::Enclave`].
+    pub fn ensure_patients(&self, patients: &[SubjectId]) -> Result<(), VaultError> {
+        let patients: Vec<_> = patients.iter().map(|patient| patient.0).collect();
+        self.enclave.ensure_patients(&patients).map_err(enclave("make patients' keys"))
     }
 
-    pub(crate) fn key_of(&self, cid: &Cid) -> Result<DataKey, VaultError> {
+    pub(crate) fn wrap_key(
+        &self,
+        patient: SubjectId,
+        cid: &Cid,
+        key: &DataKey,
+    ) -> Result<Vec<u8>, VaultError> {
+        self.enclave.wrap_key(&patient.0, key, &cid.to_bytes()).map_err(enclave("wrap data key"))
+    }
+
+    pub(crate) fn key_of(&self, patient: SubjectId, cid: &Cid) -> Result<DataKey, VaultError> {
         let name = cid.to_bytes();
         let wrapped = self.tables.keys.get(&name)?.ok_or(VaultError::MissingKey(*cid))?;
-        self.enclave.unwrap_key(&wrapped, &name).map_err(enclave("unwrap data key"))
+        self.enclave.unwrap_key(&patient.0, &wrapped, &name).map_err(enclave("unwrap data key"))
     }
 }
 

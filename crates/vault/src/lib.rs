@@ -16,6 +16,7 @@
 
 mod accept;
 mod batches;
+mod bury;
 mod clock;
 mod disclosure;
 mod encoding;
@@ -28,13 +29,16 @@ mod keys;
 mod manifest;
 mod open;
 mod padding;
+mod receipt;
 mod replica;
+mod scrub;
 mod seal;
 mod tables;
 mod vault;
 
 pub use accept::Accepted;
 pub use batches::{Anchor, MerkleBatch, PendingBatch, Placement};
+pub use bury::Sealing;
 pub use clock::Clock;
 pub use disclosure::Disclosure;
 pub use entry::{ENTRY_VERSION, RecordEntry};
@@ -45,6 +49,8 @@ pub use holdings::Holding;
 pub use keys::open_released;
 pub use manifest::MANIFEST_RECORDS_MAX;
 pub use padding::{BUCKET_BYTES, PLAINTEXT_BYTES_MAX};
+pub use receipt::{RECEIPT_DOMAIN, Receipt};
 pub use replica::{Recipient, Replica};
+pub use scrub::Scrubbed;
 pub use seal::{NewRecord, SealedRecord};
 pub use vault::Vault;

@@ -83,7 +83,7 @@ impl Vault {
     fn read_content(&self, entry: &RecordEntry, class: BlockClass) -> Result<Bytes, VaultError> {
         let cid = entry.cid(class);
         let bytes = self.block_table(class).get(cid.to_bytes())?.ok_or(VaultError::UnknownBlock(*cid))?;
-        open_checked(entry, class, &self.key_of(cid)?, &bytes)
+        open_checked(entry, class, &self.key_of(entry.subject, cid)?, &bytes)
     }
 
     /// Whether the permit covers this side of this record now.

@@ -75,7 +75,7 @@ impl Vault {
                 to.check_residency(cid, class)?;
                 blocks.push(self.block(cid)?.ok_or(VaultError::UnknownBlock(*cid))?);
                 if compatriot {
-                    keys.push(self.key_of(cid)?);
+                    keys.push(self.key_of(entry.subject, cid)?);
                 }
             }
             listed.push(ManifestRecord { entry, place: proof.map(Into::into) });

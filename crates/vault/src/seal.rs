@@ -28,14 +28,15 @@ pub struct SealedRecord {
     pub identity: SealedBlock,
     /// The sealed de-identified side.
     pub deidentified: SealedBlock,
-    /// The identity block's key, wrapped under this node's master key.
+    /// The identity block's key, wrapped under the patient's key.
     pub(crate) identity_key: Vec<u8>,
-    /// The de-identified block's key, wrapped under this node's master key.
+    /// The de-identified block's key, wrapped under the patient's key.
     pub(crate) deidentified_key: Vec<u8>,
 }
 
 impl Vault {
-    /// Seals both sides of a record under fresh keys. Nothing is stored.
+    /// Seals both sides of a record under fresh keys. Nothing is stored but the key of a patient who has none, for which
+    /// [`Vault::ensure_patients`] is better asked before.
     ///
     /// # Errors
     /// [`VaultError::ForeignRecord`] when the patient lives in another country: the identity side would have to be
@@ -64,9 +65,10 @@ impl Vault {
                 &record.deidentified,
             ),
         };
+        self.ensure_patients(&[record.subject])?;
         Ok(SealedRecord {
-            identity_key: self.wrap_key(&identity.cid, &identity_key)?,
-            deidentified_key: self.wrap_key(&deidentified.cid, &deidentified_key)?,
+            identity_key: self.wrap_key(record.subject, &identity.cid, &identity_key)?,
+            deidentified_key: self.wrap_key(record.subject, &deidentified.cid, &deidentified_key)?,
             entry,
             identity,
             deidentified,

@@ -9,7 +9,7 @@ pub(crate) struct Tables {
     pub(crate) identity: Table,
     /// CID -> sealed de-identified block.
     pub(crate) deidentified: Table,
-    /// CID -> data key, wrapped by the enclave in the context of the CID.
+    /// CID -> data key, wrapped by the enclave under the patient's key in the context of the CID.
     pub(crate) keys: Table,
     /// Record id -> entry.
     pub(crate) entries: Table,
@@ -29,6 +29,8 @@ pub(crate) struct Tables {
     pub(crate) placements: Table,
     /// Record id || holder (u16 BE) -> signed tombstone.
     pub(crate) tombstones: Table,
+    /// Record id || node (u16 BE) -> signed receipt.
+    pub(crate) receipts: Table,
     /// Number (u64 BE) -> disclosure.
     pub(crate) disclosures: Table,
     /// Subject || number (u64 BE) -> nothing.
@@ -50,6 +52,7 @@ impl Tables {
             leaves: store.table("vault.leaves")?,
             placements: store.table("vault.placements")?,
             tombstones: store.table("vault.tombstones")?,
+            receipts: store.table("vault.receipts")?,
             disclosures: store.table("vault.disclosures")?,
             disclosures_by_subject: store.table("vault.disclosures-by-subject")?,
         })

@@ -10,7 +10,7 @@ use bxp_enclave::Enclave;
 use bxp_storage::{Batch, Store};
 use bxp_types::{BlockClass, Jurisdiction, RecordId, SealedBlock, SubjectId, ValidatorIndex};
 use cid::Cid;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -28,6 +28,8 @@ pub struct Vault {
     pub(crate) disclosures: Arc<Mutex<Head>>,
     /// The tree of the batch that was proven last.
     pub(crate) last_tree: Arc<Mutex<Option<Arc<Tree>>>>,
+    /// Written while patients' keys are exchanged, read while records are sealed; see [`Vault::sealing`].
+    pub(crate) exchanging: Arc<RwLock<()>>,
     /// The number of the next record to arrive. A batch that is never committed leaves a gap.
     next_number: Arc<AtomicU64>,
 }
@@ -36,7 +38,8 @@ impl Vault {
     /// Opens the vault of validator `me`, which stands in `home`, by the machine's clock.
     ///
     /// # Errors
-    /// [`VaultError::Storage`], [`VaultError::Malformed`] for a damaged accounting of disclosures.
+    /// [`VaultError::Storage`], [`VaultError::Malformed`] for a damaged accounting of disclosures,
+    /// [`VaultError::Enclave`] when an exchange of keys that a crash broke off cannot be finished.
     pub fn open(
         store: &Store,
         enclave: Enclave,
@@ -63,7 +66,7 @@ impl Vault {
         let next_number = last.and_then(|(key, _)| trailing_number(&key)).map_or(0, |number| number + 1);
         let next_number = Arc::new(AtomicU64::new(next_number));
         let store = store.clone();
-        Ok(Self {
+        let vault = Self {
             store,
             tables,
             enclave,
@@ -72,8 +75,11 @@ impl Vault {
             clock,
             disclosures,
             last_tree: Arc::default(),
+            exchanging: Arc::default(),
             next_number,
-        })
+        };
+        vault.finish_exchanges()?;
+        Ok(vault)
     }
 
     /// The node whose vault this is.

@@ -22,15 +22,18 @@ fn the_folder_is_private_and_comes_back() {
     let keys = dir.path().join("node").join("enclave");
     let enclave = Enclave::open_or_create(&keys, None).unwrap();
     let (public, account) = (enclave.public(), enclave.new_account().unwrap());
-    let wrapped = enclave.wrap_key(&enclave.seal(b"x", b"").unwrap().1, b"cid").unwrap();
-    assert_eq!(mode(&keys), 0o700);
-    for entry in fs::read_dir(&keys).unwrap() {
-        assert_eq!(mode(&entry.unwrap().path()), 0o600);
+    enclave.ensure_patients(&[[1; 16]]).unwrap();
+    let wrapped = enclave.wrap_key(&[1; 16], &enclave.seal(b"x", b"").unwrap().1, b"cid").unwrap();
+    for folder in [&keys, &keys.with_file_name("enclave-patients")] {
+        assert_eq!(mode(folder), 0o700);
+        for entry in fs::read_dir(folder).unwrap() {
+            assert_eq!(mode(&entry.unwrap().path()), 0o600);
+        }
     }
     drop(enclave);
     let again = Enclave::open_or_create(&keys, None).unwrap();
     assert_eq!((again.public(), again.accounts()), (public, vec![account]));
-    assert!(again.unwrap_key(&wrapped, b"cid").is_ok());
+    assert!(again.unwrap_key(&[1; 16], &wrapped, b"cid").is_ok());
     assert!(!keys.with_file_name("enclave.unfinished").exists());
 }
 
@@ -86,6 +89,8 @@ fn a_stolen_folder_opens_nothing_without_the_passphrase() {
         }
         assert!(!bytes.windows(20).any(|window| window == account.as_slice()), "nor whose accounts are kept");
     }
+    assert!(matches!(Enclave::open(&stolen, Some(&right)), Err(EnclaveError::PatientKeysMissing(_))));
+    copy_folder(&dir.path().join("enclave-patients"), &dir.path().join("stolen-patients"));
     assert_eq!(Enclave::open(&stolen, Some(&right)).unwrap().accounts(), [account]);
 }
 

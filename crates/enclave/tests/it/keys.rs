@@ -10,13 +10,16 @@ fn a_data_key_travels_from_holder_to_holder_and_to_a_buyer() {
     let replica = Enclave::create(&dir.path().join("replica"), None, Some(&seeds())).unwrap();
     let buyer = SealingKeypair::random().unwrap();
     let (sealed, key) = holder.seal(b"a resource", b"class").unwrap();
-    let wrapped = holder.wrap_key(&key, b"cid").unwrap();
-    assert_eq!(wrapped.len(), 72);
+    let patient = [7; 16];
+    assert!(matches!(holder.wrap_key(&patient, &key, b"cid"), Err(EnclaveError::NoPatientKey)));
+    holder.ensure_patients(&[patient]).unwrap();
+    replica.ensure_patients(&[patient]).unwrap();
+    let wrapped = holder.wrap_key(&patient, &key, b"cid").unwrap();
+    assert_eq!(wrapped.len(), 64);
     drop(key);
-    let key = holder.unwrap_key(&wrapped, b"cid").unwrap();
-    assert!(holder.unwrap_key(&wrapped, b"another cid").is_err());
-    assert!(replica.unwrap_key(&wrapped, b"cid").is_err(), "another master key");
-    assert!(holder.open_at_rest(&wrapped, b"cid").is_err(), "another use of the master key");
+    let key = holder.unwrap_key(&patient, &wrapped, b"cid").unwrap();
+    assert!(holder.unwrap_key(&patient, &wrapped, b"another cid").is_err());
+    assert!(replica.unwrap_key(&patient, &wrapped, b"cid").is_err(), "another patient key");
 
     let to_replica = holder.wrap_for(replica.public().sealing_key, &key, b"replication").unwrap();
     let to_buyer = holder.wrap_for(buyer.public_key(), &key, b"delivery").unwrap();

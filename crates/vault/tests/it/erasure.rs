@@ -71,7 +71,7 @@ fn replicas_erase_on_the_holders_word_alone_and_do_not_take_it_back() {
     let read = Tombstone::decode(&tombstone.encode().unwrap()).unwrap();
     let wrong_key = key_of(&replica);
     assert!(matches!(
-        replica.vault.accept_tombstone(&read, &wrong_key),
+        replica.vault.accept_tombstones(std::slice::from_ref(&read), &wrong_key),
         Err(VaultError::InvalidTombstone(_))
     ));
     let impostor = Node::new(2, Jurisdiction::US);
@@ -84,11 +84,11 @@ fn replicas_erase_on_the_holders_word_alone_and_do_not_take_it_back() {
         Tombstone { record_id: entry.record_id, holder: ValidatorIndex(2), time_ms: 1, signature }
     };
     assert!(matches!(
-        replica.vault.accept_tombstone(&forged, &key_of(&impostor)),
+        replica.vault.accept_tombstones(std::slice::from_ref(&forged), &key_of(&impostor)),
         Err(VaultError::NotTheHolder { .. })
     ));
-    replica.vault.accept_tombstone(&read, &key_of(&holder)).unwrap();
-    replica.vault.accept_tombstone(&read, &key_of(&holder)).unwrap();
+    replica.vault.accept_tombstones(std::slice::from_ref(&read), &key_of(&holder)).unwrap();
+    replica.vault.accept_tombstones(std::slice::from_ref(&read), &key_of(&holder)).unwrap();
     assert!(replica.vault.entry(entry.record_id).unwrap().is_none());
     assert!(!replica.vault.has_key(&entry.identity_cid).unwrap());
     let accepted = accept();
@@ -104,4 +104,102 @@ fn only_known_records_are_erased() {
     assert!(
         node.vault.open_deidentified(entry.record_id, &node.own_permit(BlockClass::Deidentified)).is_ok()
     );
+}
+
+/// Goal: a backup of the database and of the enclave's folder opens nothing that was erased after it was made, and
+/// everything of who was not erased. Way: both folders are copied before one patient and one record of another are
+/// erased, and put back beside the patients' keys as they are now.
+#[test]
+fn a_backup_made_before_does_not_bring_it_back() {
+    let node = Node::new(0, Jurisdiction::US);
+    let jane = node.take_in(1, "Jane", "rest");
+    let (john, johns_other) = (node.take_in(2, "John", "rest"), node.take_in(2, "John too", "rest"));
+    let jack = node.take_in(3, "Jack", "rest");
+    let path = node.dir.path().to_owned();
+    let node = {
+        let (me, home, now_ms) = (node.vault.me(), node.vault.home(), std::sync::Arc::clone(&node.now_ms));
+        let Node { dir, store, enclave, vault, .. } = node;
+        drop((vault, store, enclave));
+        copy(&path.join("data"), &path.join("backup/data"));
+        copy(&path.join("enclave"), &path.join("backup/enclave"));
+        Node::at(dir, me, home, now_ms)
+    };
+    let own = node.own_permit(node.identity_class());
+    assert_eq!(node.vault.erase_patient(jane.subject).unwrap().len(), 1);
+    assert!(node.vault.erase_patient(jane.subject).unwrap().is_empty(), "twice is once");
+    node.vault.erase(john.record_id).unwrap();
+    assert!(!node.enclave.has_patient(&jane.subject.0));
+    for kept in [&johns_other, &jack] {
+        node.vault.open_identity(kept.record_id, &own).unwrap();
+    }
+
+    let (me, home, now_ms) = (node.vault.me(), node.vault.home(), std::sync::Arc::clone(&node.now_ms));
+    let Node { dir, store, enclave, vault, .. } = node;
+    drop((vault, store, enclave));
+    for folder in ["data", "enclave"] {
+        std::fs::remove_dir_all(path.join(folder)).unwrap();
+        copy(&path.join("backup").join(folder), &path.join(folder));
+    }
+    let restored = Node::at(dir, me, home, now_ms);
+    let own = restored.own_permit(restored.identity_class());
+    for erased in [&jane, &john] {
+        assert!(restored.vault.entry(erased.record_id).unwrap().is_some(), "the backup is from before");
+        let opened = restored.vault.open_identity(erased.record_id, &own);
+        assert!(matches!(
+            opened,
+            Err(VaultError::Enclave { source: bxp_enclave::EnclaveError::NoPatientKey, .. })
+        ));
+        let rest = restored.vault.open_deidentified(erased.record_id, &own);
+        assert!(matches!(rest, Err(VaultError::Enclave { .. })));
+    }
+    let jack = restored.vault.open_identity(jack.record_id, &own).unwrap();
+    assert_eq!(jack.expose().as_ref(), b"Jack");
+}
+
+/// Goal: peers give signed receipts, and only theirs are kept. Way: two nodes and an impostor.
+#[test]
+fn a_peer_gives_a_receipt_for_what_it_erased() {
+    let (holder, replica) = (Node::new(0, Jurisdiction::US), Node::new(1, Jurisdiction::US));
+    let entry = holder.take_in(1, "Jane", "rest");
+    let tombstone = holder.vault.erase(entry.record_id).unwrap();
+    assert!(replica.vault.receipt(&tombstone).is_err(), "nothing was erased yet");
+    replica.vault.accept_tombstones(std::slice::from_ref(&tombstone), &key_of(&holder)).unwrap();
+    let receipt = replica.vault.receipt(&tombstone).unwrap();
+    let stage = |receipt: &bxp_vault::Receipt, key: &VerificationKey| {
+        let mut batch = holder.store.batch();
+        holder.vault.stage_receipt(&mut batch, ValidatorIndex(1), receipt, key)?;
+        batch.commit(Durability::Buffered).unwrap();
+        Ok::<(), VaultError>(())
+    };
+    assert!(matches!(stage(&receipt, &key_of(&holder)), Err(VaultError::InvalidReceipt(_))));
+    let other = bxp_vault::Receipt { record_id: RecordId([9; 16]), ..receipt.clone() };
+    assert!(matches!(stage(&other, &key_of(&replica)), Err(VaultError::InvalidReceipt(_))));
+    stage(&receipt, &key_of(&replica)).unwrap();
+    assert_eq!(holder.vault.receipts(entry.record_id).unwrap(), [receipt]);
+}
+
+/// Goal: a crash between the new key and the destruction of the old one loses nothing and leaves no old key. Way: the
+/// enclave renews, and the vault is opened again before anything is wrapped anew.
+#[test]
+fn an_exchange_of_keys_that_broke_off_is_finished() {
+    let node = Node::new(0, Jurisdiction::US);
+    let entry = node.take_in(1, "Jane", "rest");
+    node.enclave.renew_patients(&[entry.subject.0]).unwrap();
+    let node = node.reopen();
+    assert!(node.enclave.renewing_patients().is_empty());
+    let own = node.own_permit(node.identity_class());
+    assert_eq!(node.vault.open_identity(entry.record_id, &own).unwrap().expose().as_ref(), b"Jane");
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for item in std::fs::read_dir(from).unwrap() {
+        let item = item.unwrap();
+        let target = to.join(item.file_name());
+        if item.file_type().unwrap().is_dir() {
+            copy(&item.path(), &target);
+        } else {
+            std::fs::copy(item.path(), target).unwrap();
+        }
+    }
 }

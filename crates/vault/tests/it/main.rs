@@ -8,3 +8,4 @@ mod erasure;
 mod node;
 mod opening;
 mod replication;
+mod scrubbing;

@@ -44,6 +44,16 @@ impl Node {
         let Self { dir, store, enclave, vault, now_ms } = self;
         let (me, home) = (vault.me(), vault.home());
         drop((vault, store, enclave));
+        Self::at(dir, me, home, now_ms)
+    }
+
+    /// The node whose folder this is.
+    pub(crate) fn at(
+        dir: tempfile::TempDir,
+        me: ValidatorIndex,
+        home: Jurisdiction,
+        now_ms: Arc<AtomicU64>,
+    ) -> Self {
         let store = Store::open(&dir.path().join("data"), network()).unwrap();
         let enclave = Enclave::open(&dir.path().join("enclave"), None).unwrap();
         let turning = Arc::clone(&now_ms);

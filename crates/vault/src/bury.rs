@@ -1,0 +1,125 @@
+//! How records are erased so that no copy of the database brings them back.
+//!
+//! A data key lies in the database under its patient's key, and that lies in the enclave's own small file, which is not
+//! part of a backup. Taking a data key out of the database is not enough: a copy of the database still has it. So the
+//! patient gets a new key, the data keys of the patient's other records are wrapped anew under it, and the old key is
+//! destroyed. Where no record of the patient is left, the patient's key is destroyed and none follows.
+//!
+//! The steps, each on disk before the next: new keys beside the old; one batch that takes the records out, writes the
+//! tombstones and wraps the others anew; the old keys out of the enclave's file. After a crash in between, opening the
+//! vault goes on with it.
+
+use crate::{RecordEntry, Tombstone, Vault, VaultError, erase::tombstone_key, error::enclave, tables::pair};
+use bxp_storage::{Batch, Durability};
+use bxp_types::{BlockClass, RecordId, SubjectId};
+use parking_lot::RwLockReadGuard;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A record to be erased. One that is not here has no entry, and only its tombstone is kept.
+pub(crate) struct Grave {
+    pub(crate) entry: Option<RecordEntry>,
+    pub(crate) tombstone: Tombstone,
+}
+
+/// Held from sealing or staging records to committing them: meanwhile no patient's key is exchanged.
+#[must_use]
+#[derive(Debug)]
+pub struct Sealing<'a>(#[allow(dead_code, reason = "it is held, not read")] RwLockReadGuard<'a, ()>);
+
+impl Vault {
+    /// To be held from sealing or staging records to committing them, so that what is staged is not wrapped under a key
+    /// that an erasure destroys in between.
+    pub fn sealing(&self) -> Sealing<'_> {
+        Sealing(self.exchanging.read())
+    }
+
+    /// Erases all of `graves`.
+    pub(crate) fn bury(&self, graves: Vec<Grave>) -> Result<(), VaultError> {
+        if graves.is_empty() {
+            return Ok(());
+        }
+        let _exchanging = self.exchanging.write();
+        let gone: BTreeSet<RecordId> = graves.iter().map(|grave| grave.tombstone.record_id).collect();
+        let subjects: BTreeSet<SubjectId> =
+            graves.iter().filter_map(|grave| grave.entry.as_ref()).map(|entry| entry.subject).collect();
+        let mut left: BTreeMap<SubjectId, Vec<RecordEntry>> = BTreeMap::new();
+        for subject in subjects {
+            let mut entries = self.entries_of(subject)?;
+            entries.retain(|entry| !gone.contains(&entry.record_id));
+            left.insert(subject, entries);
+        }
+        let (destroyed, renewed): (Vec<_>, Vec<_>) = left.iter().partition(|(_, entries)| entries.is_empty());
+        let ids =
+            |some: &[(&SubjectId, &Vec<RecordEntry>)]| some.iter().map(|(id, _)| id.0).collect::<Vec<_>>();
+        let (destroyed, renewed_ids) = (ids(&destroyed), ids(&renewed));
+        self.enclave.renew_patients(&renewed_ids).map_err(enclave("renew patients' keys"))?;
+        let mut batch = self.store.batch();
+        for (_, entries) in renewed {
+            self.rewrap(&mut batch, entries)?;
+        }
+        for grave in &graves {
+            if let Some(entry) = &grave.entry {
+                self.remove_entry(&mut batch, entry)?;
+            }
+            let key = tombstone_key(grave.tombstone.record_id, grave.tombstone.holder);
+            batch.put(&self.tables.tombstones, key, grave.tombstone.encode()?);
+        }
+        batch.commit(Durability::Synced)?;
+        self.enclave.forget_patients(&renewed_ids, &destroyed).map_err(enclave("destroy patients' keys"))
+    }
+
+    /// Destroys the key of a patient of whom nothing is here.
+    pub(crate) fn forget_patient_without_records(&self, subject: SubjectId) -> Result<(), VaultError> {
+        let _exchanging = self.exchanging.write();
+        if self.enclave.has_patient(&subject.0) && self.entries_of(subject)?.is_empty() {
+            self.enclave.forget_patients(&[], &[subject.0]).map_err(enclave("destroy patients' keys"))?;
+        }
+        Ok(())
+    }
+
+    /// Goes on with exchanges of keys that a crash broke off.
+    pub(crate) fn finish_exchanges(&self) -> Result<(), VaultError> {
+        let renewing = self.enclave.renewing_patients();
+        if renewing.is_empty() {
+            return Ok(());
+        }
+        let mut batch = self.store.batch();
+        for patient in &renewing {
+            self.rewrap(&mut batch, &self.entries_of(SubjectId(*patient))?)?;
+        }
+        batch.commit(Durability::Synced)?;
+        self.enclave.forget_patients(&renewing, &[]).map_err(enclave("destroy patients' keys"))
+    }
+
+    /// Wraps the data keys of these records under the newest key of their patient.
+    fn rewrap(&self, batch: &mut Batch, entries: &[RecordEntry]) -> Result<(), VaultError> {
+        for entry in entries {
+            for cid in [&entry.identity_cid, &entry.deidentified_cid] {
+                if self.has_key(cid)? {
+                    let key = self.key_of(entry.subject, cid)?;
+                    batch.put(&self.tables.keys, cid.to_bytes(), self.wrap_key(entry.subject, cid, &key)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_entry(&self, batch: &mut Batch, entry: &RecordEntry) -> Result<(), VaultError> {
+        let id = entry.record_id.0;
+        for class in [entry.identity_class(), BlockClass::Deidentified] {
+            let cid = entry.cid(class).to_bytes();
+            batch.remove(&self.tables.keys, &cid);
+            batch.remove(self.block_table(class), &cid);
+            batch.remove(&self.tables.by_cid, &cid);
+        }
+        let by_subject = pair(&entry.subject.0, &id);
+        if let Some(number) = self.tables.by_subject.get(&by_subject)? {
+            batch.remove(&self.tables.by_order, &number);
+        }
+        batch.remove(&self.tables.by_subject, by_subject);
+        batch.remove(&self.tables.unbatched, id);
+        batch.remove(&self.tables.entries, id);
+        batch.remove(&self.tables.placements, id);
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! Scrubbing: looks at everything that should be here, and says what is lost or damaged before somebody needs it.
+
+use crate::{RecordEntry, Vault, VaultError, envelope, keys::open_checked};
+use bxp_privacy::Permit;
+use bxp_types::{BlockClass, SealedBlock};
+use cid::Cid;
+
+/// What a scrub saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scrubbed {
+    /// Records that were looked at.
+    pub records: u64,
+    /// Blocks that hash to their CIDs.
+    pub sound: u64,
+    /// Of these, blocks of own records that open, with the key here, to what their record commits to.
+    pub opened: u64,
+    /// Blocks that should be here and are not.
+    pub missing: Vec<Cid>,
+    /// Blocks that do not hash to their CIDs.
+    pub damaged: Vec<Cid>,
+    /// Blocks of own records that are sound and have no key here that opens them: no peer's copy of the block helps.
+    pub unopened: Vec<Cid>,
+}
+
+impl Scrubbed {
+    /// Whether all is as it should be.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.missing.is_empty() && self.damaged.is_empty() && self.unopened.is_empty()
+    }
+
+    /// The blocks that a peer's copy would mend.
+    pub fn to_fetch(&self) -> impl Iterator<Item = &Cid> {
+        self.missing.iter().chain(&self.damaged)
+    }
+
+    /// Adds what another scrub saw.
+    pub fn add(&mut self, other: Self) {
+        self.records += other.records;
+        self.sound += other.sound;
+        self.opened += other.opened;
+        self.missing.extend(other.missing);
+        self.damaged.extend(other.damaged);
+        self.unopened.extend(other.unopened);
+    }
+}
+
+impl Vault {
+    /// Looks at up to `records_max` records in the order of their arrival, from number `from` on. `permit` is the
+    /// holder's own for its own records with the identity side. Gives the number to go on from, none at the end.
+    ///
+    /// # Errors
+    /// [`VaultError::NotPermitted`], [`VaultError::Storage`], [`VaultError::Malformed`].
+    pub fn scrub(
+        &self,
+        from: u64,
+        records_max: usize,
+        permit: &Permit,
+    ) -> Result<(Scrubbed, Option<u64>), VaultError> {
+        let mut seen = Scrubbed::default();
+        for (looked_at, row) in self.entries(from).enumerate() {
+            let (number, entry) = row?;
+            if looked_at == records_max {
+                return Ok((seen, Some(number)));
+            }
+            seen.records += 1;
+            for class in [entry.identity_class(), BlockClass::Deidentified] {
+                if class.may_be_held_in(self.home) {
+                    self.scrub_block(&mut seen, &entry, class, permit)?;
+                }
+            }
+        }
+        Ok((seen, None))
+    }
+
+    fn scrub_block(
+        &self,
+        seen: &mut Scrubbed,
+        entry: &RecordEntry,
+        class: BlockClass,
+        permit: &Permit,
+    ) -> Result<(), VaultError> {
+        let cid = *entry.cid(class);
+        let Some(bytes) = self.block_table(class).get(cid.to_bytes())? else {
+            seen.missing.push(cid);
+            return Ok(());
+        };
+        let block = SealedBlock { cid, class, bytes: bytes.into() };
+        if envelope::check(&block).is_err() {
+            seen.damaged.push(cid);
+            return Ok(());
+        }
+        seen.sound += 1;
+        if entry.holder == self.me {
+            self.authorise(entry, class, permit)?;
+            let key = self.key_of(entry.subject, &cid);
+            match key.and_then(|key| open_checked(entry, class, &key, &block.bytes)) {
+                Ok(_) => seen.opened += 1,
+                Err(error @ VaultError::Storage(_)) => return Err(error),
+                Err(_) => seen.unopened.push(cid),
+            }
+        }
+        Ok(())
+    }
+}
