@@ -3,8 +3,9 @@
 use crate::{
     Remainder,
     json::{DEPTH_MAX, write_string, write_value},
+    patch::{Item, item},
 };
-use sonic_rs::{JsonContainerTrait as _, JsonType, JsonValueTrait as _, Value};
+use sonic_rs::{JsonContainerTrait as _, Value};
 
 /// Why two sides cannot be joined. Never tells a value.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
@@ -41,28 +42,6 @@ fn patched(out: &mut Vec<u8>, patch: &[Value], value: &Value, depth: usize) -> R
         (_, Some(array)) => patched_array(out, patch, array.iter(), depth),
         _ => Err(JoinError::Mismatch),
     }
-}
-
-/// An item of a patch. `split::walk` says what each kind means.
-enum Item<'a> {
-    Take(usize),
-    Key(&'a str),
-    Original(&'a Value),
-    Added(&'a Value),
-    Patch(&'a [Value]),
-}
-
-fn item(value: &Value) -> Result<Item<'_>, JoinError> {
-    let read = match value.get_type() {
-        JsonType::Number => {
-            value.as_raw_number().and_then(|count| count.as_str().parse().ok()).map(Item::Take)
-        }
-        JsonType::String => value.as_str().map(Item::Key),
-        JsonType::Array => value.as_array().map(|patch| Item::Patch(patch.as_slice())),
-        JsonType::Object => value.get("=").map(Item::Original).or_else(|| value.get("+").map(Item::Added)),
-        JsonType::Null | JsonType::Boolean => None,
-    };
-    read.ok_or(JoinError::Remainder)
 }
 
 fn patched_object<'a>(

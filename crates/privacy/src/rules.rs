@@ -9,7 +9,7 @@ pub(crate) use tree::{NodeId, Rule, SetId};
 
 use crate::IdentifierKind;
 use sha2::{Digest as _, Sha256};
-use std::{collections::BTreeMap, collections::BTreeSet, sync::LazyLock};
+use std::{collections::BTreeMap, collections::BTreeSet, collections::HashMap, sync::LazyLock};
 use tree::Tree;
 
 /// The name of the rule table. It changes with any change of what may leave.
@@ -20,6 +20,23 @@ const FILES: [&str; 4] = [
     include_str!("../rules/value-sets.txt"),
     include_str!("../rules/geography.txt"),
     include_str!("../rules/code-systems.txt"),
+];
+
+/// Members of data types that the code itself lets leave (`split::datatype`).
+const DATA_TYPE_MEMBERS: [&str; 13] = [
+    "system",
+    "code",
+    "value",
+    "unit",
+    "comparator",
+    "reference",
+    "type",
+    "country",
+    "state",
+    "postalCode",
+    "extension",
+    "url",
+    "valueInteger",
 ];
 
 static DIGEST: LazyLock<[u8; 32]> = LazyLock::new(|| {
@@ -74,10 +91,13 @@ pub(crate) enum RemovedAs {
 pub(crate) struct Rules {
     tree: Tree,
     sets: Vec<BTreeSet<String>>,
-    systems: BTreeMap<String, CodeCheck>,
+    /// Looked up for every coding and never gone through in an order.
+    systems: HashMap<String, CodeCheck>,
     removed: BTreeMap<String, RemovedAs>,
     resource_types: SetId,
     other: NodeId,
+    /// What [`Rules::is_vocabulary`] knows beside the systems.
+    vocabulary: BTreeSet<String>,
     pub(crate) known: KnownSets,
 }
 
@@ -111,7 +131,21 @@ impl Rules {
             zip3_restricted: set("zip3-restricted")?,
             age_loinc: set("age-loinc")?,
         };
-        Ok(Self { tree, sets, systems: parse::systems(code_systems)?, removed, resource_types, other, known })
+        let systems = parse::systems(code_systems)?;
+        let listed = systems.values().filter_map(CodeCheck::codes).flatten();
+        let members = DATA_TYPE_MEMBERS.map(str::to_owned);
+        let vocabulary =
+            sets.iter().flatten().chain(listed).cloned().chain(tree.names()).chain(members).collect();
+        Ok(Self {
+            tree,
+            sets,
+            systems: systems.into_iter().collect(),
+            removed,
+            resource_types,
+            other,
+            vocabulary,
+            known,
+        })
     }
 
     /// The lines of a resource type; of `Other` for one without lines; `None` if FHIR R4 has no such type.
@@ -135,6 +169,12 @@ impl Rules {
 
     pub(crate) fn contains(&self, set: SetId, code: &str) -> bool {
         self.sets.get(set.0).is_some_and(|codes| codes.contains(code))
+    }
+
+    /// Whether `text` is a word of a closed vocabulary: a code of a value set or of a listed code system, a known system
+    /// or extension, a resource type, or the name of a listed element.
+    pub(crate) fn is_vocabulary(&self, text: &str) -> bool {
+        self.systems.contains_key(text) || self.vocabulary.contains(text)
     }
 
     /// Whether `code` is a code of the known code system `system`.

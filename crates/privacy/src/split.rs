@@ -2,6 +2,7 @@
 
 mod classify;
 mod datatype;
+pub(crate) mod date;
 mod scalar;
 mod walk;
 
@@ -28,6 +29,19 @@ pub struct Split {
     pub identity: Phi<Remainder>,
     /// What is left: free of the identifiers of 45 CFR 164.514(b)(2)(i).
     pub deidentified: Value,
+    /// How many identifiers of each kind went to the identity side.
+    pub removed: Removed,
+    /// SHA-256 of the rule table that decided: [`rules_digest`].
+    pub rules: [u8; 32],
+}
+
+/// The two sides of a resource, the de-identified one as the text that is sealed.
+#[derive(Debug)]
+pub struct SplitText {
+    /// What was removed or changed.
+    pub identity: Phi<Remainder>,
+    /// JSON text of what is left: free of the identifiers of 45 CFR 164.514(b)(2)(i).
+    pub deidentified: Vec<u8>,
     /// How many identifiers of each kind went to the identity side.
     pub removed: Removed,
     /// SHA-256 of the rule table that decided: [`rules_digest`].
@@ -67,13 +81,22 @@ pub enum SplitError {
 /// # Errors
 /// The value is no FHIR R4 resource, or the mapping gives an unusable pseudonym.
 pub fn split(resource: &Value, context: &SplitContext<'_>) -> Result<Split, SplitError> {
-    let rules = rules().map_err(|_| SplitError::Rules)?;
-    let sides = walk::resource(rules, context, resource)?;
-    let deidentified = sonic_rs::from_slice(&sides.deidentified).map_err(|_| SplitError::Encode)?;
+    let SplitText { identity, deidentified, removed, rules } = split_text(resource, context)?;
+    let deidentified = sonic_rs::from_slice(&deidentified).map_err(|_| SplitError::Encode)?;
+    Ok(Split { identity, deidentified, removed, rules })
+}
+
+/// As [`split`], without reading the de-identified text back: for who seals it.
+///
+/// # Errors
+/// As [`split`].
+pub fn split_text(resource: &Value, context: &SplitContext<'_>) -> Result<SplitText, SplitError> {
+    let table = rules().map_err(|_| SplitError::Rules)?;
+    let sides = walk::resource(table, context, resource)?;
     let rules = rules_digest();
-    Ok(Split {
+    Ok(SplitText {
         identity: Phi::new(Remainder::new(rules, &sides.deidentified, &sides.patch)),
-        deidentified,
+        deidentified: sides.deidentified,
         removed: sides.removed,
         rules,
     })

@@ -33,6 +33,14 @@ impl CodeCheck {
         }))
     }
 
+    /// The codes, where they are few enough to be listed.
+    pub(super) const fn codes(&self) -> Option<&BTreeSet<String>> {
+        match self {
+            Self::Codes(codes) => Some(codes),
+            Self::Form(_) => None,
+        }
+    }
+
     pub(super) fn accepts(&self, code: &str) -> bool {
         match self {
             Self::Codes(codes) => codes.contains(code),

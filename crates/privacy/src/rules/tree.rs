@@ -139,6 +139,13 @@ impl Tree {
         resources.iter().all(|&node| inherited.iter().all(|(name, rule)| self.insert(node, name, *rule)))
     }
 
+    /// All names of members, and URLs of extensions.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> + '_ {
+        let members =
+            self.nodes.iter().flat_map(|node| node.members.iter().map(|(name, _)| name.to_string()));
+        members.chain(self.nodes.iter().filter_map(|node| node.url.as_deref().map(str::to_owned)))
+    }
+
     /// The name of a type that is spoken of but has no lines.
     pub(super) fn empty_root(&self) -> Option<&str> {
         let empty = |node: &NodeId| self.nodes.get(node.0).is_none_or(|node| node.members.is_empty());

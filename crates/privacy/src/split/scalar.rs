@@ -15,7 +15,7 @@ pub(super) fn year(text: &str, now_year: i32) -> Option<&str> {
 }
 
 /// `-MM`, `-MM-DD` or `-MM-DDThh:mm:ss` with a fraction and a zone.
-fn is_rest_of_date(rest: &str) -> bool {
+pub(super) fn is_rest_of_date(rest: &str) -> bool {
     let (date, time) = rest.split_once('T').map_or((rest, None), |(date, time)| (date, Some(time)));
     let whole = shaped(date, "-99-99");
     match time {

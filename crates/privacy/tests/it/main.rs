@@ -7,3 +7,5 @@ mod identifiers;
 mod joining;
 mod permits;
 mod properties;
+mod releasing;
+mod scanning;
