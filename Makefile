@@ -45,6 +45,7 @@ conformance: prerequisites ## What needs real data
 	cargo build --locked --bin bxp
 	"$(BXP)" dev statetest "$(SHARED)/ethereum/statetests"
 	"$(BXP)" dev import-chain --genesis "$(SHARED)/ethereum/rpc-compat/genesis.json" "$(SHARED)/ethereum/rpc-compat/chain.rlp"
+	"$(BXP)" privacy scan "$(SHARED)/synthea"
 	$(MAKE) demo DATA="$(SHARED)/synthea"
 
 prerequisites:

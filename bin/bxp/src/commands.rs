@@ -6,6 +6,8 @@ pub(crate) mod dev;
 pub(crate) mod devnet;
 pub(crate) mod ingest;
 pub(crate) mod node;
+pub(crate) mod patient;
+pub(crate) mod privacy;
 pub(crate) mod record;
 
 use anyhow::Result;

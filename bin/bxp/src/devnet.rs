@@ -160,6 +160,7 @@ fn config(node: &PlannedNode, plan: &Plan, listen: Listen) -> NodeConfig {
         block_interval_ms: 50,
         archive: false,
         state_history_blocks: 256,
+        release: bxp_node::Release::default(),
     }
 }
 

@@ -27,8 +27,12 @@ enum Command {
     Devnet(commands::devnet::Arguments),
     /// Hand FHIR files in at a node.
     Ingest(commands::ingest::Arguments),
-    /// See what a node may show of a record.
+    /// See, prove and erase records of a node.
     Record(commands::record::Arguments),
+    /// Do what a patient asks of a node.
+    Patient(commands::patient::Arguments),
+    /// Prove and measure de-identification.
+    Privacy(commands::privacy::Arguments),
     /// One record's way through four validators in three countries, told as it goes.
     Demo(commands::demo::Arguments),
     /// What developers need.
@@ -60,6 +64,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Devnet(arguments) => commands::devnet::run(arguments).await,
         Command::Ingest(arguments) => commands::ingest::run(arguments).await,
         Command::Record(arguments) => commands::record::run(arguments).await,
+        Command::Patient(arguments) => commands::patient::run(arguments).await,
+        Command::Privacy(arguments) => commands::privacy::run(arguments).await,
         Command::Demo(arguments) => commands::demo::run(arguments).await,
         Command::Dev(arguments) => commands::dev::run(arguments),
         Command::Bench(arguments) => commands::bench::run(arguments).await,

@@ -48,6 +48,11 @@ impl Operator {
         self.answer(self.request(Method::POST, path).json(body)).await
     }
 
+    /// One DELETE.
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.answer(self.request(Method::DELETE, path)).await
+    }
+
     /// Sealed bytes by their CID; nothing where the node does not give them.
     pub(crate) async fn content(&self, cid: &str) -> Result<Option<Vec<u8>>> {
         let response = self.request(Method::GET, &format!("content/{cid}")).send().await?;

@@ -187,7 +187,7 @@ pub fn registered_batch(ledger: &dyn Ledger, batch_id: u64) -> Result<Registered
 }
 
 /// Calls a view of the `RecordRegistry`.
-fn view<C: SolCall>(ledger: &dyn Ledger, call: &C) -> Result<C::Return, ClinicalError> {
+pub(crate) fn view<C: SolCall>(ledger: &dyn Ledger, call: &C) -> Result<C::Return, ClinicalError> {
     let request =
         CallRequest { to: Some(RECORD_REGISTRY), data: call.abi_encode().into(), ..CallRequest::default() };
     match ledger.call(&request)? {

@@ -96,6 +96,9 @@ pub enum ClinicalError {
     /// Both sides of a record do not fit each other.
     #[error("put a record together")]
     Join(#[from] bxp_privacy::JoinError),
+    /// A scan met sides that do not belong together.
+    #[error("scan records")]
+    Scan(#[from] bxp_privacy::scan::ScanError),
     /// The chain's database failed.
     #[error("read the chain")]
     Ledger(#[from] bxp_types::LedgerError),
@@ -124,6 +127,23 @@ pub enum ClinicalError {
         /// Why.
         reason: String,
     },
+    /// No such patient here.
+    #[error("no patient {0} is here")]
+    UnknownPatient(bxp_types::SubjectId),
+    /// Another node gave no receipt for tombstones.
+    #[error("have {peer} erase its copies: {reason}")]
+    NotErased {
+        /// The node.
+        peer: bxp_types::ValidatorIndex,
+        /// Its reason.
+        reason: String,
+    },
+    /// A record waits for the transaction that anchors it.
+    #[error("record {0} is not anchored yet; ask again in a few seconds")]
+    NotAnchored(bxp_types::RecordId),
+    /// A task of this node broke off.
+    #[error("a task stopped in the middle of its work")]
+    Stopped,
     /// A record's batch is not on the chain as it should be.
     #[error("record {record} does not stand under root {root} on the chain")]
     NotOnChain {

@@ -5,19 +5,24 @@
 //! patients. It knows nothing of consensus, of execution, and of who may read: it opens nothing without a permit.
 
 pub mod anchor;
+pub mod audit;
 pub mod compartment;
 pub mod criterion;
+pub mod erase;
 mod error;
 pub mod facts;
 pub mod fhir;
 pub mod generate;
 pub mod ingest;
 pub mod release;
+pub mod repair;
 pub mod replicate;
 pub mod residence;
+pub mod risk;
 pub mod sender;
 pub mod show;
 pub mod source;
 pub mod validate;
+pub mod verify;
 
 pub use error::ClinicalError;

@@ -170,6 +170,7 @@ pub fn accept_replica(
     manifest: &[u8],
     blocks: &[SealedBlock],
 ) -> Result<Accepted, ClinicalError> {
+    let _sealing = vault.sealing();
     let mut batch = store.batch();
     let accepted = vault.stage_replica(&mut batch, from, manifest, blocks)?;
     batch.commit(Durability::Synced)?;

@@ -150,6 +150,8 @@ impl From<ClinicalError> for Failure {
                 "the record's holder {holder} has not released its key; is that node running and reachable?"
             )),
             ClinicalError::Transaction(error) => error.into(),
+            ClinicalError::UnknownPatient(_) => Self::not_found("no such patient here"),
+            ClinicalError::NotAnchored(_) => Self::unavailable(error.to_string()),
             other => Self::internal("use records", &other),
         }
     }
@@ -161,6 +163,11 @@ impl From<VaultError> for Failure {
             VaultError::UnknownRecord(_) => Self::not_found("no such record here"),
             VaultError::Erased(_) => Self::new(StatusCode::GONE, "deleted", "the record was erased"),
             VaultError::NotPermitted => Self::forbidden(),
+            VaultError::NotOurs(_) => Self::new(
+                StatusCode::CONFLICT,
+                "conflict",
+                "the record is held by another node; only that node can do this",
+            ),
             VaultError::MissingKey(_) | VaultError::UnknownBlock(_) => {
                 Self::unavailable("the record is not wholly here yet; try again later")
             }

@@ -5,8 +5,8 @@ use crate::{
     listener::BoundedListener,
     metric,
     routes::{
-        consents, content, create, disclosures, holdings, ingest, metadata, patients, read, records,
-        requests, transaction, unknown,
+        consents, content, create, disclosures, erase, holdings, ingest, metadata, patients, privacy, read,
+        records, requests, scrub, transaction, unknown, verify,
     },
     state::Shared,
 };
@@ -14,7 +14,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::from_fn_with_state,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use std::{io, net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -94,10 +94,16 @@ fn router(shared: Shared) -> Router {
         .route("/{type}", post(create::resource).layer(submissions))
         .route("/{type}/{id}", get(read::resource))
         .route("/records", get(records::list))
-        .route("/records/{id}", get(records::one_or_all))
+        .route("/records/{id}", get(records::one_or_all).delete(erase::record))
+        .route("/records/{id}/proof", get(verify::proof))
+        .route("/records/{id}/erasure", get(erase::receipts))
         .route("/holdings", get(holdings::counts))
         .route("/disclosures", get(disclosures::accounting))
         .route("/patients", get(patients::list))
+        .route("/patients/{id}", delete(erase::patient))
+        .route("/privacy/scan", post(privacy::scan))
+        .route("/privacy/risk", get(privacy::risk))
+        .route("/scrub", post(scrub::now))
         .route("/consents", post(consents::change).layer(changes))
         .route("/requests", get(requests::list))
         .fallback(unknown::address)

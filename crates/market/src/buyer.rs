@@ -1,6 +1,9 @@
 //! The buyer's side, without a transport: calldata out, bytes in.
 
-use crate::{Chart, MarketError, SplitBps, delivery};
+use crate::{
+    Chart, MarketError, SplitBps,
+    delivery::{self, Content},
+};
 use alloy_sol_types::{SolCall, SolEvent};
 use bxp_clinical::criterion::Criterion;
 use bxp_contracts::{DATA_MARKET, DataMarket, DataRequest};
@@ -47,6 +50,10 @@ pub struct OpenedDelivery {
     pub holder: Address,
     /// The charts, as many as the contract counted.
     pub charts: Vec<Chart>,
+    /// By which rule of the Privacy Rule they left: `safe-harbor` or `expert-determination`.
+    pub profile: String,
+    /// Digests of the rule tables that decided what leaves (`bxp_privacy::rules_digest`).
+    pub rules: Vec<B256>,
 }
 
 /// A buyer: the key pair to which deliveries are sealed.
@@ -137,14 +144,15 @@ impl Buyer {
         if cid_of(sealed)?.to_bytes() != *recorded.cid {
             return Err(MarketError::WrongDelivery("the bytes do not hash to the recorded CID"));
         }
-        let charts = delivery::open(&self.keys, request, recorded.holder, sealed)?;
+        let Content { charts, profile, rules } =
+            delivery::open(&self.keys, request, recorded.holder, sealed)?;
         if u32::try_from(charts.len()) != Ok(recorded.count) {
             return Err(MarketError::WrongDelivery("it holds another number of charts than was counted"));
         }
         if delivery::root(&charts)? != recorded.root {
             return Err(MarketError::WrongDelivery("its content does not lead to the recorded root"));
         }
-        Ok(OpenedDelivery { holder: recorded.holder, charts })
+        Ok(OpenedDelivery { holder: recorded.holder, charts, profile, rules })
     }
 }
 

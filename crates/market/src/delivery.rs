@@ -1,8 +1,9 @@
 //! A delivery: the de-identified charts of some patients, sealed to one buyer for one request.
 //!
-//! Content: the DAG-CBOR map `{v: 1, request: bytes (20), holder: bytes (20), charts: [{subject: bytes (16), records:
-//! [text]}]}`, each record the JSON of one de-identified FHIR resource. It is compressed (zstd) and sealed to the buyer's
-//! X25519 key (HPKE, see `bxp_enclave::seal_to`) with [`delivery_info`] as info and the holder's account as associated
+//! Content: the DAG-CBOR map `{v: 2, request: bytes (20), holder: bytes (20), charts: [{subject: bytes (16), records:
+//! [text]}], profile: text, rules: bytes (32 for each)}`, each record the JSON of one de-identified FHIR resource. `profile`
+//! is the rule by which it leaves (`bxp_privacy::Profile`), `rules` are the digests of the rule tables that split the
+//! records, in ascending order. It is compressed (zstd) and sealed to the buyer's X25519 key (HPKE, see `bxp_enclave::seal_to`) with [`delivery_info`] as info and the holder's account as associated
 //! data. What is stored and handed out is the envelope `{v: 1, alg: "zstd+hpke-x25519-sha256-aes256gcm", request: bytes,
 //! ct: bytes}`, named by its CID (v1, dag-cbor, SHA-256).
 //!
@@ -20,7 +21,8 @@ use cid::Cid;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 
-const VERSION: u8 = 1;
+const CONTENT_VERSION: u8 = 2;
+const ENVELOPE_VERSION: u8 = 1;
 const ALGORITHM: &str = "zstd+hpke-x25519-sha256-aes256gcm";
 const ENVELOPE: &str = "sealed delivery";
 const CONTENT: &str = "delivery";
@@ -65,6 +67,18 @@ struct ContentWire {
     #[serde(with = "serde_bytes")]
     holder: [u8; 20],
     charts: Vec<Chart>,
+    profile: String,
+    #[serde(with = "serde_bytes")]
+    rules: Vec<u8>,
+}
+
+/// Charts, and by which rules they leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) charts: Vec<Chart>,
+    pub(crate) profile: String,
+    /// Digests of the rule tables, ascending.
+    pub(crate) rules: Vec<B256>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,17 +116,29 @@ pub(crate) fn seal(
     request: Address,
     holder: Address,
     sealing_key: B256,
-    mut charts: Vec<Chart>,
+    content: Content,
 ) -> Result<SealedDelivery, MarketError> {
+    let Content { mut charts, profile, mut rules } = content;
+    rules.sort_unstable();
+    rules.dedup();
+    let rules = rules.iter().flat_map(|digest| digest.0).collect();
     charts.sort_by_key(|chart| chart.subject);
     let root = root(&charts)?;
-    let content = ContentWire { v: VERSION, request: request.0.0, holder: holder.0.0, charts };
+    let (request_bytes, holder_bytes) = (request.0.0, holder.0.0);
+    let content = ContentWire {
+        v: CONTENT_VERSION,
+        request: request_bytes,
+        holder: holder_bytes,
+        charts,
+        profile,
+        rules,
+    };
     let content = encoding::encode(CONTENT, &content)?;
     bounded(CONTENT, content.len(), CONTENT_BYTES_MAX)?;
     let packed =
         zstd::stream::encode_all(content.as_slice(), COMPRESSION_LEVEL).map_err(MarketError::Compression)?;
     let ct = seal_to(sealing_key, &packed, &delivery_info(request), holder.as_slice())?;
-    let envelope = EnvelopeWire { v: VERSION, alg: ALGORITHM.to_owned(), request: request.0.0, ct };
+    let envelope = EnvelopeWire { v: ENVELOPE_VERSION, alg: ALGORITHM.to_owned(), request: request.0.0, ct };
     let bytes = encoding::encode(ENVELOPE, &envelope)?;
     bounded(ENVELOPE, bytes.len(), SEALED_BYTES_MAX)?;
     Ok(SealedDelivery { cid: cid_of(&bytes)?, root, bytes: bytes.into() })
@@ -124,10 +150,10 @@ pub(crate) fn open(
     request: Address,
     holder: Address,
     sealed: &[u8],
-) -> Result<Vec<Chart>, MarketError> {
+) -> Result<Content, MarketError> {
     bounded(ENVELOPE, sealed.len(), SEALED_BYTES_MAX)?;
     let envelope: EnvelopeWire = encoding::decode(ENVELOPE, sealed)?;
-    if envelope.v != VERSION || envelope.alg != ALGORITHM {
+    if envelope.v != ENVELOPE_VERSION || envelope.alg != ALGORITHM {
         return Err(MarketError::Malformed(ENVELOPE));
     }
     if envelope.request != request.0.0 {
@@ -135,13 +161,20 @@ pub(crate) fn open(
     }
     let packed = keys.open_sealed(&envelope.ct, &delivery_info(request), holder.as_slice())?;
     let content: ContentWire = encoding::decode(CONTENT, &unpack(&packed)?)?;
-    if content.v != VERSION {
+    if content.v != CONTENT_VERSION {
         return Err(MarketError::Malformed(CONTENT));
     }
     if content.request != request.0.0 || content.holder != holder.0.0 {
         return Err(MarketError::WrongDelivery("its content names another request or holder"));
     }
-    Ok(content.charts)
+    let (rules, []) = content.rules.as_chunks::<32>() else {
+        return Err(MarketError::Malformed(CONTENT));
+    };
+    let rules: Vec<B256> = rules.iter().copied().map(B256::from).collect();
+    if !rules.is_sorted_by(|one, next| one < next) {
+        return Err(MarketError::Malformed(CONTENT));
+    }
+    Ok(Content { charts: content.charts, profile: content.profile, rules })
 }
 
 /// The root that a holder records on the chain.
@@ -182,25 +215,34 @@ pub(crate) mod tests {
         Chart { subject: [seed; 16], records: vec![r#"{"resourceType":"Patient"}"#.to_owned()] }
     }
 
+    fn content(charts: Vec<Chart>) -> Content {
+        Content { charts, profile: "safe-harbor".to_owned(), rules: vec![B256::repeat_byte(7)] }
+    }
+
     pub(crate) fn sealed(charts: Vec<Chart>) -> SealedDelivery {
-        seal(REQUEST, HOLDER, keys(1).public_key(), charts).unwrap()
+        seal(REQUEST, HOLDER, keys(1).public_key(), content(charts)).unwrap()
     }
 
     #[test]
     fn the_content_is_pinned() {
         let content = ContentWire {
-            v: VERSION,
+            v: CONTENT_VERSION,
             request: REQUEST.0.0,
             holder: HOLDER.0.0,
             charts: vec![Chart { subject: [3; 16], records: vec!["{}".to_owned()] }],
+            profile: "safe-harbor".to_owned(),
+            rules: vec![7; 32],
         };
         let bytes = encoding::encode(CONTENT, &content).unwrap();
         // Keys by length, then by bytes, as DAG-CBOR has it.
         let expected = [
-            b"\xa4\x61v\x01\x66charts\x81\xa2\x67records\x81\x62{}\x67subject\x50".as_slice(),
+            b"\xa6\x61v\x02\x65rules\x58\x20".as_slice(),
+            &[7; 32],
+            b"\x66charts\x81\xa2\x67records\x81\x62{}\x67subject\x50",
             &[3; 16],
             b"\x66holder\x54",
             HOLDER.as_slice(),
+            b"\x67profile\x6bsafe-harbor",
             b"\x67request\x54",
             REQUEST.as_slice(),
         ];
@@ -226,8 +268,8 @@ pub(crate) mod tests {
         let delivery = sealed(vec![chart(9), chart(4)]);
         assert_eq!(cid_of(&delivery.bytes).unwrap(), delivery.cid);
         let opened = open(&keys(1), REQUEST, HOLDER, &delivery.bytes).unwrap();
-        assert_eq!(opened, [chart(4), chart(9)], "in the order of the pseudonyms");
-        assert_eq!(root(&opened).unwrap(), delivery.root);
+        assert_eq!(opened, content(vec![chart(4), chart(9)]), "in the order of the pseudonyms");
+        assert_eq!(root(&opened.charts).unwrap(), delivery.root);
         assert!(open(&keys(2), REQUEST, HOLDER, &delivery.bytes).is_err());
         assert!(open(&keys(1), REQUEST, Address::ZERO, &delivery.bytes).is_err());
         let other = open(&keys(1), Address::ZERO, HOLDER, &delivery.bytes);
@@ -243,7 +285,7 @@ pub(crate) mod tests {
 
     #[test]
     fn an_empty_delivery_is_refused() {
-        assert!(seal(REQUEST, HOLDER, keys(1).public_key(), vec![]).is_err());
+        assert!(seal(REQUEST, HOLDER, keys(1).public_key(), content(vec![])).is_err());
     }
 
     #[test]

@@ -45,6 +45,21 @@ pub enum MarketError {
         /// The contract's reason in words.
         reason: String,
     },
+    /// Every chart that could be delivered is of a patient who is alike too few others of this holder.
+    #[error(
+        "deliver to {request}: no chart reaches k = {k_min} among this holder's patients (the best has {k_best}); \
+         the column that hides them least is {column}"
+    )]
+    TooIdentifying {
+        /// The request.
+        request: Address,
+        /// The threshold.
+        k_min: usize,
+        /// The largest class of a chart that was held back.
+        k_best: usize,
+        /// The quasi-identifier whose loss would help most.
+        column: String,
+    },
     /// The address is no data request of this network's market.
     #[error("{0} is no data request of this network")]
     NotARequest(Address),

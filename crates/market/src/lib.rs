@@ -29,7 +29,7 @@ mod service;
 mod tables;
 mod view;
 
-pub use agent::{AgentConfig, CHARTS_PER_DELIVERY_MAX, HolderAgent};
+pub use agent::{AgentConfig, CHARTS_PER_DELIVERY_MAX, HolderAgent, ReleasePolicy, ReleaseProfile};
 pub use buyer::{Buyer, ContractCall, NewRequest, OpenedDelivery, accept, created_request, refund, withdraw};
 pub use contract::{Deliveries, Progress, RequestReader};
 pub use delivery::{Chart, SEALED_BYTES_MAX, delivery_info};

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bxp_chain::Retention;
+use bxp_market::{ReleasePolicy, ReleaseProfile};
 use bxp_types::Jurisdiction;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -35,6 +36,33 @@ pub struct NodeConfig {
     /// Without `archive`: of how many blocks below the newest the state is kept.
     #[serde(default = "default_state_history_blocks")]
     pub state_history_blocks: u64,
+    /// How charts leave for buyers.
+    #[serde(default)]
+    pub release: Release,
+}
+
+/// The table `[release]`: how de-identified charts leave for buyers.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// `safe-harbor`, or `expert-determination` where an expert has determined the risk (45 CFR 164.514(b)(1)).
+    #[serde(default)]
+    pub profile: ReleaseProfile,
+    /// A chart leaves only if so many of this node's patients, with its own, have the same quasi-identifiers; by default
+    /// 1 under Safe Harbor and 11 under an expert determination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k_min: Option<usize>,
+}
+
+impl Release {
+    /// What the market holds to.
+    #[must_use]
+    pub fn policy(&self) -> ReleasePolicy {
+        ReleasePolicy {
+            profile: self.profile,
+            k_min: self.k_min.unwrap_or_else(|| self.profile.k_min_default()),
+        }
+    }
 }
 
 /// The node's sockets.
@@ -130,6 +158,17 @@ mod tests {
         assert_eq!(config.retention(), Retention::default());
         let archive = read(&TEXT.replace("[listen]", "archive = true\n[listen]")).unwrap();
         assert_eq!(archive.retention(), Retention::All);
+        assert_eq!(config.release.policy(), ReleasePolicy { profile: ReleaseProfile::SafeHarbor, k_min: 1 });
+    }
+
+    #[test]
+    fn an_expert_determination_asks_for_eleven_unless_told_otherwise() {
+        let policy = |release: &str| read(&format!("{TEXT}[release]\n{release}")).unwrap().release.policy();
+        let profile = ReleaseProfile::ExpertDetermination;
+        let declared = "profile = \"expert-determination\"\n";
+        assert_eq!(policy(declared), ReleasePolicy { profile, k_min: 11 });
+        assert_eq!(policy(&format!("{declared}k_min = 5")), ReleasePolicy { profile, k_min: 5 });
+        assert!(read(&format!("{TEXT}[release]\nprofile = \"limited-data-set\"")).is_err());
     }
 
     #[test]

@@ -4,9 +4,11 @@ use crate::NodeConfig;
 use anyhow::{Context, Result, bail};
 use bxp_clinical::{
     anchor::Anchoring,
+    erase::{Erasing, answer_tombstones},
     facts::ChainFacts,
     ingest::{Ingest, IngestConfig},
     release::answer_key_request,
+    repair::Repairing,
     replicate::{Replication, accept_replica},
     sender::TransactionSender,
     validate::Mode,
@@ -71,7 +73,7 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
         sender.clone(),
         account,
         Clock::system(),
-        AgentConfig::default(),
+        AgentConfig { release: config.release.policy(), ..AgentConfig::default() },
     )?;
     let edge = Edge {
         ingest: ingest.clone(),
@@ -89,6 +91,8 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     let mut tasks = JoinSet::new();
     tasks.spawn(Anchoring::new(ingest.clone(), sender).run(stop.clone()));
     tasks.spawn(Replication::new(ingest.clone(), network.clone()).run(stop.clone()));
+    tasks.spawn(Erasing::new(ingest.clone(), network.clone(), genesis.clone()).run(stop.clone()));
+    tasks.spawn(Repairing::new(ingest.clone(), network.clone()).run(stop.clone()));
     tasks.spawn(agent.run(stop.clone()));
     let records =
         Records { ingest, vault, store: store.clone(), facts, deliveries, ledger: Arc::clone(ledger) };
@@ -146,6 +150,9 @@ impl Records {
                 let answer =
                     answer_key_request(&self.vault, self.ledger.genesis(), &self.facts, from, &bytes);
                 let _ = reply.send(answer);
+            }
+            Event::Request { from, service: Service::Erasure, bytes, reply } => {
+                let _ = reply.send(answer_tombstones(&self.vault, self.ledger.genesis(), from, &bytes));
             }
             Event::Request { service: Service::Market, bytes, reply, .. } => {
                 if let Some(answer) = self.deliveries.answer(&bytes) {

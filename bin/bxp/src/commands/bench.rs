@@ -3,6 +3,7 @@
 mod bound;
 mod consensus;
 mod ingest;
+mod split;
 mod transfers;
 
 use anyhow::{Context, Result};
@@ -29,6 +30,8 @@ enum Bench {
     Transfers(transfers::Arguments),
     /// FHIR files into one node of a fresh network: resources a second.
     Ingest(ingest::Arguments),
+    /// FHIR files split and sealed on one core: resources a second, against sealing alone.
+    Split(split::Arguments),
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
@@ -37,6 +40,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Bench::ConsensusNode(arguments) => consensus::node::run(arguments).await,
         Bench::Transfers(arguments) => transfers::run(arguments).await,
         Bench::Ingest(arguments) => ingest::run(arguments).await,
+        Bench::Split(arguments) => split::run(arguments).await,
     }
 }
 

@@ -25,6 +25,36 @@ enum Action {
         #[arg(long, value_enum, default_value_t = Purpose::Treatment)]
         purpose: Purpose,
     },
+    /// Check the inclusion proof of a record version against the chain: in the node's program and by the contract.
+    Verify {
+        /// The record's id, 32 hexadecimal digits.
+        id: String,
+        /// The configuration file of the node that holds it.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Erase a record for good: its keys at once, its copies on the other nodes as they are reached.
+    Erase {
+        /// The record's id, 32 hexadecimal digits.
+        id: String,
+        /// The configuration file of the node that holds it.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Show which nodes have signed that they erased their copies of a record.
+    Erasure {
+        /// The record's id, 32 hexadecimal digits.
+        id: String,
+        /// The configuration file of the node that held it.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Look at every block of a node, and fetch what is lost or damaged from the others.
+    Scrub {
+        /// The configuration file of the node.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// List the records that a node knows.
     List {
         /// The configuration file of the node to ask.
@@ -53,6 +83,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
             let path = format!("records/{id}?purpose={}", purpose.unwrap_or_default());
             Operator::of(&config)?.get(&path).await?
         }
+        Action::Verify { id, config } => Operator::of(&config)?.get(&format!("records/{id}/proof")).await?,
+        Action::Erase { id, config } => Operator::of(&config)?.delete(&format!("records/{id}")).await?,
+        Action::Erasure { id, config } => {
+            Operator::of(&config)?.get(&format!("records/{id}/erasure")).await?
+        }
+        Action::Scrub { config } => Operator::of(&config)?.post("scrub", &Value::Null).await?,
         Action::List { config, subject, limit } => {
             let subject = subject.map(|subject| format!("&subject={subject}")).unwrap_or_default();
             Operator::of(&config)?.get(&format!("records?limit={limit}{subject}")).await?

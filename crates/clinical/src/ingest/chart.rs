@@ -43,6 +43,16 @@ impl Ingest {
         self.0.tables.chart(subject)
     }
 
+    /// The newest record of a patient's own Patient resource; none where it is not here or is erased.
+    ///
+    /// # Errors
+    /// [`ClinicalError::Storage`], [`ClinicalError::Damaged`].
+    pub fn patient_record(&self, subject: SubjectId) -> Result<Option<RecordId>, ClinicalError> {
+        let Some((logical, _)) = self.0.tables.patient_of_subject(subject)? else { return Ok(None) };
+        let Some(record) = self.0.tables.chart_record(subject, &logical)? else { return Ok(None) };
+        Ok(self.0.vault.entry(record)?.map(|entry| entry.record_id))
+    }
+
     /// The whole resources of a chart, as they were handed in, with their records. Erased records are left out.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub use files::{FilesReport, Progress};
 pub use find::{Found, FoundEntry};
 pub use report::{RefusedResource, Report};
 
-use crate::{ClinicalError, source::Submission, validate::Mode};
+use crate::{ClinicalError, repair::ScrubDesk, source::Submission, validate::Mode};
 use bxp_enclave::Enclave;
 use bxp_storage::{Durability, Store};
 use bxp_types::{Genesis, Jurisdiction, SubjectId, ValidatorIndex};
@@ -68,7 +68,8 @@ pub(crate) struct Inner {
     config: IngestConfig,
     institution: Patient,
     /// One submission is named and written at a time; pseudonyms must not be given twice.
-    writing: Mutex<()>,
+    pub(crate) writing: Mutex<()>,
+    pub(crate) scrubs: ScrubDesk,
     next_outgoing: AtomicU64,
     /// Ticks when there is something to hand over or to anchor.
     pub(crate) work: watch::Sender<u64>,
@@ -115,6 +116,7 @@ impl Ingest {
             config,
             institution,
             writing: Mutex::new(()),
+            scrubs: ScrubDesk::default(),
             next_outgoing,
             work: watch::Sender::new(0),
         })))

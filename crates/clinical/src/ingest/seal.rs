@@ -7,7 +7,7 @@ use super::{
     tables::{Fingerprint, Named, Patient, Version},
 };
 use crate::{ClinicalError, fhir::CivilDay, source::Entry};
-use bxp_privacy::{Removed, SplitContext, split};
+use bxp_privacy::{Removed, SplitContext, split_text};
 use bxp_types::Phi;
 use bxp_vault::{NewRecord, SealedRecord};
 use rayon::prelude::*;
@@ -41,12 +41,9 @@ impl Inner {
         let (now_year, _, _) = CivilDay::of_time_ms(self.clock.now_ms()).civil();
         let seal = |one: &Taken| {
             let context = SplitContext { mapping: &|literal| names.pseudonym(literal), now_year };
-            let parts = match split(entries[one.at].resource.expose(), &context) {
+            let parts = match split_text(entries[one.at].resource.expose(), &context) {
                 Ok(parts) => parts,
                 Err(error) => return Ok(Err(error.to_string())),
-            };
-            let Ok(deidentified) = sonic_rs::to_vec(&parts.deidentified) else {
-                return Ok(Err("its de-identified side cannot be encoded".to_owned()));
             };
             let patient = whose(one.whose);
             let record = self.vault.seal_record(&NewRecord {
@@ -54,7 +51,7 @@ impl Inner {
                 patient: patient.account,
                 home: patient.home,
                 identity: Phi::new(parts.identity.into_exposed().into_bytes().into()),
-                deidentified: deidentified.into(),
+                deidentified: parts.deidentified.into(),
             })?;
             Ok(Ok(Sealed { record, removed: parts.removed }))
         };

@@ -7,6 +7,7 @@ use crate::ClinicalError;
 use bxp_enclave::Enclave;
 use bxp_storage::{Batch, Store, Table};
 use bxp_types::{Address, Jurisdiction, RecordId, SubjectId, ValidatorIndex};
+use std::collections::BTreeSet;
 
 /// HMAC of an original name or content.
 pub(crate) type Fingerprint = [u8; 32];
@@ -154,6 +155,31 @@ impl Tables {
         self.put_patient_row(batch, logical, patient)
     }
 
+    /// Removes a patient: chart, versions, account, and every name that leads to one of the chart's resources. The names
+    /// are fingerprints, so all of them are read.
+    pub(crate) fn remove_patient(&self, batch: &mut Batch, subject: SubjectId) -> Result<(), ClinicalError> {
+        let mut resources = BTreeSet::new();
+        for row in self.charts.iter_prefix(subject.0) {
+            let (key, _) = row?;
+            let logical: &LogicalId = key.last_chunk::<16>().ok_or(DAMAGED)?;
+            resources.insert(*logical);
+            batch.remove(&self.charts, &*key);
+            batch.remove(&self.versions, logical);
+        }
+        if let Some(logical) = self.subjects.get(subject.0)? {
+            resources.insert(logical.as_ref().try_into().map_err(|_| DAMAGED)?);
+            batch.remove(&self.patients, &*logical);
+            batch.remove(&self.subjects, subject.0);
+        }
+        for row in self.names.iter() {
+            let name: Fingerprint = row?.0.as_ref().try_into().map_err(|_| DAMAGED)?;
+            if self.named(&name)?.is_some_and(|named| resources.contains(&named.logical)) {
+                batch.remove(&self.names, name);
+            }
+        }
+        Ok(())
+    }
+
     fn put_patient_row(
         &self,
         batch: &mut Batch,
@@ -204,6 +230,16 @@ impl Tables {
     pub(crate) fn chart(&self, subject: SubjectId) -> Result<Vec<RecordId>, ClinicalError> {
         let rows = self.charts.iter_prefix(subject.0);
         rows.map(|row| row?.1.as_ref().try_into().map(RecordId).map_err(|_| DAMAGED)).collect()
+    }
+
+    /// The newest record of one resource of a chart.
+    pub(crate) fn chart_record(
+        &self,
+        subject: SubjectId,
+        logical: &LogicalId,
+    ) -> Result<Option<RecordId>, ClinicalError> {
+        let row = self.charts.get([subject.0, *logical].concat())?;
+        row.map(|record| record.as_ref().try_into().map(RecordId).map_err(|_| DAMAGED)).transpose()
     }
 
     pub(crate) fn put_outgoing(

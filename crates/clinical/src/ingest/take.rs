@@ -161,6 +161,10 @@ impl Inner {
             Whose::Patient(number) => patients[number].patient,
             _ => self.institution,
         };
+        // Until the commit no erasure may exchange the keys that these records are wrapped under.
+        let _sealing = self.vault.sealing();
+        let subjects: Vec<_> = taken.iter().map(|one| whose(one.whose).subject).collect();
+        self.vault.ensure_patients(&subjects)?;
         let sealed = self.seal_all(entries, names, &taken, whose);
         let mut batch = self.store.batch();
         let mut records: Vec<SealedRecord> = Vec::with_capacity(taken.len());

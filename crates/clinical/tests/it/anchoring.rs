@@ -5,8 +5,10 @@ use crate::{
     node::{Cluster, cluster, patients},
 };
 use bxp_clinical::{
+    ClinicalError,
     anchor::{Anchoring, find_anchor},
     sender::TransactionSender,
+    verify::verify,
 };
 use bxp_types::{Jurisdiction, Ledger};
 use std::sync::{Arc, atomic::Ordering};
@@ -88,6 +90,35 @@ async fn a_transaction_that_the_pool_lost_is_sent_again() {
     }
     assert_eq!(worker.await.unwrap().unwrap(), 0);
     assert_eq!(submitted(&cluster.ledger), 2);
+}
+
+/// Goal: any version is proven, by this program and by the contract, and a proof of something else is not. Way: two
+/// versions of a patient's chart, anchored in batches of their own.
+#[tokio::test]
+async fn every_version_is_proven_to_the_contract() {
+    let cluster = cluster(&[US, US]);
+    let node = &cluster.nodes[0];
+    let bundle = &patients(US, 1)[1];
+    node.take(bundle);
+    let first = node.vault.entries(0).next().unwrap().unwrap().1.record_id;
+    let ledger = cluster.ledger.as_ref();
+    assert!(matches!(verify(&node.vault, ledger, first), Err(ClinicalError::NotAnchored(_))));
+    let changed = bundle.json.replace("\"gender\":\"female\"", "\"gender\":\"other\"");
+    let changed = changed.replace("\"gender\":\"male\"", "\"gender\":\"other\"");
+    let report = node.ingest.ingest_submission(&crate::node::submission(&changed)).unwrap();
+    assert!(report.changed > 0, "there are older versions now");
+    anchoring(&cluster, 0).anchor_pending().await.unwrap();
+    let mut proven = 0;
+    for row in node.vault.entries(0) {
+        let entry = row.unwrap().1;
+        let proof = verify(&node.vault, ledger, entry.record_id).unwrap();
+        assert_eq!((proof.leaf, proof.patient), (entry.leaf(), entry.patient));
+        assert_eq!(proof.holder, node.enclave.public().account);
+        proven += 1;
+    }
+    assert!(proven > report.changed);
+    let stranger = verify(&cluster.nodes[1].vault, ledger, first);
+    assert!(matches!(stranger, Err(ClinicalError::Vault(_))), "who has not got it proves nothing");
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {

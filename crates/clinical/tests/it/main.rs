@@ -1,6 +1,8 @@
 //! The clinical manager as the node meets it: real vaults on disk, the real contracts in a real EVM.
 
 mod anchoring;
+mod canaries;
+mod erasing;
 mod ingesting;
 mod ledger;
 mod networked;

@@ -5,6 +5,7 @@
 
 mod deliver;
 mod matching;
+mod policy;
 mod prepare;
 mod settle;
 
@@ -13,10 +14,12 @@ use bxp_clinical::{facts::ChainFacts, ingest::Ingest, sender::TransactionSender}
 use bxp_types::{Address, Amount};
 use bxp_vault::Clock;
 use cid::Cid;
+use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use policy::{ReleasePolicy, ReleaseProfile};
 pub use prepare::CHARTS_PER_DELIVERY_MAX;
 
 /// Deliveries to one request in one round; the others' turn comes then.
@@ -35,6 +38,8 @@ pub struct AgentConfig {
     pub round_interval: Duration,
     /// A round begins after this time even without a new block, since windows and deadlines end by the clock.
     pub idle_interval: Duration,
+    /// Under which profile charts leave, and how well hidden.
+    pub release: ReleasePolicy,
 }
 
 impl Default for AgentConfig {
@@ -43,6 +48,7 @@ impl Default for AgentConfig {
             price_per_record_min: Amount::from_mbxm(1),
             round_interval: Duration::from_millis(200),
             idle_interval: Duration::from_secs(1),
+            release: ReleasePolicy::default(),
         }
     }
 }
@@ -70,6 +76,9 @@ struct Inner {
     account: Address,
     clock: Clock,
     price_min: Amount,
+    policy: ReleasePolicy,
+    /// What was read of patients for [`policy`].
+    patient_rows: Mutex<policy::PatientRows>,
     /// Matching reads all charts there are. On threads of its own it cannot hold up the chain's signature checks.
     matching: rayon::ThreadPool,
 }
@@ -106,7 +115,19 @@ impl HolderAgent {
         }
         let price_min = config.price_per_record_min;
         let matching = matching_threads()?;
-        let inner = Arc::new(Inner { ingest, reader, tables, facts, account, clock, price_min, matching });
+        let (policy, patient_rows) = (config.release, Mutex::default());
+        let inner = Arc::new(Inner {
+            ingest,
+            reader,
+            tables,
+            facts,
+            account,
+            clock,
+            price_min,
+            policy,
+            patient_rows,
+            matching,
+        });
         let expire_at = Instant::now();
         Ok(Self { inner, sender, config, prepared, resting: BTreeMap::new(), expire_at })
     }

@@ -2,16 +2,18 @@
 
 use super::Inner;
 use crate::{
-    Chart, MarketError, delivery,
+    Chart, MarketError,
+    delivery::{self, Content},
     pseudonyms::Pseudonyms,
     tables::{DeliveryRow, MatchState},
 };
 use alloy_sol_types::{SolCall, SolInterface};
+use bxp_clinical::{ClinicalError, replicate::holder_permit};
 use bxp_contracts::{
     DataRequest::{self, DataRequestErrors},
     explain_revert,
 };
-use bxp_privacy::{Denial, Purpose, Request, Scope, decide};
+use bxp_privacy::{Denial, Profile, Purpose, Remainder, Request, Scope, decide, release};
 use bxp_storage::Durability;
 use bxp_types::{Address, B256, BlockClass, Bytes, CallOutcome, CallRequest, RecordId, SubjectId, U256};
 use bxp_vault::{RecordEntry, VaultError};
@@ -44,7 +46,7 @@ impl Inner {
         let mut candidates = self.candidates(request)?;
         self.drop_refused(request, &mut candidates)?;
         let (candidates, charts) = self.open_charts(request, candidates)?;
-        if charts.is_empty() {
+        if charts.charts.is_empty() {
             return Ok(None);
         }
         let subjects: Vec<SubjectId> = candidates.iter().map(|one| one.subject).collect();
@@ -83,6 +85,7 @@ impl Inner {
         let vault = self.ingest.vault();
         let (mut chosen, mut gone) = (Vec::new(), Vec::new());
         let mut patients = BTreeSet::new();
+        let mut crowd = self.crowd()?;
         for row in self.tables.matches(request) {
             if chosen.len() == most {
                 break;
@@ -97,11 +100,17 @@ impl Inner {
             };
             if self.reader.is_counted(request, entry.patient)? {
                 gone.push(subject);
-            } else if self.reader.is_contributing(entry.patient)? && patients.insert(entry.patient) {
+            } else if self.reader.is_contributing(entry.patient)?
+                && crowd.hides(subject)
+                && patients.insert(entry.patient)
+            {
                 chosen.push((subject, entry));
             }
         }
         self.leave_out(request, &gone)?;
+        if chosen.is_empty() {
+            crowd.check(request)?;
+        }
         self.proven(chosen)
     }
 
@@ -166,13 +175,14 @@ impl Inner {
         &self,
         request: Address,
         candidates: Vec<Candidate>,
-    ) -> Result<(Vec<Candidate>, Vec<Chart>), MarketError> {
+    ) -> Result<(Vec<Candidate>, Content), MarketError> {
         let (mut delivered, mut charts, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
+        let mut rules = BTreeSet::new();
         for candidate in candidates {
             if bytes >= CHART_BYTES_ENOUGH {
                 break;
             }
-            match self.open_chart(request, &candidate) {
+            match self.open_chart(request, &candidate, &mut rules) {
                 Ok(chart) => {
                     bytes = chart.records.iter().fold(bytes, |sum, record| sum.saturating_add(record.len()));
                     charts.push(chart);
@@ -186,10 +196,17 @@ impl Inner {
                 Err(error) => return Err(error),
             }
         }
-        Ok((delivered, charts))
+        let profile = self.policy.profile.name().to_owned();
+        Ok((delivered, Content { charts, profile, rules: rules.into_iter().collect() }))
     }
 
-    fn open_chart(&self, request: Address, candidate: &Candidate) -> Result<Chart, MarketError> {
+    /// The chart as it leaves. `rules` gathers the digests of the rule tables that split its records.
+    fn open_chart(
+        &self,
+        request: Address,
+        candidate: &Candidate,
+        rules: &mut BTreeSet<B256>,
+    ) -> Result<Chart, MarketError> {
         let vault = self.ingest.vault();
         let purpose = Purpose::Research { request };
         let asked = Request {
@@ -205,10 +222,20 @@ impl Inner {
                 records.push(record);
             }
         }
+        // The buyer's permit is what the disclosures are written by; the holder's own opens what it then prepares.
+        vault.open_deidentified_all(&records, &permit)?;
+        let own = holder_permit(vault, &self.clock, BlockClass::Identity(vault.home()))?;
+        let profile = self.policy.profile.of_chart(rand::random());
         let mut pseudonyms = Pseudonyms::default();
-        let contents = vault.open_deidentified_all(&records, &permit)?;
-        let records = contents.iter().map(|content| pseudonyms.rename(content)).collect::<Result<_, _>>()?;
-        Ok(Chart { subject: rand::random(), records })
+        let mut texts = Vec::with_capacity(records.len());
+        for (identity, rest) in vault.open_whole_all(&records, &own)? {
+            let (text, digest) = leaving(identity.expose(), &rest, &profile)?;
+            rules.insert(digest);
+            texts.push(pseudonyms.rename(&text)?);
+        }
+        // In the order of the pseudonyms of this delivery: the holder's own order is the same for every buyer.
+        texts.sort_unstable();
+        Ok(Chart { subject: rand::random(), records: texts })
     }
 
     fn leave_out(&self, request: Address, subjects: &[SubjectId]) -> Result<(), MarketError> {
@@ -219,6 +246,15 @@ impl Inner {
         self.tables.set_states(&mut batch, request, subjects, MatchState::LeftOut)?;
         Ok(batch.commit(Durability::Synced)?)
     }
+}
+
+/// What leaves of a record under `profile`, and the digest of the rules that split it.
+fn leaving(identity: &[u8], rest: &[u8], profile: &Profile) -> Result<(Vec<u8>, B256), MarketError> {
+    let remainder = Remainder::from_bytes(identity).map_err(ClinicalError::from)?;
+    let rest = sonic_rs::from_slice(rest).map_err(|_| MarketError::Malformed("de-identified record"))?;
+    let text = release(&remainder, &rest, profile).map_err(ClinicalError::from)?;
+    let digest = remainder.rules().map_err(ClinicalError::from)?;
+    Ok((text, B256::from(digest)))
 }
 
 fn call(entries: Vec<DataRequest::Entry>, cid: &[u8], root: B256) -> Bytes {

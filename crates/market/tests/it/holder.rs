@@ -14,7 +14,7 @@ use bxp_clinical::{
 };
 use bxp_contracts::{CONSENT_REGISTRY, ConsentRegistry, consent};
 use bxp_enclave::Enclave;
-use bxp_market::{AgentConfig, DeliveryService, HolderAgent, RequestReader, Requests};
+use bxp_market::{AgentConfig, DeliveryService, HolderAgent, ReleasePolicy, RequestReader, Requests};
 use bxp_privacy::Purpose;
 use bxp_storage::Store;
 use bxp_types::{
@@ -33,6 +33,8 @@ pub(crate) struct Holder {
     pub(crate) vault: Vault,
     pub(crate) ingest: Ingest,
     pub(crate) sender: TransactionSender,
+    /// What its agents hold to.
+    pub(crate) release: ReleasePolicy,
 }
 
 /// A running agent.
@@ -60,7 +62,8 @@ impl Holder {
         let config = IngestConfig { default_jurisdiction: US, validation: Mode::Strict };
         let ingest = Ingest::new(vault.clone(), enclave.clone(), &store, ledger.genesis(), config).unwrap();
         let sender = TransactionSender::new(Arc::clone(ledger), enclave.clone());
-        Self { ledger: Arc::clone(ledger), store, enclave, vault, ingest, sender }
+        let release = ReleasePolicy::default();
+        Self { ledger: Arc::clone(ledger), store, enclave, vault, ingest, sender, release }
     }
 
     pub(crate) fn account(&self) -> Address {
@@ -151,6 +154,7 @@ impl Holder {
                 price_per_record_min: Amount::from_bxm(1),
                 round_interval: Duration::from_millis(10),
                 idle_interval: Duration::from_millis(100),
+                release: self.release,
             },
         );
         let stop = CancellationToken::new();

@@ -5,5 +5,6 @@ mod crashes;
 mod holder;
 mod ledger;
 mod money;
+mod releasing;
 mod serving;
 mod stack;

@@ -1,0 +1,150 @@
+//! The split on one core: parse, split and seal both sides, against parsing, hashing and sealing alone.
+
+use anyhow::{Context, Result, ensure};
+use bxp_clinical::{
+    audit::{RandomNames, for_each},
+    source::find,
+};
+use bxp_enclave::Enclave;
+use bxp_storage::Store;
+use bxp_types::{Address, Jurisdiction, NetworkId, Phi, SubjectId, ValidatorIndex};
+use bxp_vault::{Clock, NewRecord, Vault, cid_of};
+use clap::Args;
+use serde::Serialize;
+use sonic_rs::Value;
+use std::{hint::black_box, path::PathBuf, time::Instant};
+
+/// zstd's level in `bxp_vault`.
+const LEVEL: i32 = 1;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Files or folders of FHIR R4 bundles or NDJSON; .gz and .bz2 too.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// How often everything is measured; the median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=99))]
+    rounds: u8,
+    /// Print one JSON line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    resources: usize,
+    megabytes: f64,
+    /// The limit: parse, compress, encrypt, and hash one block for each resource.
+    seal_alone_per_second: f64,
+    /// As the limit, without compression.
+    raw_per_second: f64,
+    /// Parse and split.
+    split_per_second: f64,
+    /// Parse, split, and seal both sides as the vault does, with digests, CIDs and wrapped keys.
+    split_and_seal_per_second: f64,
+    ratio_to_seal_alone: f64,
+    ratio_to_raw: f64,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let report =
+        tokio::task::spawn_blocking(move || measure(&arguments).map(|report| (report, arguments.json)));
+    let (report, json) = report.await??;
+    print(&report, json)
+}
+
+fn measure(arguments: &Arguments) -> Result<Report> {
+    let mut texts: Vec<Vec<u8>> = Vec::new();
+    for_each(&find(&arguments.paths)?.files, |entry| {
+        texts.extend(sonic_rs::to_vec(entry.resource.expose()).ok());
+        Ok(())
+    })?;
+    ensure!(!texts.is_empty(), "there is no resource to measure with");
+    let folder = tempfile::tempdir().context("make a folder for keys")?;
+    let store = Store::open(&folder.path().join("data"), NetworkId([0; 32]))?;
+    let enclave = Enclave::create(&folder.path().join("enclave"), None, None)?;
+    let vault = Vault::open(&store, enclave.clone(), ValidatorIndex(0), Jurisdiction::US)?;
+    let clock = Clock::system();
+    let names = RandomNames::default();
+    // Names are given once; a submission looks them up too.
+    for text in &texts {
+        black_box(names.split(&parsed(text)?, &clock).ok());
+    }
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL).context("make a compressor")?;
+    let mut rates = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
+    for _ in 0..arguments.rounds {
+        rates[0].push(rate(&texts, |text| {
+            black_box(parsed(text)?);
+            let packed = compressor.compress(text).context("compress")?;
+            let (sealed, key) = enclave.seal(&packed, b"bench")?;
+            black_box((cid_of(&sealed)?, key));
+            Ok(())
+        })?);
+        rates[1].push(rate(&texts, |text| {
+            black_box(parsed(text)?);
+            let (sealed, key) = enclave.seal(text, b"bench")?;
+            black_box((cid_of(&sealed)?, key));
+            Ok(())
+        })?);
+        rates[2].push(rate(&texts, |text| {
+            black_box(names.split_text(&parsed(text)?, &clock)?);
+            Ok(())
+        })?);
+        rates[3].push(rate(&texts, |text| {
+            let sides = names.split_text(&parsed(text)?, &clock)?;
+            black_box(vault.seal_record(&NewRecord {
+                subject: SubjectId([1; 16]),
+                patient: Address::ZERO,
+                home: Jurisdiction::US,
+                identity: Phi::new(sides.identity.into_exposed().into_bytes().into()),
+                deidentified: sides.deidentified.into(),
+            })?);
+            Ok(())
+        })?);
+    }
+    let [seal_alone, raw, split, both] = rates.map(median);
+    let bytes: usize = texts.iter().map(Vec::len).sum();
+    Ok(Report {
+        resources: texts.len(),
+        megabytes: bytes as f64 / 1e6,
+        seal_alone_per_second: seal_alone,
+        raw_per_second: raw,
+        split_per_second: split,
+        split_and_seal_per_second: both,
+        ratio_to_seal_alone: both / seal_alone,
+        ratio_to_raw: both / raw,
+    })
+}
+
+fn parsed(text: &[u8]) -> Result<Value> {
+    sonic_rs::from_slice(text).context("parse a resource that was parsed before")
+}
+
+/// Resources a second on this thread.
+fn rate(texts: &[Vec<u8>], mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<f64> {
+    let started = Instant::now();
+    for text in texts {
+        each(text)?;
+    }
+    Ok(texts.len() as f64 / started.elapsed().as_secs_f64())
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied().unwrap_or_default()
+}
+
+fn print(report: &Report, json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(report)?);
+        return Ok(());
+    }
+    println!("resources                            {} ({:.0} MB)", report.resources, report.megabytes);
+    println!("parse, split, one core               {:.0} a second", report.split_per_second);
+    println!("parse, split, seal, one core         {:.0} a second", report.split_and_seal_per_second);
+    println!("limit: parse, compress, seal, hash   {:.0} a second", report.seal_alone_per_second);
+    println!("limit without compression            {:.0} a second", report.raw_per_second);
+    println!("ratio                                {:.3}", report.ratio_to_seal_alone);
+    println!("ratio to the limit without           {:.3}", report.ratio_to_raw);
+    Ok(())
+}

@@ -1,0 +1,270 @@
+//! Erasure on its way: tombstones to every other node, signed receipts back (white paper row F2).
+//!
+//! Request: `version (1)`, then each tombstone as `length (u16 BE) || DAG-CBOR`. Answer: `0`, then each receipt in the same
+//! form and order, or `1 || reason in UTF-8`. What has no receipt of a node is sent to it again until it has, also after
+//! restarts: the tombstones themselves say what is to be sent.
+
+use crate::{ClinicalError, ingest::Ingest};
+use bxp_network::{Network, Service};
+use bxp_storage::Durability;
+use bxp_types::{Genesis, RecordId, SubjectId, ValidatorIndex};
+use bxp_vault::{Receipt, Recipient, Tombstone, Vault, VaultError};
+use bytes::Bytes;
+use ed25519_zebra::VerificationKey;
+use std::{future::Future, time::Duration};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const VERSION: u8 = 1;
+const ERASED: u8 = 0;
+const REFUSED: u8 = 1;
+/// Tombstones of one request: with their receipts far below what one frame of the network carries.
+const TOMBSTONES_MAX: usize = 512;
+const REASON_BYTES_MAX: usize = 256;
+
+/// How often it is looked whether a node still owes receipts.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// The longest pause after failures.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Asks another node and brings its answer.
+pub trait Messenger: Clone + Send + Sync + 'static {
+    /// Whether the node can be reached now.
+    fn reaches(&self, to: ValidatorIndex) -> bool;
+
+    /// Sends a request for erasure. An error says why there is no answer, in words without identifying data.
+    fn ask(&self, to: ValidatorIndex, bytes: Bytes) -> impl Future<Output = Result<Bytes, String>> + Send;
+}
+
+impl Messenger for Network {
+    fn reaches(&self, to: ValidatorIndex) -> bool {
+        self.connected().contains(&to)
+    }
+
+    async fn ask(&self, to: ValidatorIndex, bytes: Bytes) -> Result<Bytes, String> {
+        self.request(to, Service::Erasure, bytes).await.map_err(|error| error.to_string())
+    }
+}
+
+impl Ingest {
+    /// Erases one record of this node: keys, blocks and entry are gone and its tombstone is on disk when this returns.
+    /// The other nodes follow as they are reached.
+    ///
+    /// # Errors
+    /// [`ClinicalError::Vault`].
+    pub fn erase_record(&self, record: RecordId) -> Result<Tombstone, ClinicalError> {
+        let _writing = self.0.writing.lock();
+        let tombstone = self.0.vault.erase(record)?;
+        self.wake();
+        Ok(tombstone)
+    }
+
+    /// Erases a patient: every record of every version, the patient's key, and the names by which the resources were
+    /// recognised. What accounts for disclosures, the anchors and the account on the chain stay.
+    ///
+    /// # Errors
+    /// [`ClinicalError::UnknownPatient`], [`ClinicalError::Vault`].
+    pub fn erase_patient(&self, subject: SubjectId) -> Result<Vec<Tombstone>, ClinicalError> {
+        let inner = &self.0;
+        let _writing = inner.writing.lock();
+        let known = inner.tables.patient_of_subject(subject)?.is_some();
+        if !known && inner.vault.entries_of(subject)?.is_empty() {
+            return Err(ClinicalError::UnknownPatient(subject));
+        }
+        let tombstones = inner.vault.erase_patient(subject)?;
+        let mut batch = inner.store.batch();
+        inner.tables.remove_patient(&mut batch, subject)?;
+        batch.commit(Durability::Synced)?;
+        self.wake();
+        Ok(tombstones)
+    }
+}
+
+/// Carries tombstones to the other nodes and keeps their receipts.
+#[derive(Clone, Debug)]
+pub struct Erasing<M> {
+    ingest: Ingest,
+    messenger: M,
+    genesis: Genesis,
+}
+
+impl<M: Messenger> Erasing<M> {
+    /// Carries what `ingest` erases.
+    #[must_use]
+    pub const fn new(ingest: Ingest, messenger: M, genesis: Genesis) -> Self {
+        Self { ingest, messenger, genesis }
+    }
+
+    /// Works until `stop`, for all nodes at once.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut peers = JoinSet::new();
+        for recipient in self.ingest.0.recipients.clone() {
+            peers.spawn(self.clone().serve(recipient, stop.clone()));
+        }
+        while peers.join_next().await.is_some() {}
+    }
+
+    async fn serve(self, to: Recipient, stop: CancellationToken) {
+        let mut work = self.ingest.0.work.subscribe();
+        let mut pause = LOOK_AGAIN;
+        loop {
+            work.borrow_and_update();
+            let outcome = tokio::select! {
+                () = stop.cancelled() => return,
+                outcome = self.send_all(to.validator) => outcome,
+            };
+            match outcome {
+                Ok(()) => pause = LOOK_AGAIN,
+                Err(error) => {
+                    tracing::warn!(to = %to.validator, error = ?error, "send tombstones; trying again");
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+            let failing = pause > LOOK_AGAIN;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = work.changed(), if !failing => if changed.is_err() { return },
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Sends everything for which `to` has given no receipt.
+    ///
+    /// # Errors
+    /// [`ClinicalError::NotErased`] with the node's reason.
+    pub async fn send_all(&self, to: ValidatorIndex) -> Result<(), ClinicalError> {
+        let vault = &self.ingest.0.vault;
+        while self.messenger.reaches(to) {
+            let tombstones = vault.without_receipt(to, TOMBSTONES_MAX)?;
+            if tombstones.is_empty() {
+                break;
+            }
+            let refused = |reason: String| ClinicalError::NotErased { peer: to, reason };
+            let answer = self.messenger.ask(to, request(&tombstones)?).await.map_err(refused)?;
+            let receipts = read_answer(&answer).map_err(refused)?;
+            let key = key_of(&self.genesis, to)?;
+            let mut batch = self.ingest.0.store.batch();
+            for receipt in &receipts {
+                vault.stage_receipt(&mut batch, to, receipt, &key)?;
+            }
+            batch.commit(Durability::Synced)?;
+            let answered =
+                |one: &Tombstone| receipts.iter().any(|receipt| receipt.record_id == one.record_id);
+            if !tombstones.iter().all(answered) {
+                return Err(refused("it gave no receipt for some of the tombstones".to_owned()));
+            }
+            metrics::counter!("clinical_erasures_receipted").increment(receipts.len() as u64);
+        }
+        Ok(())
+    }
+}
+
+/// The answer to tombstones that `from` sent: what they name is erased here when this returns.
+#[must_use]
+pub fn answer_tombstones(vault: &Vault, genesis: &Genesis, from: ValidatorIndex, bytes: &[u8]) -> Bytes {
+    match erase_for(vault, genesis, from, bytes) {
+        Ok(receipts) => receipts,
+        Err(error) => {
+            tracing::warn!(%from, error = ?error, "refuse tombstones");
+            let reason = error.to_string();
+            Bytes::from([&[REFUSED], reason.as_bytes()].concat())
+        }
+    }
+}
+
+fn erase_for(
+    vault: &Vault,
+    genesis: &Genesis,
+    from: ValidatorIndex,
+    bytes: &[u8],
+) -> Result<Bytes, ClinicalError> {
+    let malformed = || ClinicalError::Vault(VaultError::Malformed("tombstones"));
+    let (&version, rest) = bytes.split_first().ok_or_else(malformed)?;
+    let parts = parts(rest).filter(|_| version == VERSION).ok_or_else(malformed)?;
+    let tombstones: Vec<Tombstone> = parts.into_iter().map(Tombstone::decode).collect::<Result<_, _>>()?;
+    if let Some(other) = tombstones.iter().find(|tombstone| tombstone.holder != from) {
+        return Err(VaultError::NotTheHolder { record: other.record_id, from }.into());
+    }
+    vault.accept_tombstones(&tombstones, &key_of(genesis, from)?)?;
+    let mut out = vec![ERASED];
+    for tombstone in &tombstones {
+        push(&mut out, &vault.receipt(tombstone)?.encode()?)?;
+    }
+    Ok(out.into())
+}
+
+fn key_of(genesis: &Genesis, node: ValidatorIndex) -> Result<VerificationKey, ClinicalError> {
+    let entry = genesis.validator(node).ok_or(bxp_privacy::Denial::NotAMember)?;
+    VerificationKey::try_from(entry.public_key.0).map_err(|_| ClinicalError::Damaged("a validator's key"))
+}
+
+fn request(tombstones: &[Tombstone]) -> Result<Bytes, ClinicalError> {
+    let mut out = vec![VERSION];
+    for tombstone in tombstones {
+        push(&mut out, &tombstone.encode()?)?;
+    }
+    Ok(out.into())
+}
+
+fn push(out: &mut Vec<u8>, part: &[u8]) -> Result<(), ClinicalError> {
+    let length = u16::try_from(part.len()).map_err(|_| ClinicalError::Damaged("a tombstone or receipt"))?;
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(part);
+    Ok(())
+}
+
+/// The parts of a message; nothing where it is cut off or has too many.
+fn parts(mut rest: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut parts = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk::<2>() {
+        let (part, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        if parts.len() == TOMBSTONES_MAX {
+            return None;
+        }
+        parts.push(part);
+        rest = after;
+    }
+    rest.is_empty().then_some(parts)
+}
+
+/// The receipts of an answer, or the node's reason.
+fn read_answer(answer: &[u8]) -> Result<Vec<Receipt>, String> {
+    let malformed = || "the answer is malformed".to_owned();
+    match answer.split_first() {
+        Some((&ERASED, rest)) => {
+            let parts = parts(rest).ok_or_else(malformed)?;
+            parts.into_iter().map(Receipt::decode).collect::<Result<_, _>>().map_err(|_| malformed())
+        }
+        Some((&REFUSED, reason)) => {
+            let reason = String::from_utf8_lossy(&reason[..reason.len().min(REASON_BYTES_MAX)]);
+            Err(reason.chars().filter(|character| !character.is_control()).collect())
+        }
+        _ => Err(malformed()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn parts_are_whole_and_bounded() {
+        let mut bytes = Vec::new();
+        push(&mut bytes, b"one").unwrap();
+        push(&mut bytes, b"").unwrap();
+        assert_eq!(bytes, b"\x00\x03one\x00\x00");
+        assert_eq!(parts(&bytes), Some(vec![b"one".as_slice(), b""]));
+        assert_eq!(parts(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(parts(&[0; 2 * TOMBSTONES_MAX]).map(|parts| parts.len()), Some(TOMBSTONES_MAX));
+        assert_eq!(parts(&[0; 2 * TOMBSTONES_MAX + 2]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = (parts(&bytes), read_answer(&bytes));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Erasure reaches every node, leaves receipts, and no backup undoes it; what a node lost comes back from the others.
+
+use crate::node::{Cluster, Node, cluster, patients};
+use crate::replicating::replicate;
+use bxp_clinical::{
+    ClinicalError,
+    erase::{Erasing, Messenger, answer_tombstones},
+    repair::{BlockSource, Repairing},
+    replicate::holder_permit,
+};
+use bxp_storage::Durability;
+use bxp_types::{BlockClass, Genesis, Jurisdiction, RecordId, SealedBlock, SubjectId, ValidatorIndex};
+use bxp_vault::{Vault, VaultError};
+use bytes::Bytes;
+use cid::Cid;
+use std::sync::Arc;
+
+const US: Jurisdiction = Jurisdiction::US;
+const DE: Jurisdiction = Jurisdiction::DE;
+
+/// Brings requests of node 0 straight to the other vaults.
+#[derive(Clone)]
+struct Straight {
+    genesis: Genesis,
+    vaults: Arc<Vec<Vault>>,
+}
+
+impl Straight {
+    fn new(cluster: &Cluster) -> Self {
+        let vaults = cluster.nodes.iter().map(|node| node.vault.clone()).collect();
+        Self { genesis: cluster.genesis.clone(), vaults: Arc::new(vaults) }
+    }
+}
+
+impl Messenger for Straight {
+    fn reaches(&self, _: ValidatorIndex) -> bool {
+        true
+    }
+
+    async fn ask(&self, to: ValidatorIndex, bytes: Bytes) -> Result<Bytes, String> {
+        let vault = &self.vaults[usize::from(to.0)];
+        Ok(answer_tombstones(vault, &self.genesis, ValidatorIndex(0), &bytes))
+    }
+}
+
+impl BlockSource for Straight {
+    fn peers(&self) -> Vec<ValidatorIndex> {
+        vec![ValidatorIndex(1), ValidatorIndex(2)]
+    }
+
+    async fn fetch(&self, from: ValidatorIndex, cid: Cid) -> Option<SealedBlock> {
+        self.vaults[usize::from(from.0)].block(&cid).unwrap()
+    }
+}
+
+fn records_of(node: &Node, subject: SubjectId) -> Vec<RecordId> {
+    node.vault.entries_of(subject).unwrap().iter().map(|entry| entry.record_id).collect()
+}
+
+/// Goal: an erased patient is gone from every node, each of which says so under its signature, and the hospital may hand
+/// the patient in anew. Way: two patients on a US node with replicas in the US and in Germany.
+#[tokio::test]
+async fn an_erased_patient_is_gone_everywhere_with_receipts() {
+    let cluster = cluster(&[US, US, DE]);
+    let bundles = patients(US, 2);
+    for bundle in &bundles {
+        cluster.nodes[0].take(bundle);
+    }
+    replicate(&cluster, 0).await;
+    let holder = &cluster.nodes[0];
+    let subjects: Vec<_> = holder.ingest.patients().map(|one| one.unwrap().subject).collect();
+    let (gone, kept) = (subjects[0], subjects[1]);
+    let (erased, others) = (records_of(holder, gone), records_of(holder, kept));
+    let tombstones = holder.ingest.erase_patient(gone).unwrap();
+    assert_eq!(tombstones.len(), erased.len());
+    assert!(matches!(holder.ingest.erase_patient(gone), Err(ClinicalError::UnknownPatient(_))));
+
+    let erasing = Erasing::new(holder.ingest.clone(), Straight::new(&cluster), cluster.genesis.clone());
+    for peer in [ValidatorIndex(1), ValidatorIndex(2)] {
+        erasing.send_all(peer).await.unwrap();
+        assert!(holder.vault.without_receipt(peer, 1).unwrap().is_empty());
+    }
+    for node in &cluster.nodes {
+        assert!(records_of(node, gone).is_empty());
+        assert!(!node.enclave.has_patient(&gone.0), "its key is destroyed");
+        assert_eq!(records_of(node, kept).len(), others.len());
+        assert!(matches!(node.vault.entry(erased[0]), Ok(None)));
+    }
+    let receipts = holder.vault.receipts(erased[0]).unwrap();
+    assert_eq!(receipts.iter().map(|receipt| receipt.node.0).collect::<Vec<_>>(), [1, 2]);
+    let permit = holder_permit(&holder.vault, &crate::node::clock(), BlockClass::Identity(US)).unwrap();
+    assert!(!holder.ingest.open_chart(kept, &permit).unwrap().is_empty());
+    assert!(holder.ingest.open_chart(gone, &permit).unwrap().is_empty());
+
+    let anew: u64 = bundles.iter().map(|bundle| holder.take(bundle).patients_new).sum();
+    assert_eq!(anew, 1, "only the erased one is new again");
+    let now: Vec<_> = holder.ingest.patients().map(|one| one.unwrap().subject).collect();
+    assert!(now.contains(&kept) && !now.contains(&gone), "under another pseudonym");
+}
+
+/// Goal: a tombstone counts from its holder alone. Way: node 1 sends one that node 0 signed, and one that is cut off.
+#[tokio::test]
+async fn only_the_holder_may_have_a_record_erased() {
+    let cluster = cluster(&[US, US, US]);
+    cluster.nodes[0].take(&patients(US, 1)[1]);
+    replicate(&cluster, 0).await;
+    let record = cluster.nodes[0].vault.entries(0).next().unwrap().unwrap().1.record_id;
+    let tombstone = cluster.nodes[0].ingest.erase_record(record).unwrap().encode().unwrap();
+    let length = u16::try_from(tombstone.len()).unwrap().to_be_bytes();
+    let request = [&[1], length.as_slice(), &tombstone].concat();
+    let third = &cluster.nodes[2].vault;
+    let ask =
+        |from: u16, bytes: &[u8]| answer_tombstones(third, &cluster.genesis, ValidatorIndex(from), bytes);
+    for (from, bytes) in
+        [(1, request.as_slice()), (0, &request[..request.len() - 1]), (0, &[]), (9, &request)]
+    {
+        assert_eq!(ask(from, bytes)[0], 1, "refused");
+        assert!(third.entry(record).unwrap().is_some());
+    }
+    assert_eq!(ask(0, &request)[0], 0);
+    assert!(third.entry(record).unwrap().is_none());
+    assert_eq!(ask(0, &request)[0], 0, "asked again, it answers again");
+}
+
+/// Goal: what a disk lost comes back. Way: blocks of the holder are removed and overwritten; one has no copy elsewhere.
+#[tokio::test]
+async fn lost_blocks_come_back_from_the_others() {
+    let cluster = cluster(&[US, US, DE]);
+    cluster.nodes[0].take(&patients(US, 1)[1]);
+    replicate(&cluster, 0).await;
+    let holder = &cluster.nodes[0];
+    let entries: Vec<_> = holder.vault.entries(0).map(|row| row.unwrap().1).collect();
+    let identity = holder.store.table("vault.identity.US").unwrap();
+    let rest = holder.store.table("vault.deidentified").unwrap();
+    let mut batch = holder.store.batch();
+    batch.remove(&identity, entries[0].identity_cid.to_bytes());
+    batch.put(&rest, entries[1].deidentified_cid.to_bytes(), b"rot");
+    batch.remove(&rest, entries[2].deidentified_cid.to_bytes());
+    batch.commit(Durability::Buffered).unwrap();
+    for other in [1, 2] {
+        let node = &cluster.nodes[other];
+        let mut batch = node.store.batch();
+        batch
+            .remove(&node.store.table("vault.deidentified").unwrap(), entries[2].deidentified_cid.to_bytes());
+        batch.commit(Durability::Buffered).unwrap();
+    }
+    let permit = holder_permit(&holder.vault, &crate::node::clock(), BlockClass::Identity(US)).unwrap();
+    let opened = holder.vault.open_identity(entries[0].record_id, &permit);
+    assert!(matches!(opened, Err(VaultError::UnknownBlock(_))));
+    let repaired =
+        Repairing::new(holder.ingest.clone(), Straight::new(&cluster)).scrub_and_repair().await.unwrap();
+    assert_eq!((repaired.seen.missing.len(), repaired.seen.damaged.len()), (2, 1));
+    assert_eq!((repaired.mended, repaired.lost), (2, vec![entries[2].deidentified_cid]));
+    holder.vault.open_identity(entries[0].record_id, &permit).unwrap();
+    holder.vault.open_deidentified(entries[1].record_id, &permit).unwrap();
+}
