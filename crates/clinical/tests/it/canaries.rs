@@ -7,10 +7,10 @@ use sonic_rs::Value;
 use std::{cell::RefCell, collections::BTreeMap, collections::BTreeSet, fmt::Write as _};
 
 /// Types nest this deep below a resource; what recurs below is of the same types again.
-const DEPTH_MAX: usize = 5;
+const DEPTH_MAX: usize = 4;
 /// The first plants in every field; in the others each field that has a rightful value has it half of the time, so that
 /// a plant stands among neighbours that let an object through.
-const VARIANTS: u32 = 6;
+const VARIANTS: u32 = 4;
 /// What every planted text contains.
 const MARK: &str = "Zq0";
 /// Planted numbers begin here: longer than any that may leave.
@@ -198,7 +198,7 @@ fn no_planted_identifier_leaves_from_any_field_of_any_resource_type() {
     }
     println!("{types} types, {} fields, {} planted", planter.fields.len(), planter.planted);
     assert_eq!(types, 146);
-    assert!(planter.fields.len() > 20_000, "{} fields", planter.fields.len());
+    assert!(planter.fields.len() > 10_000, "{} fields", planter.fields.len());
     // The other profiles give back what they may, so an empty answer would be noticed.
     assert!(offsets > 100 && kept > 50, "{offsets} offsets, {kept} resources with whole dates");
 }

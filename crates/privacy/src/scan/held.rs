@@ -92,7 +92,7 @@ impl Walk {
                 }
                 Item::Added(added) => self.whole(added, depth)?,
                 Item::Patch(patch) => {
-                    self.patch(patch, elements.next().ok_or(JoinError::Mismatch)?, depth)?
+                    self.patch(patch, elements.next().ok_or(JoinError::Mismatch)?, depth)?;
                 }
                 Item::Key(_) => return Err(JoinError::Remainder),
             }

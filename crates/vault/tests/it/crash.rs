@@ -23,8 +23,9 @@ fn copy(from: &Path, to: &Path) {
 /// The folder as a killed process would leave it, opened by another.
 fn crashed(node: &Node) -> (tempfile::TempDir, Vault, Store) {
     let dir = tempfile::tempdir().unwrap();
-    copy(&node.dir.path().join("data"), &dir.path().join("data"));
-    copy(&node.dir.path().join("enclave"), &dir.path().join("enclave"));
+    for folder in ["data", "enclave", "enclave-patients"] {
+        copy(&node.dir.path().join(folder), &dir.path().join(folder));
+    }
     let store = Store::open(&dir.path().join("data"), network()).unwrap();
     let enclave = Enclave::open(&dir.path().join("enclave"), None).unwrap();
     let now = std::sync::Arc::clone(&node.now_ms);
