@@ -1,21 +1,35 @@
 //! revm, told that fees are not paid out by each transaction.
 
-use crate::{ChainSpec, ExecutionError, Fees, Rules, environment, overlay::Overlay};
+use crate::{
+    ChainSpec, ExecutionError, Fees, Rules, environment, overlay::Overlay, precompiles::Precompiles,
+    receipts::Ended, shortcut,
+};
 use alloy_consensus::Header;
+use bxp_types::RecoveredTransaction;
 use revm::{
     Context, ExecuteEvm, MainBuilder, SystemCallEvm,
     context::{BlockEnv, CfgEnv, Journal, TxEnv},
     context_interface::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
-    handler::{FrameResult, Handler, MainnetEvm, MainnetHandler},
+    handler::{EthFrame, FrameResult, Handler, MainnetHandler, instructions::EthInstructions},
+    interpreter::interpreter::EthInterpreter,
     primitives::{Address, Bytes},
 };
 use std::marker::PhantomData;
 
 type EvmContext<'a> = Context<BlockEnv, TxEnv, CfgEnv, Overlay<'a>, Journal<Overlay<'a>>, ()>;
 
+/// revm with the contracts of the chain's own.
+type Machine<'a> = revm::context::Evm<
+    EvmContext<'a>,
+    (),
+    EthInstructions<EthInterpreter, EvmContext<'a>>,
+    Precompiles,
+    EthFrame<EthInterpreter>,
+>;
+
 /// The EVM over a block's overlay.
 pub(crate) struct Evm<'a> {
-    evm: MainnetEvm<EvmContext<'a>>,
+    evm: Machine<'a>,
     fees: Fees,
 }
 
@@ -34,7 +48,8 @@ impl<'a> Evm<'a> {
         let context = EvmContext::new(overlay, rules.fork)
             .with_cfg(chain)
             .with_block(environment::block(header, rules));
-        Self { evm: context.build_mainnet(), fees: rules.fees }
+        let evm = context.build_mainnet().with_precompiles(Precompiles::new(rules));
+        Self { evm, fees: rules.fees }
     }
 
     /// Runs a transaction and keeps what it changes; one that cannot enter changes nothing.
@@ -67,6 +82,16 @@ impl<'a> Evm<'a> {
         Ok(called.result)
     }
 
+    /// Runs a transaction without the EVM where its outcome is plain; see [`shortcut`](crate::shortcut).
+    pub(crate) fn take_shortcut(
+        &mut self,
+        transaction: &RecoveredTransaction,
+        base_fee: u64,
+    ) -> Result<Option<Ended>, ExecutionError> {
+        let overlay = &mut self.evm.ctx.journaled_state.database;
+        shortcut::take(overlay, &self.evm.precompiles, transaction, base_fee)
+    }
+
     pub(crate) fn overlay(&mut self) -> &mut Overlay<'a> {
         &mut self.evm.ctx.journaled_state.database
     }
@@ -83,8 +108,8 @@ fn fatal(error: EVMError<ExecutionError>) -> ExecutionError {
 /// transactions of different senders have no account in common.
 struct WithoutReward<EVM>(PhantomData<EVM>);
 
-impl<'a> Handler for WithoutReward<MainnetEvm<EvmContext<'a>>> {
-    type Evm = MainnetEvm<EvmContext<'a>>;
+impl<'a> Handler for WithoutReward<Machine<'a>> {
+    type Evm = Machine<'a>;
     type Error = EVMError<ExecutionError>;
     type HaltReason = HaltReason;
 

@@ -1,8 +1,12 @@
 //! Running a block.
 
 use crate::{
-    BlockInput, DropReason, ExecutedBlock, ExecutionError, State, TRANSACTION_GAS_MAX, environment, evm::Evm,
-    header, overlay::Overlay, receipts, root, system_calls,
+    BlockInput, DropReason, ExecutedBlock, ExecutionError, State, TRANSACTION_GAS_MAX, environment,
+    evm::Evm,
+    header,
+    overlay::Overlay,
+    receipts::{self, Ended},
+    root, system_calls,
 };
 use alloy_consensus::{Eip658Value, Header, Transaction, TxType, proofs};
 use alloy_primitives::{B256, U256};
@@ -18,6 +22,27 @@ impl State {
     /// [`ExecutionError::NotOnHead`] when `parent` is not the newest block or `input.height` not the one above;
     /// [`ExecutionError::Storage`], [`ExecutionError::Trie`] and the like when the stored state cannot be read.
     pub fn execute(&self, parent: &Header, input: BlockInput) -> Result<ExecutedBlock, ExecutionError> {
+        self.run_block(parent, input, Way::ShortestFirst)
+    }
+
+    /// As [`State::execute`], with every transaction through the EVM: what the short cuts are held against.
+    ///
+    /// # Errors
+    /// As [`State::execute`].
+    pub fn execute_in_evm(
+        &self,
+        parent: &Header,
+        input: BlockInput,
+    ) -> Result<ExecutedBlock, ExecutionError> {
+        self.run_block(parent, input, Way::EvmOnly)
+    }
+
+    fn run_block(
+        &self,
+        parent: &Header,
+        input: BlockInput,
+        way: Way,
+    ) -> Result<ExecutedBlock, ExecutionError> {
         let parent_hash = parent.hash_slow();
         let view = self.view();
         self.check_on_head(&view, parent_hash, input.height)?;
@@ -26,7 +51,7 @@ impl State {
         let mut run = Run::new(Evm::new(overlay, self.spec(), &header), self, &header);
         system_calls::before_transactions(&mut run.evm, &header, &self.spec().rules(&header))?;
         for transaction in input.transactions {
-            run.transact(transaction)?;
+            run.transact(transaction, way)?;
         }
         run.evm.overlay().credit(header.beneficiary, run.fees)?;
 
@@ -41,6 +66,14 @@ impl State {
         let block = StoredBlock { header, hash, transactions: run.included, time_ms: input.time_ms };
         Ok(ExecutedBlock { block, receipts: run.receipts, dropped: run.dropped, changes })
     }
+}
+
+/// How transactions are run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Without the EVM where the outcome is plain.
+    ShortestFirst,
+    EvmOnly,
 }
 
 /// A block that is being run.
@@ -71,19 +104,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn transact(&mut self, transaction: RecoveredTransaction) -> Result<(), ExecutionError> {
+    fn transact(&mut self, transaction: RecoveredTransaction, way: Way) -> Result<(), ExecutionError> {
         let outcome = match self.check(&transaction) {
-            Ok(()) => self
-                .evm
-                .transact(environment::transaction(&transaction))?
-                .map_err(|invalid| DropReason::new(&invalid, transaction.max_fee_per_gas(), self.base_fee)),
+            Ok(()) => self.run(&transaction, way)?,
             Err(reason) => Err(reason),
         };
         match outcome {
-            Ok(result) => {
-                self.gas_used = self.gas_used.saturating_add(result.tx_gas_used());
-                let (status, base_fee) = (Eip658Value::Eip658(result.is_success()), Some(self.base_fee));
-                let receipt = receipts::receipt(&transaction, result, status, self.gas_used, base_fee);
+            Ok(ended) => {
+                self.gas_used = self.gas_used.saturating_add(ended.gas_used);
+                let (status, base_fee) = (Eip658Value::Eip658(ended.success), Some(self.base_fee));
+                let receipt = receipts::receipt(&transaction, ended, status, self.gas_used, base_fee);
                 // Below 2^64 x 2^128, and every fee was in its sender's balance: the sum does not overflow.
                 let fee = U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price);
                 self.fees = self.fees.saturating_add(fee);
@@ -93,6 +123,21 @@ impl<'a> Run<'a> {
             Err(reason) => self.dropped.push((*transaction.tx_hash(), reason)),
         }
         Ok(())
+    }
+
+    fn run(
+        &mut self,
+        transaction: &RecoveredTransaction,
+        way: Way,
+    ) -> Result<Result<Ended, DropReason>, ExecutionError> {
+        if way == Way::ShortestFirst
+            && let Some(ended) = self.evm.take_shortcut(transaction, self.base_fee)?
+        {
+            return Ok(Ok(ended));
+        }
+        let outcome = self.evm.transact(environment::transaction(transaction))?;
+        let dropped = |invalid| DropReason::new(&invalid, transaction.max_fee_per_gas(), self.base_fee);
+        Ok(outcome.map(Ended::from).map_err(dropped))
     }
 
     /// What is checked before the EVM looks at a transaction.

@@ -16,6 +16,7 @@
 //!   block. Contracts therefore see the treasury's balance without the fees of the current block.
 //! - The system calls of EIP-2935 and EIP-4788 are made at the start of a block if, and only if, genesis has their
 //!   contracts. Those of EIP-7002 and EIP-7251 are not made: there are no staking validators to withdraw.
+//! - Batch payments are a contract of the machine ([`PAYMENTS`]).
 //!
 //! This crate does not know of consensus, the network or health data.
 
@@ -37,9 +38,12 @@ mod header;
 mod history;
 mod memory;
 mod overlay;
+mod payments;
+mod precompiles;
 mod read;
 mod receipts;
 mod root;
+mod shortcut;
 mod state;
 mod state_test;
 mod state_view;
@@ -57,6 +61,8 @@ pub use error::{ExecutionError, VerifyError};
 pub use ethereum::{EthereumBlock, EthereumGenesis};
 pub use fees::next_base_fee;
 pub use history::Retention;
+pub use payments::{NEW_ACCOUNT_GAS, PAYMENT_GAS, PAYMENTS};
+pub use precompiles::Precompiles;
 pub use state::{Head, State};
 pub use state_test::{StateTestResult, run_state_tests};
 pub use state_view::StateView;

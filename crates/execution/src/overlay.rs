@@ -126,6 +126,11 @@ impl<'a> Overlay<'a> {
         Ok(())
     }
 
+    /// The account at `address` as it is now; none where there is none.
+    pub(crate) fn now(&mut self, address: Address) -> Result<&mut Option<AccountInfo>, ExecutionError> {
+        Ok(&mut self.entry(address)?.now)
+    }
+
     /// Makes sure that there is an account at `address`, if only an empty one: before EIP-161 to touch was to create.
     pub(crate) fn create(&mut self, address: Address) -> Result<(), ExecutionError> {
         self.entry(address)?.now.get_or_insert_default();

@@ -1,23 +1,39 @@
 //! Receipts.
 
 use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, Transaction};
-use alloy_primitives::{Bloom, Log};
+use alloy_primitives::{Address, Bloom, Log};
 use bxp_types::{RecoveredTransaction, StoredReceipt};
 use revm::context_interface::result::ExecutionResult;
 
-/// The receipt of `transaction`, which ended with `result` when the block had used `cumulative_gas_used` gas with it.
+/// How a transaction that entered its block ended.
+pub(crate) struct Ended {
+    pub(crate) success: bool,
+    pub(crate) gas_used: u64,
+    pub(crate) logs: Vec<Log>,
+    pub(crate) contract_address: Option<Address>,
+}
+
+impl From<ExecutionResult> for Ended {
+    fn from(result: ExecutionResult) -> Self {
+        let (success, gas_used, contract_address) =
+            (result.is_success(), result.tx_gas_used(), result.created_address());
+        let logs = match result {
+            ExecutionResult::Success { logs, .. } => logs,
+            ExecutionResult::Revert { .. } | ExecutionResult::Halt { .. } => Vec::new(),
+        };
+        Self { success, gas_used, logs, contract_address }
+    }
+}
+
+/// The receipt of `transaction`, which ended so when the block had used `cumulative_gas_used` gas with it.
 pub(crate) fn receipt(
     transaction: &RecoveredTransaction,
-    result: ExecutionResult,
+    ended: Ended,
     status: Eip658Value,
     cumulative_gas_used: u64,
     base_fee: Option<u64>,
 ) -> StoredReceipt {
-    let (gas_used, contract_address) = (result.tx_gas_used(), result.created_address());
-    let logs: Vec<Log> = match result {
-        ExecutionResult::Success { logs, .. } => logs,
-        ExecutionResult::Revert { .. } | ExecutionResult::Halt { .. } => Vec::new(),
-    };
+    let Ended { gas_used, logs, contract_address, .. } = ended;
     let receipt = Receipt { status, cumulative_gas_used, logs };
     StoredReceipt {
         receipt: ReceiptEnvelope::from_typed(transaction.tx_type(), receipt),

@@ -2,8 +2,13 @@
 
 use super::{header, requests, rewards};
 use crate::{
-    ChainSpec, DropReason, ExecutedBlock, ExecutionError, Rules, State, VerifyError, environment, evm::Evm,
-    overlay::Overlay, read::StateRead, receipts, root, system_calls, verify::Comparison,
+    ChainSpec, DropReason, ExecutedBlock, ExecutionError, Rules, State, VerifyError, environment,
+    evm::Evm,
+    overlay::Overlay,
+    read::StateRead,
+    receipts::{self, Ended},
+    root, system_calls,
+    verify::Comparison,
 };
 use alloy_consensus::{Eip658Value, Header, Transaction, proofs};
 use alloy_eips::eip4895::Withdrawal;
@@ -109,12 +114,13 @@ impl Run<'_> {
             transaction: *transaction.tx_hash(),
             reason,
         })?;
-        self.gas_used = self.gas_used.saturating_add(result.tx_gas_used());
+        let ended = Ended::from(result);
+        self.gas_used = self.gas_used.saturating_add(ended.gas_used);
         // Before Byzantium (EIP-658) a receipt has the state root after its transaction instead of a status.
         let root = if self.rules.has(SpecId::BYZANTIUM) { None } else { Some(self.state_root()?.0) };
-        let status = root.map_or(Eip658Value::Eip658(result.is_success()), Eip658Value::PostState);
+        let status = root.map_or(Eip658Value::Eip658(ended.success), Eip658Value::PostState);
         let base_fee = header.base_fee_per_gas;
-        self.receipts.push(receipts::receipt(transaction, result, status, self.gas_used, base_fee));
+        self.receipts.push(receipts::receipt(transaction, ended, status, self.gas_used, base_fee));
         Ok(())
     }
 

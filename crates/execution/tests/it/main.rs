@@ -4,6 +4,7 @@ mod contracts;
 mod dropped;
 mod history;
 mod kit;
+mod payments;
 mod pinned;
 mod restart;
 mod roots;
