@@ -24,6 +24,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+/// Sockets of one node.
+const PORTS: usize = 5;
 const CHAIN_ID: u64 = 2018;
 const GAS_LIMIT: u64 = 600_000_000;
 const BASE_FEE_WEI: u64 = 1_000_000_000;
@@ -86,14 +88,16 @@ impl Devnet {
 
     fn create(dir: &Path, plan: &Plan) -> Result<Self> {
         let funded = (0..plan.funded_accounts).map(|_| random_account()).collect::<Vec<_>>();
-        let ports = free_ports(plan.nodes.len() * 4)?;
+        let ports = free_ports(plan.nodes.len() * PORTS)?;
         let mut validators = Vec::new();
         let mut configs = Vec::new();
-        for (node, ports) in plan.nodes.iter().zip(ports.chunks(4)) {
+        for (node, ports) in plan.nodes.iter().zip(ports.chunks(PORTS)) {
             let data_dir = dir.join("nodes").join(&node.name);
             fs::create_dir_all(&data_dir).with_context(|| format!("create {}", data_dir.display()))?;
             let identity = Enclave::create(&data_dir.join("enclave"), None, None)?.public();
-            let listen = Listen { p2p: ports[0], rpc: ports[1], fhir: ports[2], metrics: ports[3] };
+            let [p2p, rpc, fhir, metrics, mllp] = ports else { continue };
+            let (p2p, rpc, fhir, metrics) = (*p2p, *rpc, *fhir, *metrics);
+            let listen = Listen { p2p, rpc, fhir, metrics, mllp: Some(*mllp) };
             validators.push(entry(node, identity, listen.p2p));
             configs.push((data_dir, config(node, plan, listen)));
         }

@@ -25,8 +25,10 @@ enum Command {
     Node(commands::node::Arguments),
     /// Run a network of validators on this machine until Ctrl-C.
     Devnet(commands::devnet::Arguments),
-    /// Hand FHIR files in at a node.
+    /// Hand files of FHIR or HL7 v2 in at a node.
     Ingest(commands::ingest::Arguments),
+    /// Look at HL7 v2 messages that a node did not take, and try them again.
+    Hl7(commands::hl7::Arguments),
     /// See, prove and erase records of a node.
     Record(commands::record::Arguments),
     /// Do what a patient asks of a node.
@@ -63,6 +65,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Node(arguments) => commands::node::run(arguments).await,
         Command::Devnet(arguments) => commands::devnet::run(arguments).await,
         Command::Ingest(arguments) => commands::ingest::run(arguments).await,
+        Command::Hl7(arguments) => commands::hl7::run(arguments).await,
         Command::Record(arguments) => commands::record::run(arguments).await,
         Command::Patient(arguments) => commands::patient::run(arguments).await,
         Command::Privacy(arguments) => commands::privacy::run(arguments).await,

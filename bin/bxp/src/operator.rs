@@ -30,12 +30,11 @@ impl Operator {
     pub(crate) async fn ingest<T: DeserializeOwned>(
         &self,
         source: &str,
-        ndjson: bool,
+        media_type: &'static str,
         bytes: Vec<u8>,
     ) -> Result<T> {
-        let form = if ndjson { "application/fhir+ndjson" } else { "application/fhir+json" };
         let request = self.request(Method::POST, "$ingest").query(&[("source", source)]);
-        self.answer(request.header("content-type", form).body(bytes)).await
+        self.answer(request.header("content-type", media_type).body(bytes)).await
     }
 
     /// One GET.

@@ -13,6 +13,7 @@ mod error;
 pub mod facts;
 pub mod fhir;
 pub mod generate;
+pub mod inbox;
 pub mod ingest;
 pub mod release;
 pub mod repair;

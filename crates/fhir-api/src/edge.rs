@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use bxp_clinical::{
-    ClinicalError, facts::ChainFacts, ingest::Ingest, release::fetch_key, sender::TransactionSender,
+    ClinicalError, facts::ChainFacts, inbox::Inbox, ingest::Ingest, release::fetch_key,
+    sender::TransactionSender,
 };
 use bxp_enclave::Enclave;
 use bxp_market::{DeliveryService, RequestReader};
@@ -17,6 +18,8 @@ use std::sync::Arc;
 pub struct Edge {
     /// The way in, and the vault behind it.
     pub ingest: Ingest,
+    /// Messages of HL7 v2 feeds that could not be taken.
+    pub inbox: Inbox,
     /// The facts by which permits are decided.
     pub facts: ChainFacts,
     /// Sends transactions of the node's own account; a clone of the one that anchors.

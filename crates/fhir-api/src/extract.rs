@@ -81,6 +81,8 @@ pub(crate) fn purpose(text: Option<&str>) -> Result<Purpose, Failure> {
 pub(crate) enum Form {
     Json,
     Ndjson,
+    /// HL7 v2 messages in their usual encoding.
+    Hl7v2,
     /// It does not say.
     Unsaid,
 }
@@ -97,6 +99,7 @@ pub(crate) fn form(request: &Request) -> Result<Form, Failure> {
     match kind.to_ascii_lowercase().as_str() {
         "application/fhir+json" | "application/json" | "text/json" => Ok(Form::Json),
         "application/fhir+ndjson" | "application/ndjson" | "application/x-ndjson" => Ok(Form::Ndjson),
+        "x-application/hl7-v2+er7" | "application/hl7-v2" | "application/edi-hl7v2" => Ok(Form::Hl7v2),
         "" | "application/octet-stream" => Ok(Form::Unsaid),
         _ => unsupported("Content-Type must be application/fhir+json or application/fhir+ndjson"),
     }
@@ -130,6 +133,12 @@ mod tests {
         assert_eq!(purpose(None).unwrap(), Purpose::Treatment);
         assert_eq!(purpose(Some("oversight")).unwrap(), Purpose::Oversight);
         assert!(purpose(Some("curiosity")).is_err());
+    }
+
+    #[test]
+    fn hl7_v2_is_told_by_its_media_type() {
+        let request = Request::builder().header("content-type", "x-application/hl7-v2+er7; charset=utf-8");
+        assert_eq!(form(&request.body(axum::body::Body::empty()).unwrap()).unwrap(), Form::Hl7v2);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! | `GET /records`, `GET /records/{id}?purpose=` | the list of records; one record or one patient's | operator |
 //! | `GET /holdings`, `GET /disclosures?subject=` | what the node holds; the accounting of disclosures | operator |
 //! | `GET /patients`, `POST /consents` | patients in custody and their contribution switch (row B2) | operator |
+//! | `GET /hl7v2/dead-letters`, `POST /hl7v2/dead-letters/replay?number=` | messages that were not taken | operator |
 //! | `GET /requests` | the market's data requests and their prices (row F7) | operator |
 //!
 //! What it guarantees:

@@ -5,8 +5,8 @@ use crate::{
     listener::BoundedListener,
     metric,
     routes::{
-        consents, content, create, disclosures, erase, holdings, ingest, metadata, patients, privacy, read,
-        records, requests, scrub, transaction, unknown, verify,
+        consents, content, create, disclosures, erase, hl7v2, holdings, ingest, metadata, patients, privacy,
+        read, records, requests, scrub, transaction, unknown, verify,
     },
     state::Shared,
 };
@@ -106,6 +106,8 @@ fn router(shared: Shared) -> Router {
         .route("/scrub", post(scrub::now))
         .route("/consents", post(consents::change).layer(changes))
         .route("/requests", get(requests::list))
+        .route("/hl7v2/dead-letters", get(hl7v2::dead_letters))
+        .route("/hl7v2/dead-letters/replay", post(hl7v2::replay))
         .fallback(unknown::address)
         .method_not_allowed_fallback(unknown::method)
         .layer(from_fn_with_state(shared.clone(), gate::pass))

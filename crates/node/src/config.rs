@@ -77,6 +77,10 @@ pub struct Listen {
     pub fhir: SocketAddr,
     /// Prometheus metrics.
     pub metrics: SocketAddr,
+    /// HL7 v2 over MLLP; without it the node takes no feeds. It is not encrypted: an address of this machine, or of a
+    /// network that only the hospital's own systems are in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mllp: Option<SocketAddr>,
 }
 
 const fn default_block_interval_ms() -> u64 {
@@ -154,6 +158,9 @@ mod tests {
     fn a_file_is_read_with_paths_beside_it() {
         let config = read(TEXT).unwrap();
         assert_eq!((config.name.as_str(), config.block_interval_ms), ("star", 50));
+        assert_eq!(config.listen.mllp, None);
+        let feed = read(&format!("{TEXT}\n        mllp = \"127.0.0.1:5\"\n")).unwrap();
+        assert!(feed.listen.mllp.is_some() && feed.to_toml().unwrap().contains("mllp"));
         assert!(toml::from_str::<NodeConfig>(&config.to_toml().unwrap()).is_ok());
         assert_eq!(config.retention(), Retention::default());
         let archive = read(&TEXT.replace("[listen]", "archive = true\n[listen]")).unwrap();

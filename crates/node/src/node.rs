@@ -39,6 +39,9 @@ pub struct NodeAddresses {
     pub fhir: String,
     /// Prometheus metrics.
     pub metrics: String,
+    /// HL7 v2 over MLLP, where it listens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mllp: Option<String>,
 }
 
 impl Node {
@@ -90,6 +93,7 @@ impl Node {
             rpc: url(rpc.local_addr()),
             fhir: url(records.fhir_address()),
             metrics: url(metrics),
+            mllp: records.mllp_address().map(|address| format!("mllp://{address}")),
         };
         Ok(Self { addresses, chain, network, rpc, records, driver })
     }

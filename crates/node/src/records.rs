@@ -6,6 +6,7 @@ use bxp_clinical::{
     anchor::Anchoring,
     erase::{Erasing, answer_tombstones},
     facts::ChainFacts,
+    inbox::Inbox,
     ingest::{Ingest, IngestConfig},
     release::answer_key_request,
     repair::Repairing,
@@ -16,6 +17,7 @@ use bxp_clinical::{
 use bxp_enclave::Enclave;
 use bxp_fhir_api::{Edge, FhirServer, NetworkKeys};
 use bxp_market::{AgentConfig, DeliveryService, HolderAgent, RequestReader, Requests};
+use bxp_mllp::{Bounds, MllpServer};
 use bxp_network::{Event, Network, Service};
 use bxp_storage::Store;
 use bxp_types::{Genesis, Jurisdiction, Ledger, Secret, ValidatorIndex};
@@ -38,6 +40,7 @@ pub(crate) struct Records {
 /// The tasks that work on records until told to stop.
 pub(crate) struct RecordWorkers {
     server: FhirServer,
+    feeds: Option<MllpServer>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -75,8 +78,10 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
         Clock::system(),
         AgentConfig { release: config.release.policy(), ..AgentConfig::default() },
     )?;
+    let inbox = Inbox::open(store, enclave.clone(), ingest.clone(), Clock::system())?;
     let edge = Edge {
         ingest: ingest.clone(),
+        inbox: inbox.clone(),
         facts: facts.clone(),
         sender: sender.clone(),
         enclave: enclave.clone(),
@@ -87,6 +92,10 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
         body_bytes_max: Edge::BODY_BYTES_MAX,
     };
     let server = bxp_fhir_api::serve(config.listen.fhir, edge).await?;
+    let feeds = match config.listen.mllp {
+        Some(address) => Some(bxp_mllp::serve(address, inbox, Bounds::default()).await?),
+        None => None,
+    };
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(Anchoring::new(ingest.clone(), sender).run(stop.clone()));
@@ -96,7 +105,7 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     tasks.spawn(agent.run(stop.clone()));
     let records =
         Records { ingest, vault, store: store.clone(), facts, deliveries, ledger: Arc::clone(ledger) };
-    Ok((records, RecordWorkers { server, stop, tasks }))
+    Ok((records, RecordWorkers { server, feeds, stop, tasks }))
 }
 
 fn regulators(genesis: &Genesis, names: &[String]) -> Result<BTreeSet<ValidatorIndex>> {
@@ -171,8 +180,16 @@ impl RecordWorkers {
         self.server.local_addr()
     }
 
+    /// Where HL7 v2 feeds are taken.
+    pub(crate) fn mllp_address(&self) -> Option<std::net::SocketAddr> {
+        self.feeds.as_ref().map(MllpServer::local_addr)
+    }
+
     /// Takes no new requests, lets the workers finish what they are at, and returns.
     pub(crate) async fn stop(mut self) {
+        if let Some(feeds) = self.feeds {
+            feeds.stop().await;
+        }
         self.server.stop().await;
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}

@@ -6,10 +6,10 @@ use cargo_metadata::{DependencyKind, Metadata, Package};
 /// Crates by layer, lowest first. The programs in `bin/` stand above all of them.
 const LAYERS: &[&[&str]] = &[
     &["bxp-types", "bxp-contracts"],
-    &["bxp-consensus", "bxp-trie", "bxp-privacy"],
+    &["bxp-consensus", "bxp-trie", "bxp-privacy", "bxp-hl7v2"],
     &["bxp-storage", "bxp-network", "bxp-enclave", "bxp-execution", "bxp-vault"],
     &["bxp-chain", "bxp-clinical", "bxp-market"],
-    &["bxp-rpc", "bxp-fhir-api", "bxp-node"],
+    &["bxp-rpc", "bxp-fhir-api", "bxp-mllp", "bxp-node"],
 ];
 
 /// Uses within one layer that are meant to be.
@@ -21,6 +21,7 @@ const WITHIN_LAYER: &[(&str, &str)] = &[
     ("bxp-market", "bxp-clinical"),
     ("bxp-node", "bxp-rpc"),
     ("bxp-node", "bxp-fhir-api"),
+    ("bxp-node", "bxp-mllp"),
 ];
 
 /// Checks every dependency between crates of the workspace.

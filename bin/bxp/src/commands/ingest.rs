@@ -1,4 +1,4 @@
-//! `bxp ingest`: hands FHIR files in at a node.
+//! `bxp ingest`: hands files of FHIR and HL7 v2 in at a node.
 
 use crate::{demo::tables::table, operator::Operator};
 use anyhow::{Result, bail};
@@ -10,10 +10,12 @@ use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
 /// Refusals printed one by one.
 const REFUSALS_SHOWN: usize = 20;
+/// Fields without a place printed one by one.
+const UNMAPPED_SHOWN: usize = 20;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Files or folders of FHIR R4 bundles or NDJSON; .gz and .bz2 too.
+    /// Files or folders of FHIR R4 bundles or NDJSON, or HL7 v2 messages (.hl7); .gz and .bz2 too.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The configuration file of the node that takes them in.
@@ -37,6 +39,9 @@ pub(crate) struct Taken {
     pub(crate) patients_new: u64,
     pub(crate) countries_defaulted: u64,
     pub(crate) identifiers: BTreeMap<String, u64>,
+    /// Fields of HL7 v2 without a place in FHIR, each with the reason and how often.
+    #[serde(default)]
+    pub(crate) unmapped: BTreeMap<String, u64>,
     /// Files that were not taken, each with the reason.
     #[serde(default)]
     pub(crate) files_refused: Vec<String>,
@@ -66,6 +71,9 @@ impl Taken {
         for (kind, count) in other.identifiers {
             *self.identifiers.entry(kind).or_default() += count;
         }
+        for (field, count) in other.unmapped {
+            *self.unmapped.entry(field).or_default() += count;
+        }
         self.files_refused.extend(other.files_refused);
     }
 
@@ -83,6 +91,27 @@ impl Taken {
         }
         if self.refusals.len() > REFUSALS_SHOWN {
             println!("  and {} more", self.refusals.len() - REFUSALS_SHOWN);
+        }
+    }
+}
+
+impl Taken {
+    /// Names what of HL7 v2 messages is kept in the original message only.
+    fn name_unmapped(&self) {
+        if self.unmapped.is_empty() {
+            return;
+        }
+        let all: u64 = self.unmapped.values().sum();
+        println!(
+            "{all} fields of HL7 v2 messages have no place in FHIR; the messages are kept whole beside:"
+        );
+        let mut fields: Vec<_> = self.unmapped.iter().collect();
+        fields.sort_by_key(|(field, count)| (std::cmp::Reverse(**count), *field));
+        for (field, count) in fields.iter().take(UNMAPPED_SHOWN) {
+            println!("  {count} x {field}");
+        }
+        if fields.len() > UNMAPPED_SHOWN {
+            println!("  and {} other fields; --json lists all", fields.len() - UNMAPPED_SHOWN);
         }
     }
 }
@@ -111,7 +140,7 @@ pub(crate) async fn hand_in(operator: &Operator, files: &[InputFile], bar: &Prog
         let bytes = tokio::task::spawn_blocking(move || contents(&read, &Limits::default())).await?;
         let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let taken: Result<Taken> = match bytes {
-            Ok(bytes) => operator.ingest(&name, file.shape == Shape::Ndjson, bytes).await,
+            Ok(bytes) => operator.ingest(&name, media_type(file.shape), bytes).await,
             Err(error) => Err(error.into()),
         };
         match taken {
@@ -123,6 +152,14 @@ pub(crate) async fn hand_in(operator: &Operator, files: &[InputFile], bar: &Prog
     }
     bar.finish();
     Ok(all)
+}
+
+const fn media_type(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Json => "application/fhir+json",
+        Shape::Ndjson => "application/fhir+ndjson",
+        Shape::Hl7v2 => "x-application/hl7-v2+er7",
+    }
 }
 
 /// A bar over files; where the output is no terminal, nothing is drawn.
@@ -149,4 +186,5 @@ fn print(taken: &Taken, files: usize, skipped: usize, seconds: f64) {
         println!("{} patients name no country; the node's default was taken", taken.countries_defaulted);
     }
     taken.name_refusals();
+    taken.name_unmapped();
 }

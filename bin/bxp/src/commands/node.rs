@@ -50,6 +50,9 @@ fn announce(node: &Node, json: bool) -> Result<()> {
         println!("{} ({}) is ready", addresses.name, addresses.jurisdiction);
         println!("  JSON-RPC  {}", addresses.rpc);
         println!("  FHIR      {}", addresses.fhir);
+        if let Some(mllp) = &addresses.mllp {
+            println!("  HL7 v2    {mllp}");
+        }
         println!("  metrics   {}/metrics", addresses.metrics);
     }
     Ok(())

@@ -203,8 +203,12 @@ fn last_line(log: &std::path::Path) -> String {
 impl fmt::Display for RunningDevnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} validators, chain id {}", self.nodes.len(), self.devnet.genesis.chain_id)?;
-        for NodeAddresses { name, jurisdiction, rpc, fhir, metrics } in self.addresses() {
-            writeln!(f, "  {name:<12} {jurisdiction}  rpc {rpc}  fhir {fhir}  metrics {metrics}/metrics")?;
+        for NodeAddresses { name, jurisdiction, rpc, fhir, metrics, mllp } in self.addresses() {
+            let feed = mllp.as_ref().map(|mllp| format!("  hl7 {mllp}")).unwrap_or_default();
+            writeln!(
+                f,
+                "  {name:<12} {jurisdiction}  rpc {rpc}  fhir {fhir}{feed}  metrics {metrics}/metrics"
+            )?;
         }
         writeln!(f, "funded accounts (development keys, worth nothing elsewhere):")?;
         for account in &self.devnet.funded {

@@ -97,7 +97,7 @@ async fn folders_of_others_are_refused() {
     // The sockets of the second process are free; the folder is not.
     let free: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let mut second = bxp_node::NodeConfig::read(&net.nodes[STAR].config).unwrap();
-    second.listen = bxp_node::Listen { p2p: free, rpc: free, fhir: free, metrics: free };
+    second.listen = bxp_node::Listen { p2p: free, rpc: free, fhir: free, metrics: free, mllp: None };
     fs::write(beside("second.toml"), second.to_toml().unwrap()).unwrap();
     let said = node_refused(&beside("second.toml")).await;
     assert!(said.contains("another process"), "{said}");

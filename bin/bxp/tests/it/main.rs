@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod canary;
+mod hl7;
 mod kill;
 mod kit;
 mod records;

@@ -12,6 +12,7 @@
 mod chart;
 mod files;
 mod find;
+mod hl7v2;
 mod names;
 mod report;
 mod seal;
@@ -162,6 +163,9 @@ impl Ingest {
             inner.take(submission, checked, &mut refused, &mut report)
         };
         outcome?;
+        for (field, what) in &submission.unmapped {
+            *report.unmapped.entry(format!("{field}: {what}")).or_default() += 1;
+        }
         refused.sort_by_key(|refusal| refusal.position);
         refused.iter().for_each(|refusal| report.refuse(&submission.source_name, refusal));
         metrics::counter!("clinical_resources_taken").increment(report.taken());

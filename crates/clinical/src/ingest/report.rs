@@ -37,6 +37,8 @@ pub struct Report {
     pub by_type: BTreeMap<&'static str, u64>,
     /// Identifiers that went to the identity side, by kind (45 CFR 164.514(b)(2)(i)).
     pub identifiers: BTreeMap<String, u64>,
+    /// What of another format (HL7 v2) has no place in FHIR, by field with its reason: how often.
+    pub unmapped: BTreeMap<String, u64>,
     /// The Merkle roots under which the records will be anchored.
     pub roots: Vec<B256>,
 }
@@ -96,6 +98,9 @@ impl Report {
         }
         for (kind, count) in other.identifiers {
             *self.identifiers.entry(kind).or_default() += count;
+        }
+        for (field, count) in other.unmapped {
+            *self.unmapped.entry(field).or_default() += count;
         }
         self.roots.extend(other.roots);
     }

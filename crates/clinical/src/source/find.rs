@@ -28,6 +28,8 @@ pub enum Shape {
     Json,
     /// One resource a line.
     Ndjson,
+    /// HL7 v2 messages, one after the other.
+    Hl7v2,
 }
 
 /// A file to read.
@@ -117,6 +119,7 @@ fn classify(path: &Path, bytes: u64) -> Option<InputFile> {
     let shape = match Path::new(stem).extension()?.to_str()? {
         "json" => Shape::Json,
         "ndjson" => Shape::Ndjson,
+        "hl7" => Shape::Hl7v2,
         _ => return None,
     };
     Some(InputFile { path: path.to_owned(), compression, shape, bytes })

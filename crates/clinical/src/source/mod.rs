@@ -5,11 +5,13 @@
 
 mod decompress;
 mod find;
+mod hl7v2;
 mod parse;
 mod read;
 mod submission;
 
 pub use find::{Compression, Found, InputFile, Shape, find};
+pub use hl7v2::{Translation, split_messages, translate, translate_or_refuse};
 pub use parse::{parse_json, parse_ndjson};
 pub use read::{Submissions, contents, read};
 pub use submission::{Entry, Limits, Place, Position, Refusal, Submission};

@@ -23,6 +23,7 @@ pub fn parse_json(source_name: &str, bytes: &[u8], limits: &Limits) -> Result<Su
         bytes: bytes.len() as u64,
         entries: Vec::new(),
         refused: Vec::new(),
+        unmapped: Vec::new(),
     };
     match resource_type(&root) {
         None => {
@@ -74,7 +75,13 @@ impl<'a> NdjsonParser<'a> {
         let source_name = source_name.to_owned();
         Self {
             limits,
-            submission: Submission { source_name, bytes: 0, entries: Vec::new(), refused: Vec::new() },
+            submission: Submission {
+                source_name,
+                bytes: 0,
+                entries: Vec::new(),
+                refused: Vec::new(),
+                unmapped: Vec::new(),
+            },
         }
     }
 

@@ -1,8 +1,8 @@
 //! A file as a sequence of submissions.
 
 use super::{
-    InputFile, Limits, NDJSON_RESOURCES, Shape, Submission, decompress::Bounded, parse::NdjsonParser,
-    parse_json,
+    InputFile, Limits, NDJSON_RESOURCES, Shape, Submission, Translation, decompress::Bounded,
+    parse::NdjsonParser, parse_json, split_messages, translate_or_refuse,
 };
 use crate::ClinicalError;
 use std::io::{BufRead, BufReader, Read};
@@ -17,6 +17,7 @@ pub struct Submissions {
 enum State {
     Json(Box<Bounded>),
     Ndjson { reader: BufReader<Bounded>, line: usize },
+    Messages(std::vec::IntoIter<Submission>),
     Done,
 }
 
@@ -29,6 +30,7 @@ pub fn read(file: &InputFile, limits: &Limits) -> Result<Submissions, ClinicalEr
     let state = match file.shape {
         Shape::Json => State::Json(Box::new(bounded)),
         Shape::Ndjson => State::Ndjson { reader: BufReader::new(bounded), line: 0 },
+        Shape::Hl7v2 => State::Messages(messages(file, limits)?.into_iter()),
     };
     Ok(Submissions { source_name: file.path.display().to_string(), limits: *limits, state })
 }
@@ -44,6 +46,15 @@ pub fn contents(file: &InputFile, limits: &Limits) -> Result<Vec<u8>, ClinicalEr
     Ok(bytes)
 }
 
+/// The messages of an HL7 v2 file. Patients are told by their messages alone here; see [`super::Translation`].
+fn messages(file: &InputFile, limits: &Limits) -> Result<Vec<Submission>, ClinicalError> {
+    let source_name = file.path.display().to_string();
+    let bytes = contents(file, limits)?;
+    let with = Translation { limits: bxp_hl7v2::Limits::default(), known: &|_| false };
+    let all = split_messages(&source_name, &bytes)?;
+    Ok(all.iter().map(|one| translate_or_refuse(&source_name, one, limits, with)).collect())
+}
+
 impl Iterator for Submissions {
     type Item = Result<Submission, ClinicalError>;
 
@@ -51,6 +62,11 @@ impl Iterator for Submissions {
         let item = match std::mem::replace(&mut self.state, State::Done) {
             State::Json(bounded) => Some(self.whole(*bounded)),
             State::Ndjson { reader, line } => self.chunk(reader, line).transpose(),
+            State::Messages(mut rest) => {
+                let next = rest.next().map(Ok);
+                self.state = State::Messages(rest);
+                next
+            }
             State::Done => None,
         };
         if matches!(item, Some(Err(_))) {

@@ -30,6 +30,8 @@ pub enum Position {
     Entry(usize),
     /// A line, counted from 1.
     Line(usize),
+    /// An HL7 v2 message of a file, counted from 1.
+    Message(usize),
 }
 
 impl fmt::Display for Position {
@@ -38,6 +40,7 @@ impl fmt::Display for Position {
             Self::Whole => f.write_str("the resource"),
             Self::Entry(index) => write!(f, "entry {index}"),
             Self::Line(line) => write!(f, "line {line}"),
+            Self::Message(number) => write!(f, "message {number}"),
         }
     }
 }
@@ -97,4 +100,6 @@ pub struct Submission {
     pub entries: Vec<Entry>,
     /// What could not be taken before validation: entries that delete, or have no resource.
     pub refused: Vec<Refusal>,
+    /// What of another format (HL7 v2) was not translated: the field, and why.
+    pub unmapped: Vec<(String, &'static str)>,
 }

@@ -39,6 +39,16 @@ fn genesis(enclave: &Enclave) -> Genesis {
     }
 }
 
+/// The way into a node of its own in this folder.
+pub(crate) fn ingest_in(dir: &std::path::Path, home: Jurisdiction) -> Ingest {
+    let store = Store::open(&dir.join("data"), NetworkId([1; 32])).unwrap();
+    let enclave = Enclave::create(&dir.join("enclave"), None, None).unwrap();
+    let vault = Vault::open(&store, enclave.clone(), ValidatorIndex(0), home).unwrap();
+    let config = IngestConfig { default_jurisdiction: home, validation: Mode::Strict };
+    let genesis = genesis(&enclave);
+    Ingest::new(vault, enclave, &store, &genesis, config).unwrap()
+}
+
 #[test]
 fn all_bundles_go_in_and_come_out_equal() {
     let dir = tempfile::tempdir().unwrap();

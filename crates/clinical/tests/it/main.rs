@@ -3,6 +3,7 @@
 mod anchoring;
 mod canaries;
 mod erasing;
+mod hl7v2;
 mod ingesting;
 mod ledger;
 mod networked;

@@ -1,4 +1,5 @@
-//! `POST /$ingest?source=NAME`: a submission, Bundle or NDJSON, answered with the report of what became of it.
+//! `POST /$ingest?source=NAME`: a submission (Bundle, NDJSON, HL7 v2 messages), answered with the report of what became of
+//! it.
 
 use crate::{
     answer::{self, Answer},
@@ -38,6 +39,9 @@ pub(crate) async fn submission(
     let body = extract::body(request).await?;
     let report = shared.blocking(move |edge| {
         let _place = place;
+        if is_hl7v2(&source, &body, form) {
+            return Ok(edge.ingest.ingest_hl7v2(&source, &body)?);
+        }
         let submissions = parse(&source, &body, form)?;
         drop(body);
         let mut report = Report::default();
@@ -59,7 +63,7 @@ fn source_name(given: Option<String>) -> Result<String, Failure> {
 
 fn parse(source: &str, body: &[u8], form: Form) -> Result<Vec<Submission>, Failure> {
     let ndjson = match form {
-        Form::Json => false,
+        Form::Json | Form::Hl7v2 => false,
         Form::Ndjson => true,
         Form::Unsaid => source.ends_with(".ndjson") || looks_like_ndjson(body),
     };
@@ -80,6 +84,19 @@ fn parse(source: &str, body: &[u8], form: Form) -> Result<Vec<Submission>, Failu
         return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", text));
     }
     Ok(submissions)
+}
+
+/// Whether the body is HL7 v2: by what it says, else by its name, else by how it begins.
+fn is_hl7v2(source: &str, body: &[u8], form: Form) -> bool {
+    let begins = || {
+        let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
+        [b"MSH|", b"FHS|", b"BHS|"].iter().any(|head| text.starts_with(*head))
+    };
+    match form {
+        Form::Hl7v2 => true,
+        Form::Unsaid => source.to_ascii_lowercase().ends_with(".hl7") || begins(),
+        Form::Json | Form::Ndjson => false,
+    }
 }
 
 /// A first line that is a whole object, and another line after it.
@@ -149,6 +166,13 @@ mod tests {
         let failure = parse("x", text.as_bytes(), Form::Ndjson).unwrap_err().outcome().to_string();
         assert!(failure.contains(&format!("line {}", NDJSON_RESOURCES + 4)), "{failure}");
         assert!(!failure.contains("Jane"));
+    }
+
+    #[test]
+    fn hl7_v2_is_seen_where_it_is_not_said() {
+        assert!(is_hl7v2("x", b"\xef\xbb\xbf\r\nMSH|^~", Form::Unsaid));
+        assert!(is_hl7v2("A.HL7", b"", Form::Unsaid) && is_hl7v2("x", b"", Form::Hl7v2));
+        assert!(!is_hl7v2("x", b"{}", Form::Unsaid) && !is_hl7v2("x.hl7", b"MSH|", Form::Json));
     }
 
     #[test]

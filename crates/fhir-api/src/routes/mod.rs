@@ -5,6 +5,7 @@ pub(crate) mod content;
 pub(crate) mod create;
 pub(crate) mod disclosures;
 pub(crate) mod erase;
+pub(crate) mod hl7v2;
 pub(crate) mod holdings;
 pub(crate) mod ingest;
 pub(crate) mod metadata;

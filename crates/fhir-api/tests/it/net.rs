@@ -4,6 +4,7 @@ use bxp_chain::{Chain, ChainConfig, ChainEvent, mempool::PoolLimits};
 use bxp_clinical::{
     anchor::Anchoring,
     facts::ChainFacts,
+    inbox::Inbox,
     ingest::{Ingest, IngestConfig},
     release::answer_key_request,
     replicate::{Replication, accept_replica},
@@ -159,7 +160,9 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
         facts: facts.clone(),
     };
     tokio::spawn(route(events, rooms));
+    let inbox = Inbox::open(&store, enclave.clone(), ingest.clone(), Clock::system()).unwrap();
     let edge = Edge {
+        inbox,
         facts,
         sender,
         keys: Arc::new(NetworkKeys { vault: vault.clone(), network: network.clone() }),
