@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance prerequisites
+.PHONY: help demo test check conformance soak prerequisites
 
 # A folder of FHIR bundles for the demonstration; without it the demonstration generates its own patients.
 DATA ?=
@@ -16,6 +16,7 @@ help: ## List the commands
 	@echo 'make demo [DATA=FOLDER]  one record'"'"'s way through four validators in three countries'
 	@echo 'make test                every test: Rust, then ethers and viem against a running devnet'
 	@echo 'make check               formatting, lints, house rules, generated files'
+	@echo 'make soak                20,000 simulated networks with everything going wrong that may'
 	@echo 'make conformance         what needs real data in SHARED=$(SHARED)'
 
 demo: prerequisites ## One record's way, end to end
@@ -47,6 +48,13 @@ conformance: prerequisites ## What needs real data
 	"$(BXP)" dev import-chain --genesis "$(SHARED)/ethereum/rpc-compat/genesis.json" "$(SHARED)/ethereum/rpc-compat/chain.rlp"
 	"$(BXP)" privacy scan "$(SHARED)/synthea"
 	$(MAKE) demo DATA="$(SHARED)/synthea"
+
+soak: prerequisites ## 20,000 simulated networks
+	cargo build --locked --release --bin bxp
+	$(TARGET)/release/bxp sim --validators 4 --seeds 100000..114000 >$(TARGET)/soak-4.txt || { tail -80 $(TARGET)/soak-4.txt; exit 1; }
+	$(TARGET)/release/bxp sim --validators 7 --seeds 200000..205000 >$(TARGET)/soak-7.txt || { tail -80 $(TARGET)/soak-7.txt; exit 1; }
+	$(TARGET)/release/bxp sim --validators 10 --seeds 300000..301000 >$(TARGET)/soak-10.txt || { tail -80 $(TARGET)/soak-10.txt; exit 1; }
+	@tail -qn 1 $(TARGET)/soak-4.txt $(TARGET)/soak-7.txt $(TARGET)/soak-10.txt
 
 prerequisites:
 	@.ci/prerequisites

@@ -10,6 +10,7 @@ pub(crate) mod node;
 pub(crate) mod patient;
 pub(crate) mod privacy;
 pub(crate) mod record;
+pub(crate) mod sim;
 
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};

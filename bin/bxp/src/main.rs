@@ -41,11 +41,14 @@ enum Command {
     Dev(commands::dev::Arguments),
     /// Measure this build on this machine.
     Bench(commands::bench::Arguments),
+    /// Run whole networks in one process, each on its seed, with everything going wrong that may.
+    Sim(commands::sim::Arguments),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging();
+    // Simulated nodes say of every Byzantine message that it is one.
+    start_logging(if matches!(cli.command, Command::Sim(_)) { "off" } else { "info" });
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -72,12 +75,13 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Demo(arguments) => commands::demo::run(arguments).await,
         Command::Dev(arguments) => commands::dev::run(arguments),
         Command::Bench(arguments) => commands::bench::run(arguments).await,
+        Command::Sim(arguments) => commands::sim::run(&arguments),
     }
 }
 
 /// Logs go to standard error; `RUST_LOG` chooses what is logged.
-fn start_logging() {
+fn start_logging(usual: &str) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
 }

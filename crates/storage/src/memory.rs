@@ -31,6 +31,8 @@ struct Machine {
     /// Writing operations that still succeed before the power fails.
     power_left: Option<u64>,
     off: bool,
+    /// Whether it says that it has synced and has not.
+    lies: bool,
     salt: u64,
     writes: u64,
     files: u64,
@@ -75,6 +77,7 @@ impl MemoryDisk {
             life: 0,
             power_left: None,
             off: false,
+            lies: false,
             salt,
             writes: 0,
             files: 0,
@@ -90,6 +93,12 @@ impl MemoryDisk {
     /// it and all later ones fail, until [`MemoryDisk::crash`].
     pub fn fail_power_after(&self, operations: u64) {
         self.0.lock().power_left = Some(operations);
+    }
+
+    /// From here on the disk says that it has synced and has not, as a drive does whose cache is not backed up. For
+    /// tests that must notice.
+    pub fn lie_about_syncs(&self) {
+        self.0.lock().lies = true;
     }
 
     /// Whether the power has failed.
@@ -241,8 +250,10 @@ impl Disk for MemoryDisk {
         let machine = &mut *self.lock();
         let life = machine.life;
         machine.write(life)?.outcome()?;
-        machine.durable_names = machine.names.clone();
-        machine.unsynced_names.clear();
+        if !machine.lies {
+            machine.durable_names = machine.names.clone();
+            machine.unsynced_names.clear();
+        }
         Ok(())
     }
 
@@ -267,12 +278,13 @@ struct MemoryFile {
 }
 
 impl MemoryFile {
-    fn write(&self, change: impl FnOnce(&mut Content, Power)) -> io::Result<()> {
+    fn write(&self, change: impl FnOnce(&mut Content, bool)) -> io::Result<()> {
         let machine = &mut *self.disk.lock();
         let power = machine.write(self.life)?;
+        let lies = machine.lies;
         // A file without a name keeps its bytes for who has it open; nobody reads them.
         if let Some(content) = machine.contents.get_mut(&self.file) {
-            change(content, power);
+            change(content, power == Power::Holds && !lies);
         }
         power.outcome()
     }
@@ -289,8 +301,8 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.write(|content, power| {
-            if power == Power::Holds {
+        self.write(|content, syncs| {
+            if syncs {
                 content.sync();
             }
         })

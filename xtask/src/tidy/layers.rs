@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["bxp-consensus", "bxp-trie", "bxp-privacy", "bxp-hl7v2"],
     &["bxp-storage", "bxp-network", "bxp-enclave", "bxp-execution", "bxp-vault"],
     &["bxp-chain", "bxp-clinical", "bxp-market"],
-    &["bxp-rpc", "bxp-fhir-api", "bxp-mllp", "bxp-node"],
+    &["bxp-rpc", "bxp-fhir-api", "bxp-mllp", "bxp-node", "bxp-sim"],
 ];
 
 /// Uses within one layer that are meant to be.

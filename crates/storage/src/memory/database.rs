@@ -140,13 +140,13 @@ impl MemoryStore {
 
     pub(crate) fn commit(&self, writes: Vec<Write>, durability: Durability) -> io::Result<()> {
         let machine = &mut *self.disk.lock();
-        let power = machine.write(self.life)?;
+        let (power, lies) = (machine.write(self.life)?, machine.lies);
         let Some(database) = machine.databases.get_mut(&self.folder) else { return Err(no_power()) };
         if !writes.is_empty() {
             database.apply(writes);
         }
         power.outcome()?;
-        if durability == Durability::Synced {
+        if durability == Durability::Synced && !lies {
             database.unsynced.clear();
         }
         Ok(())

@@ -1,0 +1,1 @@
+//! Seeds that have found something, each with what it was.

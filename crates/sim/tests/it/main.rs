@@ -1,0 +1,86 @@
+//! Whole networks on many seeds. A failing seed is printed; `bxp sim --seeds SEED --validators N --trace` replays it.
+
+mod found;
+
+use bxp_sim::{Behaviour, Sabotage, Summary};
+use std::collections::BTreeSet;
+
+/// Runs every seed and says which of them failed.
+fn check(seeds: std::ops::Range<u64>, validators: usize) -> Vec<Summary> {
+    let runs: Vec<Summary> = seeds.map(|seed| bxp_sim::run(seed, validators, false)).collect();
+    let failed: Vec<String> = runs.iter().filter_map(describe).collect();
+    assert!(failed.is_empty(), "{} of {} runs failed:\n{}", failed.len(), runs.len(), failed.join("\n"));
+    runs
+}
+
+fn describe(run: &Summary) -> Option<String> {
+    let failure = run.failure.as_ref()?;
+    Some(format!(
+        "seed {} with {} validators, Byzantine {:?}, at {:.3} s, host {:?}: {}",
+        run.seed, run.validators, run.byzantine, failure.at_s, failure.host, failure.what
+    ))
+}
+
+#[test]
+fn four_validators_one_of_them_byzantine_first_half() {
+    check(0..200, 4);
+}
+
+#[test]
+fn four_validators_one_of_them_byzantine_second_half() {
+    check(200..400, 4);
+}
+
+#[test]
+fn seven_validators_two_of_them_byzantine() {
+    check(1_000..1_060, 7);
+}
+
+#[test]
+fn three_and_one_validators_without_a_byzantine_one() {
+    check(2_000..2_015, 3);
+    check(2_015..2_030, 1);
+}
+
+#[test]
+fn ten_validators_three_of_them_byzantine() {
+    check(3_000..3_010, 10);
+}
+
+/// Goal: a seed is a test. Way: the same seeds again, down to the last step.
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in [3, 8, 31, 33] {
+        let [one, other] = [(); 2].map(|()| bxp_sim::run(seed, 4, false));
+        assert_eq!((one.fingerprint, one.steps), (other.fingerprint, other.steps), "seed {seed}");
+    }
+}
+
+/// Goal: the runs are worth something: they crash nodes, make blocks, acknowledge, and meet every behaviour.
+#[test]
+fn the_runs_reach_what_they_are_for() {
+    let runs: Vec<Summary> = (0..40).map(|seed| bxp_sim::run(seed, 4, false)).collect();
+    let met: BTreeSet<Behaviour> = runs.iter().flat_map(|run| run.byzantine.clone()).collect();
+    assert_eq!(met.len(), Behaviour::ALL.len());
+    let sum = |of: fn(&Summary) -> u64| runs.iter().map(of).sum::<u64>();
+    let (crashes, heights) = (sum(|run| run.crashes), sum(|run| run.heights));
+    let (transactions, acknowledged) = (sum(|run| run.transactions), sum(|run| run.acknowledged as u64));
+    assert!(crashes > 40 && heights > 400, "{crashes} crashes, {heights} blocks");
+    let books = sum(|run| run.books_checked);
+    assert!(books * 2 > heights, "{books} of {heights} blocks were held against the book");
+    assert!(
+        transactions > 1_000 && acknowledged > 1_000,
+        "{transactions} in blocks, {acknowledged} acknowledged"
+    );
+}
+
+/// Goal: the checks are worth something. Way: break what the protocol rests on, one thing at a time, and look whether
+/// a rule fails on some seed.
+#[test]
+fn what_breaks_the_ground_is_noticed() {
+    for sabotage in Sabotage::ALL {
+        let noticed = (0..60).find_map(|seed| bxp_sim::run_sabotaged(seed, 4, sabotage).failure);
+        let failure = noticed.unwrap_or_else(|| panic!("{sabotage:?} was not noticed"));
+        println!("{sabotage:?}: {}", failure.what);
+    }
+}
