@@ -161,6 +161,7 @@ fn config(node: &PlannedNode, plan: &Plan, listen: Listen) -> NodeConfig {
         listen,
         default_jurisdiction: node.jurisdiction,
         regulators: regulators.collect(),
+        validation: bxp_clinical::validate::Mode::Strict,
         block_interval_ms: 50,
         archive: false,
         state_history_blocks: 256,

@@ -53,6 +53,9 @@ impl Ingest {
     /// # Errors
     /// [`ClinicalError::Vault`].
     pub fn erase_record(&self, record: RecordId) -> Result<Tombstone, ClinicalError> {
+        if let Some(working) = self.0.working.get() {
+            working.forget(&self.0, |writer| writer.forget_record(record.0))?;
+        }
         let _writing = self.0.writing.lock();
         let tombstone = self.0.vault.erase(record)?;
         self.wake();
@@ -66,6 +69,10 @@ impl Ingest {
     /// [`ClinicalError::UnknownPatient`], [`ClinicalError::Vault`].
     pub fn erase_patient(&self, subject: SubjectId) -> Result<Vec<Tombstone>, ClinicalError> {
         let inner = &self.0;
+        // Before the vault forgets: who tries again after a crash finds the patient still known.
+        if let Some(working) = inner.working.get() {
+            working.forget(inner, |writer| writer.forget_subject(subject.0).map(drop))?;
+        }
         let _writing = inner.writing.lock();
         let known = inner.tables.patient_of_subject(subject)?.is_some();
         if !known && inner.vault.entries_of(subject)?.is_empty() {

@@ -96,6 +96,12 @@ pub enum ClinicalError {
     /// The data folder failed.
     #[error("use the clinical tables")]
     Storage(#[from] bxp_storage::StorageError),
+    /// The working copy failed.
+    #[error("use the FHIR store")]
+    Store(#[from] bxp_fhir_store::StoreError),
+    /// Others' work in the same transaction made it fail on the disk.
+    #[error("commit a group of submissions: {0}")]
+    Group(String),
     /// The vault refused or failed.
     #[error("use the vault")]
     Vault(#[from] bxp_vault::VaultError),

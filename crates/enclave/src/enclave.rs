@@ -157,6 +157,15 @@ impl Enclave {
         self.0.identity.signing_seed.clone()
     }
 
+    /// A key for a database that encrypts by itself, derived from the master key (HKDF-SHA256, RFC 5869). Equal for equal
+    /// labels; it is never on disk.
+    ///
+    /// # Errors
+    /// [`EnclaveError::Unsealable`].
+    pub fn database_key(&self, label: &str) -> Result<Secret<[u8; 32]>, EnclaveError> {
+        self.0.master.derived_key(label)
+    }
+
     /// The node's attestation of a block.
     #[must_use]
     pub fn attest(

@@ -85,6 +85,11 @@ impl Master {
         open_with(&key, [0; 12], body, context)
     }
 
+    /// A key for one use outside of the enclave; `label` tells uses apart.
+    pub(crate) fn derived_key(&self, label: &str) -> Result<Secret<[u8; 32]>, EnclaveError> {
+        Ok(Secret::new(*expand(&self.at_rest, &[b"derived key", &[0], label.as_bytes()])?))
+    }
+
     /// HMAC-SHA256 of `bytes`.
     pub(crate) fn fingerprint(&self, bytes: &[u8]) -> [u8; 32] {
         let mut out = [0; 32];

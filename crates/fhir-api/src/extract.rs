@@ -5,13 +5,19 @@ use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{
-        StatusCode,
+        HeaderMap, StatusCode,
         header::{CONTENT_ENCODING, CONTENT_TYPE},
         request::Parts,
     },
 };
+use bxp_clinical::{
+    fhir::element::resource_type,
+    source::{Limits, Position, parse_json},
+};
+use bxp_fhir_store::{Kind, Parameters};
 use bxp_privacy::Purpose;
 use serde::de::DeserializeOwned;
+use sonic_rs::Value;
 use std::{str::FromStr, time::Duration};
 
 /// How long a client may take to send a body.
@@ -57,13 +63,44 @@ pub(crate) fn parameter<T: FromStr>(
 
 /// The number of rows that is asked for.
 pub(crate) fn limit(text: Option<&str>, usual: usize) -> Result<usize, Failure> {
+    limit_named("limit", text, usual)
+}
+
+/// As [`limit`], by another parameter.
+pub(crate) fn limit_named(name: &'static str, text: Option<&str>, usual: usize) -> Result<usize, Failure> {
     let form = "a number from 1 to 1000";
-    let limit = parameter("limit", text, form)?.unwrap_or(usual);
+    let limit = parameter(name, text, form)?.unwrap_or(usual);
     if (1..=LIMIT_MAX).contains(&limit) {
         Ok(limit)
     } else {
-        Err(Failure::bad_request(format!("parameter limit must be {form}")))
+        Err(Failure::bad_request(format!("parameter {name} must be {form}")))
     }
+}
+
+/// A header's text.
+pub(crate) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// The one resource in a body, of the type that the address says.
+pub(crate) async fn resource(kind: Kind, request: Request) -> Result<Value, Failure> {
+    if form(&request)? == Form::Ndjson {
+        return Err(Failure::bad_request("NDJSON goes to POST /$ingest"));
+    }
+    let body = body(request).await?;
+    let submission = parse_json("resource", &body, &Limits::default())?;
+    let [entry] = submission.entries.as_slice() else {
+        return Err(Failure::bad_request("a Bundle goes to POST /"));
+    };
+    let name = Parameters::r4().name(kind);
+    if entry.position != Position::Whole {
+        return Err(Failure::bad_request("a Bundle goes to POST /"));
+    }
+    if resource_type(entry.resource.expose()) != Some(name) {
+        let text = format!("resourceType must be {name}, as the address says");
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "invariant", text));
+    }
+    Ok(entry.resource.expose().clone())
 }
 
 /// What records are opened for, `treatment` unless it is said.

@@ -5,8 +5,11 @@
 //! | `GET /metadata` | the CapabilityStatement | anyone |
 //! | `GET /healthz` | whether the server answers | anyone |
 //! | `GET /content/{cid}` | sealed deliveries and de-identified blocks | anyone |
-//! | `POST /` | a Bundle: transaction, batch, collection | operator |
-//! | `POST /{type}`, `GET /{type}/{id}` | one resource | operator |
+//! | `POST /` | a Bundle of interactions: transaction, batch | operator |
+//! | `/{type}`, `/{type}/{id}` | FHIR REST: create, read, update, patch, delete, conditional too | operator |
+//! | `GET /{type}?`, `POST /{type}/_search`, `_history` | search; histories, and versions | operator |
+//! | `GET /Patient/{id}/$everything`, `POST /{type}/$validate` | a patient's compartment; checks | operator |
+//! | `GET /$export`, `GET /Patient/$export` | Bulk Data, asynchronous | operator |
 //! | `POST /$ingest?source=` | a submission, Bundle or NDJSON, answered with a report | operator |
 //! | `GET /records`, `GET /records/{id}?purpose=` | the list of records; one record or one patient's | operator |
 //! | `GET /holdings`, `GET /disclosures?subject=` | what the node holds; the accounting of disclosures | operator |
@@ -23,17 +26,24 @@
 //! It refuses to know how records are sealed, replicated and anchored, who may read, and how blocks are made.
 
 mod answer;
+mod bundle;
+mod disclose;
 mod edge;
 mod error;
 mod extract;
 mod gate;
+mod http;
 mod listener;
 mod metric;
 mod outcome;
+mod page;
+mod patch;
 mod present;
 mod routes;
 mod server;
 mod state;
+mod subset;
+mod write;
 
 pub use edge::{Edge, KeyReleases, NetworkKeys};
 pub use error::FhirApiError;

@@ -10,6 +10,7 @@ use bxp_clinical::{
     sender::SendFailure,
     validate::{Issue, Severity, operation_outcome},
 };
+use bxp_fhir_store::StoreError;
 use bxp_market::MarketError;
 use bxp_privacy::Denial;
 use bxp_storage::StorageError;
@@ -20,6 +21,10 @@ use std::error::Error;
 
 /// What a refusal says, this node's as well as that of a holder who does not release a key.
 const REFUSED: &str = "not permitted";
+
+/// What a full disk says.
+const FULL: &str =
+    "the node's disk is full, so nothing of this was taken; its operator has to free some of it";
 
 /// An answer that is an error.
 #[derive(Debug)]
@@ -47,12 +52,44 @@ impl Failure {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, outcome: refusal(reason, issues) }
     }
 
+    pub(crate) fn gone(diagnostics: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "deleted", diagnostics)
+    }
+
+    pub(crate) fn precondition(diagnostics: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "conflict", diagnostics)
+    }
+
+    /// The same failure, of an entry of a Bundle: its elements are named from there.
+    pub(crate) fn at_entry(mut self, entry: usize) -> Self {
+        let place = format!("Bundle.entry[{entry}]");
+        for issue in self.outcome["issue"].as_array_mut().into_iter().flatten() {
+            let within = issue["expression"][0].as_str().map(|expression| {
+                let inner =
+                    expression.split_once('.').map(|(_, inner)| format!(".{inner}")).unwrap_or_default();
+                format!("{place}.resource{inner}")
+            });
+            issue["expression"] = json!([within.unwrap_or_else(|| place.clone())]);
+        }
+        self
+    }
+
+    /// Status line and OperationOutcome, for an entry of a Bundle.
+    pub(crate) fn parts(&self) -> (String, &Value) {
+        (self.status.to_string(), &self.outcome)
+    }
+
     pub(crate) fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", REFUSED)
     }
 
     pub(crate) fn unavailable(diagnostics: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "transient", diagnostics)
+    }
+
+    /// Nothing was written.
+    pub(crate) fn full() -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "no-store", FULL)
     }
 
     pub(crate) fn encoding(error: impl Error + 'static) -> Self {
@@ -63,15 +100,12 @@ impl Failure {
     pub(crate) fn internal(action: &'static str, error: &(dyn Error + 'static)) -> Self {
         tracing::error!(action, error = %chain(error), "a request failed");
         if is_full(error) {
-            let text =
-                "the node's disk is full, so nothing of this was taken; its operator has to free some of it";
-            return Self::new(StatusCode::INSUFFICIENT_STORAGE, "no-store", text);
+            return Self::full();
         }
         let text = "the node failed; its log says why, under this request's id";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", text)
     }
 
-    #[cfg(test)]
     pub(crate) const fn status(&self) -> StatusCode {
         self.status
     }
@@ -152,7 +186,26 @@ impl From<ClinicalError> for Failure {
             ClinicalError::Transaction(error) => error.into(),
             ClinicalError::UnknownPatient(_) => Self::not_found("no such patient here"),
             ClinicalError::NotAnchored(_) => Self::unavailable(error.to_string()),
+            ClinicalError::Store(error) => error.into(),
+            ClinicalError::Group(_) => Self::full(),
             other => Self::internal("use records", &other),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Search { parameter, reason } => {
+                Self::bad_request(format!("parameter {parameter}: {reason}"))
+            }
+            StoreError::TooCostly(_) => Self::new(StatusCode::BAD_REQUEST, "too-costly", error.to_string()),
+            StoreError::NotPermitted => Self::forbidden(),
+            StoreError::Unusable(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", error.to_string())
+            }
+            error if error.is_disk_full() => Self::full(),
+            other => Self::internal("use the FHIR store", &other),
         }
     }
 }

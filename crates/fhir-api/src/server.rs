@@ -5,8 +5,9 @@ use crate::{
     listener::BoundedListener,
     metric,
     routes::{
-        consents, content, create, disclosures, erase, hl7v2, holdings, ingest, metadata, patients, privacy,
-        read, records, requests, scrub, transaction, unknown, verify,
+        consents, content, create, delete, disclosures, erase, everything, export, history, hl7v2, holdings,
+        ingest, metadata, patch, patients, privacy, read, records, requests, scrub, search, transaction,
+        unknown, update, validate, verify,
     },
     state::Shared,
 };
@@ -91,8 +92,34 @@ fn router(shared: Shared) -> Router {
         .route("/content/{cid}", get(content::sealed))
         .route("/", post(transaction::bundle).layer(submissions))
         .route("/$ingest", post(ingest::submission).layer(submissions))
-        .route("/{type}", post(create::resource).layer(submissions))
-        .route("/{type}/{id}", get(read::resource))
+        .route("/$export", get(export::system))
+        .route("/Patient/$export", get(export::patients))
+        .route("/$export-status/{id}", get(export::status).delete(export::cancel))
+        .route("/$export-file/{id}/{type}", get(export::file))
+        .route("/_history", get(history::of_system))
+        .route(
+            "/{type}",
+            post(create::resource)
+                .get(search::by_get)
+                .put(update::by_search)
+                .delete(delete::by_search)
+                .layer(submissions),
+        )
+        .route("/{type}/_search", post(search::by_post).layer(changes))
+        .route("/{type}/_history", get(history::of_kind))
+        .route("/{type}/$validate", post(validate::resource).layer(submissions))
+        .route(
+            "/{type}/{id}",
+            get(read::resource)
+                .put(update::by_id)
+                .patch(patch::resource)
+                .delete(delete::by_id)
+                .layer(submissions),
+        )
+        .route("/Patient/{id}/$everything", get(everything::patient))
+        .route("/{type}/{id}/$validate", post(validate::existing).layer(submissions))
+        .route("/{type}/{id}/_history", get(history::of_resource))
+        .route("/{type}/{id}/_history/{version}", get(read::version))
         .route("/records", get(records::list))
         .route("/records/{id}", get(records::one_or_all).delete(erase::record))
         .route("/records/{id}/proof", get(verify::proof))

@@ -1,6 +1,6 @@
 //! What the handlers share: the rooms, and the bounds on work.
 
-use crate::{Edge, outcome::Failure};
+use crate::{Edge, outcome::Failure, routes::export::Exports};
 use std::{future::Future, sync::Arc};
 use tokio::{
     sync::{AcquireError, Mutex, OwnedSemaphorePermit, Semaphore},
@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) requests: Arc<Semaphore>,
     submissions: Arc<Semaphore>,
     blocking: Arc<Semaphore>,
+    /// Bulk exports that were kicked off.
+    pub(crate) exports: Exports,
     /// One change of consents at a time: each takes the patients' next nonces.
     pub(crate) consents: Mutex<()>,
 }
@@ -39,6 +41,7 @@ impl Shared {
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
             submissions: Arc::new(Semaphore::new(SUBMISSIONS_MAX)),
             blocking: Arc::new(Semaphore::new(BLOCKING_MAX)),
+            exports: Exports::default(),
             consents: Mutex::new(()),
         }))
     }

@@ -27,6 +27,10 @@ pub struct NodeConfig {
     /// Validators that oversee (45 CFR 164.512(d)): to them, de-identified records are shown for oversight.
     #[serde(default)]
     pub regulators: Vec<String>,
+    /// What validation does with a resource that is not valid: `strict` refuses it, `warn` takes it and says so, `off` looks
+    /// at its type and id alone.
+    #[serde(default)]
+    pub validation: bxp_clinical::validate::Mode,
     /// The least time between two blocks, in milliseconds.
     #[serde(default = "default_block_interval_ms")]
     pub block_interval_ms: u64,

@@ -12,7 +12,6 @@ use bxp_clinical::{
     repair::Repairing,
     replicate::{Replication, accept_replica},
     sender::TransactionSender,
-    validate::Mode,
 };
 use bxp_enclave::Enclave;
 use bxp_fhir_api::{Edge, FhirServer, NetworkKeys};
@@ -63,8 +62,12 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     let account = enclave.public().account;
     let vault = Vault::open(store, enclave.clone(), me, jurisdiction)?;
     let ingest_config =
-        IngestConfig { default_jurisdiction: config.default_jurisdiction, validation: Mode::Strict };
+        IngestConfig { default_jurisdiction: config.default_jurisdiction, validation: config.validation };
     let ingest = Ingest::new(vault.clone(), enclave.clone(), store, genesis, ingest_config)?;
+    let folder = config.data_dir.join("fhir");
+    let working = bxp_fhir_store::Store::open(&folder, enclave.database_key("fhir store")?)
+        .with_context(|| format!("open the FHIR store in {}", folder.display()))?;
+    ingest.keep_working_copy(working)?;
     let regulators = regulators(genesis, &config.regulators)?;
     let facts = ChainFacts::new(Arc::clone(ledger), regulators, Clock::system());
     let sender = TransactionSender::new(Arc::clone(ledger), enclave.clone());

@@ -80,11 +80,19 @@ impl Vault {
         sides: &[(&RecordEntry, BlockClass)],
         permit: &Permit,
     ) -> Result<(), VaultError> {
+        self.write_rows(sides.iter().map(|(entry, class)| (*entry, *class, permit)))
+    }
+
+    /// Writes rows of many permits with one sync.
+    pub(crate) fn write_rows<'a>(
+        &self,
+        rows: impl Iterator<Item = (&'a RecordEntry, BlockClass, &'a Permit)>,
+    ) -> Result<(), VaultError> {
         let mut batch = self.store.batch();
         // Held over the commit, so that the rows' order is the chain's order.
         let mut head = self.disclosures.lock();
         let mut end = *head;
-        for (entry, class) in sides {
+        for (entry, class, permit) in rows {
             let row = Disclosure {
                 number: end.next,
                 previous: end.hash,
@@ -93,7 +101,7 @@ impl Vault {
                 record_id: entry.record_id,
                 requester: permit.requester(),
                 purpose: permit.purpose(),
-                class: *class,
+                class,
             };
             let bytes = row.encode()?;
             let number = row.number.to_be_bytes();

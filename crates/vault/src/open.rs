@@ -56,6 +56,31 @@ impl Vault {
         Ok(pairs.iter().map(|[identity, rest]| (Phi::new(identity.clone()), rest.clone())).collect())
     }
 
+    /// Accounts for whole records that are shown from the holder's working copy: as their opening here would be, under the
+    /// same permits, with one sync for all. Gives which of them are still here; an erased record must not be shown.
+    ///
+    /// # Errors
+    /// [`VaultError::NotPermitted`] for the first record that its permit does not open, [`VaultError::Storage`].
+    pub fn account_shown(&self, shown: &[(RecordId, &Permit)]) -> Result<Vec<bool>, VaultError> {
+        let mut entries = Vec::with_capacity(shown.len());
+        for (record, permit) in shown {
+            let entry = self.entry(*record)?;
+            if let Some(entry) = &entry {
+                self.authorise(entry, entry.identity_class(), permit)?;
+            }
+            entries.push(entry);
+        }
+        let rows = entries.iter().zip(shown).filter_map(|(entry, (_, permit))| {
+            let entry = entry.as_ref().filter(|_| !self.is_own_work(permit))?;
+            Some((entry, entry.identity_class(), *permit))
+        });
+        let mut rows = rows.peekable();
+        if rows.peek().is_some() {
+            self.write_rows(rows)?;
+        }
+        Ok(entries.iter().map(Option::is_some).collect())
+    }
+
     fn known_entries(&self, records: &[RecordId]) -> Result<Vec<RecordEntry>, VaultError> {
         records.iter().map(|record| self.known_entry(*record)).collect()
     }
@@ -110,9 +135,13 @@ impl Vault {
         sides: &[(&RecordEntry, BlockClass)],
         permit: &Permit,
     ) -> Result<(), VaultError> {
-        if permit.requester() == self.me && permit.purpose() == Purpose::Operations {
+        if self.is_own_work(permit) {
             return Ok(());
         }
         self.write_disclosures(sides, permit)
+    }
+
+    fn is_own_work(&self, permit: &Permit) -> bool {
+        permit.requester() == self.me && permit.purpose() == Purpose::Operations
     }
 }

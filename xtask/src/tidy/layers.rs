@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, Metadata, Package};
 const LAYERS: &[&[&str]] = &[
     &["bxp-types", "bxp-contracts"],
     &["bxp-consensus", "bxp-trie", "bxp-privacy", "bxp-hl7v2"],
-    &["bxp-storage", "bxp-network", "bxp-enclave", "bxp-execution", "bxp-vault"],
+    &["bxp-storage", "bxp-network", "bxp-enclave", "bxp-execution", "bxp-vault", "bxp-fhir-store"],
     &["bxp-chain", "bxp-clinical", "bxp-market"],
     &["bxp-rpc", "bxp-fhir-api", "bxp-mllp", "bxp-node", "bxp-sim"],
 ];

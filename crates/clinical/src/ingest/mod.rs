@@ -12,29 +12,37 @@
 mod chart;
 mod files;
 mod find;
+mod gate;
 mod hl7v2;
 mod names;
+mod redo;
 mod report;
+mod resolve;
 mod seal;
 mod subjects;
 pub(crate) mod tables;
 mod take;
+mod working;
 
 pub use chart::ChartPatient;
 pub(crate) use chart::whole;
 pub use files::{FilesReport, Progress};
 pub use find::{Found, FoundEntry};
+pub use gate::{Checked, Deletion, Outcome, Session, Work};
 pub use report::{RefusedResource, Report};
+pub use resolve::rewrite_references;
 
 use crate::{ClinicalError, repair::ScrubDesk, source::Submission, validate::Mode};
 use bxp_enclave::Enclave;
+use bxp_fhir_store::Store as FhirStore;
 use bxp_storage::{Durability, Store};
 use bxp_types::{Genesis, Jurisdiction, SubjectId, ValidatorIndex};
 use bxp_vault::{Clock, Recipient, Vault};
 use parking_lot::Mutex;
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{Arc, OnceLock, atomic::AtomicU64};
 use tables::{Patient, Tables};
 use tokio::sync::watch;
+use working::WorkingCopy;
 
 /// How records are taken in.
 #[derive(Clone, Debug)]
@@ -72,6 +80,8 @@ pub(crate) struct Inner {
     pub(crate) writing: Mutex<()>,
     pub(crate) scrubs: ScrubDesk,
     next_outgoing: AtomicU64,
+    /// The whole resources for reading and searching, where this node keeps them.
+    pub(crate) working: OnceLock<WorkingCopy>,
     /// Ticks when there is something to hand over or to anchor.
     pub(crate) work: watch::Sender<u64>,
 }
@@ -119,6 +129,7 @@ impl Ingest {
             writing: Mutex::new(()),
             scrubs: ScrubDesk::default(),
             next_outgoing,
+            working: OnceLock::new(),
             work: watch::Sender::new(0),
         })))
     }
@@ -143,6 +154,35 @@ impl Ingest {
         self.0.work.send_modify(|tick| *tick = tick.wrapping_add(1));
     }
 
+    /// Keeps the whole resources in `store` too, from now on. What a crash has kept out of it is put in at once.
+    ///
+    /// # Errors
+    /// [`ClinicalError::Store`], [`ClinicalError::Storage`], [`ClinicalError::Vault`].
+    pub fn keep_working_copy(&self, store: FhirStore) -> Result<(), ClinicalError> {
+        let working = WorkingCopy::open(&self.0, store)?;
+        // A second one would see half of the writes; the first one stays.
+        let _ = self.0.working.set(working);
+        Ok(())
+    }
+
+    /// The whole resources, where this node keeps them.
+    #[must_use]
+    pub fn working_copy(&self) -> Option<&FhirStore> {
+        self.0.working.get().map(WorkingCopy::store)
+    }
+
+    /// The way in's clock, in milliseconds since the epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.0.clock.now_ms()
+    }
+
+    /// What validation does here.
+    #[must_use]
+    pub fn validation(&self) -> Mode {
+        self.0.config.validation
+    }
+
     /// Takes a submission in. When this returns, everything that was taken is on disk.
     ///
     /// # Errors
@@ -150,27 +190,20 @@ impl Ingest {
     #[tracing::instrument(name = "clinical.ingest", skip_all, fields(resources = submission.entries.len()))]
     pub fn ingest_submission(&self, submission: &Submission) -> Result<Report, ClinicalError> {
         let inner = &self.0;
-        let mut report = Report {
-            submissions: 1,
-            bytes: submission.bytes,
-            resources: (submission.entries.len() + submission.refused.len()) as u64,
-            ..Report::default()
-        };
-        let mut refused = submission.refused.clone();
-        let checked = inner.check(&submission.entries);
-        let outcome = {
+        let Some(working) = inner.working.get() else {
+            let checked = self.check(submission);
+            let work = Work { submission, checked, deletions: &[], whole: false };
             let _writing = inner.writing.lock();
-            inner.take(submission, checked, &mut refused, &mut report)
+            return Ok(inner.take(work, None)?.0);
         };
-        outcome?;
-        for (field, what) in &submission.unmapped {
-            *report.unmapped.entry(format!("{field}: {what}")).or_default() += 1;
-        }
-        refused.sort_by_key(|refusal| refusal.position);
-        refused.iter().for_each(|refusal| report.refuse(&submission.source_name, refusal));
-        metrics::counter!("clinical_resources_taken").increment(report.taken());
-        metrics::counter!("clinical_resources_refused").increment(report.refused);
-        Ok(report)
+        // References of a bundle lead to ids of this server, so that who reads them can follow them.
+        let resolved = resolve::resolve(submission, working.store());
+        let submission = resolved.as_ref().unwrap_or(submission);
+        let checked = self.check(submission);
+        self.transact(|session| {
+            let work = Work { submission, checked, deletions: &[], whole: false };
+            Ok::<_, ClinicalError>(session.take(work)?.0)
+        })
     }
 }
 

@@ -1,8 +1,9 @@
 //! From a submission to one atomic batch.
 
 use super::{
-    Inner, Report,
+    Deletion, Inner, Outcome, Report, Work,
     names::{EntryNames, Names},
+    redo::Noted,
     seal::Taken,
     subjects::{SubjectPlan, Subjects, Whose},
     tables::{Fingerprint, Named, Version},
@@ -10,10 +11,11 @@ use super::{
 use crate::{
     ClinicalError,
     compartment::ReferenceIndex,
-    fhir::CivilDay,
+    fhir::{CivilDay, element::text},
     source::{Entry, Refusal, Submission},
     validate::validate,
 };
+use bxp_fhir_store::{NewVersion, Parameters, Prepared, Writer, extract::is_id};
 use bxp_storage::{Batch, Durability};
 use bxp_types::RecordId;
 use bxp_vault::{MerkleBatch, SealedRecord};
@@ -30,47 +32,113 @@ const RECORDS_PER_BATCH: usize = 8 * RECORDS_PER_HANDOVER;
 const RESOURCE_BYTES_MAX: usize = 7 << 20;
 
 /// An entry that passed validation, with the fingerprint of its content and of its names.
-pub(super) struct Checked {
+pub(super) struct CheckedEntry {
     content: Fingerprint,
     names: EntryNames,
     warnings: usize,
+    /// What the working copy will have of it.
+    prepared: Option<Prepared>,
+}
+
+/// Validates all entries at once.
+pub(super) fn check(inner: &Inner, entries: &[Entry]) -> Vec<Result<CheckedEntry, Refusal>> {
+    let keeps_whole = inner.working.get().is_some();
+    let check = |entry: &Entry| {
+        let resource = entry.resource.expose();
+        let validation = validate(resource, inner.config.validation);
+        let refuse = |reason: String| Refusal {
+            position: entry.position,
+            resource_type: validation.resource_type,
+            reason,
+        };
+        if !validation.accepted() {
+            let reason = validation.first_error().map(ToString::to_string).unwrap_or_default();
+            return Err(refuse(reason));
+        }
+        let bytes = sonic_rs::to_vec(resource).map_err(|_| refuse("it cannot be encoded".to_owned()))?;
+        if bytes.len() > RESOURCE_BYTES_MAX {
+            return Err(refuse(format!(
+                "larger than {RESOURCE_BYTES_MAX} bytes; move attachments to Binary resources"
+            )));
+        }
+        let content = inner.tables.fingerprint("content", &bytes);
+        let names = EntryNames::new(&inner.tables, entry, &content);
+        let kind = validation.resource_type.and_then(|name| Parameters::r4().kind(name));
+        let prepared = match kind.filter(|_| keeps_whole) {
+            None => None,
+            Some(kind) => Some(Prepared::new(kind, resource).map_err(|error| refuse(error.to_string()))?),
+        };
+        Ok(CheckedEntry { content, names, warnings: validation.issues.len(), prepared })
+    };
+    entries.par_iter().map(check).collect()
+}
+
+/// What stands by an entry until it is written.
+struct Standing {
+    outcomes: Vec<Option<Outcome>>,
+    prepared: Vec<Option<Prepared>>,
 }
 
 impl Inner {
-    /// Validates all entries at once.
-    pub(super) fn check(&self, entries: &[Entry]) -> Vec<Result<Checked, Refusal>> {
-        let check = |entry: &Entry| {
-            let resource = entry.resource.expose();
-            let validation = validate(resource, self.config.validation);
-            let refuse = |reason: String| Refusal {
-                position: entry.position,
-                resource_type: validation.resource_type,
-                reason,
-            };
-            if !validation.accepted() {
-                let reason = validation.first_error().map(ToString::to_string).unwrap_or_default();
-                return Err(refuse(reason));
-            }
-            let bytes = sonic_rs::to_vec(resource).map_err(|_| refuse("it cannot be encoded".to_owned()))?;
-            if bytes.len() > RESOURCE_BYTES_MAX {
-                return Err(refuse(format!(
-                    "larger than {RESOURCE_BYTES_MAX} bytes; move attachments to Binary resources"
-                )));
-            }
-            let content = self.tables.fingerprint("content", &bytes);
-            let names = EntryNames::new(&self.tables, entry, &content);
-            Ok(Checked { content, names, warnings: validation.issues.len() })
+    /// Takes a submission in and deletes, in one batch. Tells what became of each entry.
+    pub(super) fn take(
+        &self,
+        work: Work<'_>,
+        writer: Option<&mut Writer>,
+    ) -> Result<(Report, Vec<Outcome>), ClinicalError> {
+        let Work { submission, checked, deletions, whole } = work;
+        let mut report = Report {
+            submissions: 1,
+            bytes: submission.bytes,
+            resources: (submission.entries.len() + submission.refused.len()) as u64,
+            ..Report::default()
         };
-        entries.par_iter().map(check).collect()
+        let mut refused = submission.refused.clone();
+        let mut checked = checked.0;
+        let prepared =
+            checked.iter_mut().map(|one| one.as_mut().ok().and_then(|one| one.prepared.take())).collect();
+        let mut standing = Standing { outcomes: vec![None; submission.entries.len()], prepared };
+        self.take_entries(
+            submission,
+            checked,
+            &mut refused,
+            &mut report,
+            &mut standing,
+            (deletions, whole),
+            writer,
+        )?;
+        for (field, what) in &submission.unmapped {
+            *report.unmapped.entry(format!("{field}: {what}")).or_default() += 1;
+        }
+        refused.sort_by_key(|refusal| refusal.position);
+        refused.iter().for_each(|refusal| report.refuse(&submission.source_name, refusal));
+        metrics::counter!("clinical_resources_taken").increment(report.taken());
+        metrics::counter!("clinical_resources_refused").increment(report.refused);
+        let outcomes = submission.entries.iter().zip(standing.outcomes);
+        let outcome = |(entry, known): (&Entry, Option<Outcome>)| {
+            known.unwrap_or_else(|| {
+                let refusal = refused.iter().find(|refusal| refusal.position == entry.position).cloned();
+                Outcome::Refused(refusal.unwrap_or_else(|| Refusal {
+                    position: entry.position,
+                    resource_type: None,
+                    reason: "another entry of its transaction was refused".to_owned(),
+                }))
+            })
+        };
+        Ok((report, outcomes.map(outcome).collect()))
     }
 
     /// Finds out what is taken, and takes it.
-    pub(super) fn take(
+    #[allow(clippy::too_many_arguments, reason = "the halves of one step")]
+    fn take_entries(
         &self,
         submission: &Submission,
-        checked: Vec<Result<Checked, Refusal>>,
+        checked: Vec<Result<CheckedEntry, Refusal>>,
         refused: &mut Vec<Refusal>,
         report: &mut Report,
+        standing: &mut Standing,
+        (deletions, whole): (&[Deletion], bool),
+        writer: Option<&mut Writer>,
     ) -> Result<(), ClinicalError> {
         let entries = &submission.entries;
         let accepted: Vec<_> = entries
@@ -114,6 +182,7 @@ impl Inner {
                 .or(earlier.as_ref().filter(|_| !erased).map(|version| &version.content));
             if same_content == Some(&one.content) {
                 report.duplicates += 1;
+                standing.outcomes[at] = Some(Outcome::Same { id: self.stored_id(&entries[at], named) });
                 continue;
             }
             if seen.insert(named.logical, one.content).is_some() {
@@ -123,8 +192,20 @@ impl Inner {
             report.warnings += one.warnings as u64;
             taken.push(Taken { at, named: named.clone(), content: one.content, whose, earlier });
         }
+        if whole && !refused.is_empty() {
+            return Ok(());
+        }
         let patients = subjects.patients;
-        self.write(entries, &names, taken, patients, refused, report)
+        self.write(entries, &names, taken, patients, refused, report, standing, (deletions, whole), writer)
+    }
+
+    /// The id of an entry in the working copy: the submitter's, or one that follows from the pseudonym under the node's key
+    /// and does not tell it, because the pseudonym stands on the de-identified side (45 CFR 164.514(c)).
+    fn stored_id(&self, entry: &Entry, named: &Named) -> String {
+        match text(entry.resource.expose(), "id").filter(|id| is_id(id)) {
+            Some(id) => id.to_owned(),
+            None => hex::encode(&self.tables.fingerprint("fhir id", &named.logical)[..16]),
+        }
     }
 
     /// Why a resource of this patient cannot be taken here.
@@ -147,6 +228,7 @@ impl Inner {
     }
 
     /// Seals what is taken and writes everything in one batch.
+    #[allow(clippy::too_many_arguments, reason = "the halves of one step")]
     fn write(
         &self,
         entries: &[Entry],
@@ -155,6 +237,9 @@ impl Inner {
         mut patients: Vec<SubjectPlan>,
         refused: &mut Vec<Refusal>,
         report: &mut Report,
+        standing: &mut Standing,
+        (deletions, whole): (&[Deletion], bool),
+        writer: Option<&mut Writer>,
     ) -> Result<(), ClinicalError> {
         let used = self.open_accounts(&mut patients, &taken, report)?;
         let whose = |whose: Whose| match whose {
@@ -168,6 +253,8 @@ impl Inner {
         let sealed = self.seal_all(entries, names, &taken, whose);
         let mut batch = self.store.batch();
         let mut records: Vec<SealedRecord> = Vec::with_capacity(taken.len());
+        let mut written: Vec<(usize, Noted)> = Vec::with_capacity(taken.len());
+        let updated_ms = i64::try_from(self.clock.now_ms()).unwrap_or(i64::MAX);
         for (one, sealed) in taken.iter().zip(sealed) {
             let sealed = match sealed? {
                 Ok(sealed) => sealed,
@@ -181,31 +268,142 @@ impl Inner {
             sealed.removed.iter().for_each(|(kind, count)| {
                 *report.identifiers.entry(format!("{kind:?}")).or_default() += u64::from(count);
             });
+            let entry = &sealed.record.entry;
+            let noted = Noted {
+                kind: one.named.kind.to_owned(),
+                id: self.stored_id(&entries[one.at], &one.named),
+                updated_ms,
+                record: Some(entry.record_id.0),
+                subject: entry.subject.0,
+            };
+            written.push((one.at, noted));
             records.push(sealed.record);
         }
-        if records.is_empty() {
+        if whole && !refused.is_empty() {
+            // Nothing of the batch is written, so the report must not say so.
+            *report = Report {
+                submissions: 1,
+                bytes: report.bytes,
+                resources: report.resources,
+                ..Report::default()
+            };
+            return Ok(());
+        }
+        if records.is_empty() && deletions.is_empty() {
             return Ok(());
         }
         names.stage(&mut batch)?;
         for (plan, _) in patients.iter().zip(&used).filter(|(_, used)| **used) {
             self.tables.put_patient(&mut batch, &plan.logical, &plan.patient)?;
         }
-        self.vault.stage(&mut batch, &records)?;
+        self.stage_records(&mut batch, &records, report)?;
+        let mut noted: Vec<Noted> = written.iter().map(|(_, noted)| noted.clone()).collect();
+        for deletion in deletions {
+            noted.push(self.stage_deletion(&mut batch, deletion, updated_ms)?);
+        }
+        let (Some(writer), Some(working)) = (writer, self.working.get()) else {
+            batch.commit(Durability::Synced)?;
+            self.work.send_modify(|tick| *tick = tick.wrapping_add(1));
+            return Ok(());
+        };
+        let number = working.redo.note(&mut batch, &noted)?;
+        // Synced with others, before anyone is told.
+        batch.commit(Durability::Buffered)?;
+        self.write_whole(writer, &written, &noted[written.len()..], standing)?;
+        writer.set_applied(number)?;
+        Ok(())
+    }
+
+    /// Stages sealed records with their Merkle batches and hand-overs.
+    fn stage_records(
+        &self,
+        batch: &mut Batch,
+        records: &[SealedRecord],
+        report: &mut Report,
+    ) -> Result<(), ClinicalError> {
+        self.vault.stage(batch, records)?;
         let listed: Vec<_> = records.iter().map(|record| record.entry.clone()).collect();
         for chunk in listed.chunks(RECORDS_PER_BATCH) {
             let merkle = MerkleBatch::new(chunk)?;
-            self.vault.stage_batch(&mut batch, &merkle)?;
+            self.vault.stage_batch(batch, &merkle)?;
             report.roots.push(merkle.root());
         }
         let ids: Vec<RecordId> = listed.iter().map(|entry| entry.record_id).collect();
         for recipient in &self.recipients {
             for chunk in ids.chunks(RECORDS_PER_HANDOVER) {
                 let number = self.next_outgoing.fetch_add(1, Ordering::Relaxed);
-                self.tables.put_outgoing(&mut batch, recipient.validator, number, chunk);
+                self.tables.put_outgoing(batch, recipient.validator, number, chunk);
             }
         }
-        batch.commit(Durability::Synced)?;
-        self.work.send_modify(|tick| *tick = tick.wrapping_add(1));
+        Ok(())
+    }
+
+    /// Takes a resource out of its patient's chart. Its records stay: a deletion is no erasure.
+    fn stage_deletion(
+        &self,
+        batch: &mut Batch,
+        deletion: &Deletion,
+        updated_ms: i64,
+    ) -> Result<Noted, ClinicalError> {
+        let kind = Parameters::r4().name(deletion.kind);
+        let name = self.tables.fingerprint("name", format!("{kind}/{}", deletion.id).as_bytes());
+        let named = self.tables.named(&name)?;
+        let version = match &named {
+            Some(named) => self.tables.version(&named.logical)?.map(|version| (named.logical, version)),
+            None => None,
+        };
+        let subject = match version {
+            None => self.institution.subject,
+            Some((logical, version)) => {
+                // No content has this fingerprint, so that the same resource may come again.
+                let deleted =
+                    Version { content: [0; 32], number: version.number.saturating_add(1), ..version };
+                self.tables.put_version(batch, &logical, &deleted)?;
+                self.tables.remove_from_chart(batch, version.subject, &logical);
+                version.subject
+            }
+        };
+        let (kind, id) = (kind.to_owned(), deletion.id.clone());
+        Ok(Noted { kind, id, updated_ms, record: None, subject: subject.0 })
+    }
+
+    /// Writes into the working copy what the vault has taken.
+    fn write_whole(
+        &self,
+        writer: &mut Writer,
+        written: &[(usize, Noted)],
+        deleted: &[Noted],
+        standing: &mut Standing,
+    ) -> Result<(), ClinicalError> {
+        let kind = |noted: &Noted| {
+            let kind = Parameters::r4().kind(&noted.kind);
+            kind.ok_or(ClinicalError::Damaged("the table of resource types"))
+        };
+        for (at, noted) in written {
+            const UNPREPARED: ClinicalError =
+                ClinicalError::Damaged("a submission: it was checked without a working copy");
+            let content = Some(standing.prepared[*at].as_ref().ok_or(UNPREPARED)?);
+            let new = NewVersion {
+                kind: kind(noted)?,
+                id: &noted.id,
+                updated_ms: noted.updated_ms,
+                record: noted.record,
+                subject: noted.subject,
+                content,
+            };
+            let put = writer.put(&new)?;
+            standing.outcomes[*at] = Some(Outcome::Stored {
+                id: noted.id.clone(),
+                version: put.version,
+                updated_ms: put.updated_ms,
+                created: put.created,
+            });
+        }
+        for noted in deleted {
+            let (kind, id, updated_ms) = (kind(noted)?, noted.id.as_str(), noted.updated_ms);
+            let (record, subject, content) = (None, noted.subject, None);
+            writer.put(&NewVersion { kind, id, updated_ms, record, subject, content })?;
+        }
         Ok(())
     }
 

@@ -12,7 +12,7 @@ mod submission;
 
 pub use find::{Compression, Found, InputFile, Shape, find};
 pub use hl7v2::{Translation, split_messages, translate, translate_or_refuse};
-pub use parse::{parse_json, parse_ndjson};
+pub use parse::{parse_json, parse_ndjson, parse_tree};
 pub use read::{Submissions, contents, read};
 pub use submission::{Entry, Limits, Place, Position, Refusal, Submission};
 

@@ -46,6 +46,14 @@ pub fn parse_json(source_name: &str, bytes: &[u8], limits: &Limits) -> Result<Su
     Ok(submission)
 }
 
+/// Parses one JSON text within the limits, whatever it holds.
+///
+/// # Errors
+/// [`ClinicalError::Json`], [`ClinicalError::TooDeep`].
+pub fn parse_tree(source_name: &str, bytes: &[u8], limits: &Limits) -> Result<Value, ClinicalError> {
+    parse_value(source_name, bytes, limits, 0)
+}
+
 /// Parses NDJSON text, such as the body of a request; see [`super::read`] for files.
 ///
 /// # Errors

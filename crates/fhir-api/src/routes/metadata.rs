@@ -1,4 +1,4 @@
-//! `GET /metadata`: the CapabilityStatement (R4 section 5.1), and `GET /healthz`.
+//! `GET /metadata`: the CapabilityStatement (R4 section 5.1), made from what is there, and `GET /healthz`.
 
 use crate::{
     answer::{self, Answer},
@@ -6,6 +6,7 @@ use crate::{
 };
 use axum::{extract::State, http::StatusCode};
 use bxp_clinical::fhir::definitions::Definitions;
+use bxp_fhir_store::{Class, Kind, Parameters};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
@@ -16,19 +17,37 @@ static BEGAN: LazyLock<String> =
 const SECURITY: &str = "All but this statement, /healthz and /content needs the operator's token: Authorization: \
                         Bearer TOKEN.";
 
-const HOW_IT_STORES: &str = "Every resource is split into an identity side and a de-identified side, sealed and \
-                             anchored. Ids of the submitter are kept. Entries of a bundle that cannot be taken are \
-                             refused one by one, also in a transaction, and the others are taken. POST /$ingest \
-                             takes a Bundle or NDJSON and answers with a report.";
+const HOW_IT_STORES: &str = "Every resource is kept whole on this node, and split into an identity side and a \
+                             de-identified side that are sealed and anchored. A write is answered when both are on \
+                             disk. POST /$ingest takes a Bundle or NDJSON whose resources keep their ids, and answers \
+                             with a report.";
 
-const HOW_IT_READS: &str = "By the submitter's id at the node that took the resource in; by record id at any node: whole \
-                            on a node of the patient's country, the de-identified side elsewhere.";
+const HOW_IT_READS: &str = "Every reading is decided on for a purpose (parameter purpose: treatment, operations, \
+                            oversight) and accounted for, unless it is the holder's own operations. By record id a \
+                            resource is read at any node: whole in the patient's country, its de-identified side \
+                            elsewhere.";
+
+const INTERACTIONS: [&str; 9] = [
+    "read",
+    "vread",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+];
 
 /// Says what this server can do.
 pub(crate) async fn capabilities(State(shared): State<Shared>) -> Answer {
     let edge = shared.edge();
-    let resources: Vec<Value> =
-        Definitions::r4().resource_names().filter(|name| *name != "Bundle").map(resource).collect();
+    let kinds: Vec<(Kind, &str)> = Definitions::r4()
+        .resource_names()
+        .filter(|name| !matches!(*name, "Bundle" | "Parameters"))
+        .filter_map(|name| Some((Parameters::r4().kind(name)?, name)))
+        .collect();
+    let resources: Vec<Value> = kinds.iter().map(|(kind, name)| resource(*kind, name)).collect();
     let statement = json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -38,25 +57,53 @@ pub(crate) async fn capabilities(State(shared): State<Shared>) -> Answer {
         "implementation": { "description": format!("BXP node {} in {}", edge.name(), edge.home()) },
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json"],
+        "patchFormat": ["application/json-patch+json"],
+        "instantiates": ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"],
         "rest": [{
             "mode": "server",
-            "documentation": HOW_IT_STORES,
+            "documentation": format!("{HOW_IT_STORES} {HOW_IT_READS}"),
             "security": { "cors": false, "description": SECURITY },
-            "interaction": [{ "code": "transaction" }, { "code": "batch" }],
+            "interaction": [{ "code": "transaction" }, { "code": "batch" }, { "code": "history-system" }],
+            "searchParam": [
+                { "name": "_id", "type": "token" },
+                { "name": "_lastUpdated", "type": "date" },
+            ],
+            "operation": [
+                { "name": "export", "definition": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export" },
+            ],
             "resource": resources,
         }],
     });
     answer::fhir(StatusCode::OK, &statement)
 }
 
-fn resource(name: &'static str) -> Value {
+fn resource(kind: Kind, name: &str) -> Value {
+    let parameters = Parameters::r4();
+    let listed = parameters.of(kind).map(|one| json!({ "name": one.code, "type": one.class.name() }));
+    let own = [("_id", "token"), ("_lastUpdated", "date")]
+        .map(|(name, class)| json!({ "name": name, "type": class }));
+    let references = |kind: Kind| parameters.of(kind).filter(|one| one.class == Class::Reference);
+    let includes: Vec<String> = references(kind).map(|one| format!("{name}:{}", one.code)).collect();
+    let mut operations = vec![
+        json!({ "name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate" }),
+    ];
+    if name == "Patient" {
+        operations.push(json!({ "name": "everything", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything" }));
+        operations.push(json!({ "name": "export", "definition": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export" }));
+    }
     json!({
         "type": name,
-        "interaction": [{ "code": "create" }, { "code": "read", "documentation": HOW_IT_READS }],
-        "versioning": "no-version",
-        "readHistory": false,
-        "updateCreate": false,
-        "conditionalCreate": false,
+        "interaction": INTERACTIONS.map(|code| json!({ "code": code })),
+        "versioning": "versioned-update",
+        "readHistory": true,
+        "updateCreate": true,
+        "conditionalCreate": true,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": true,
+        "conditionalDelete": "single",
+        "searchInclude": includes,
+        "searchParam": own.into_iter().chain(listed).collect::<Vec<_>>(),
+        "operation": operations,
     })
 }
 

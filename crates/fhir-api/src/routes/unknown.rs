@@ -3,6 +3,7 @@
 use crate::outcome::Failure;
 use axum::http::{StatusCode, Uri};
 use bxp_clinical::fhir::definitions::Definitions;
+use bxp_fhir_store::{Kind, Parameters};
 
 /// The first parts of the addresses that are no resource types.
 const OWN_ADDRESSES: [&str; 11] = [
@@ -33,6 +34,13 @@ pub(crate) async fn method(uri: Uri) -> Failure {
     } else {
         address().await
     }
+}
+
+/// The resource type that an address names, as the working copy knows it.
+pub(crate) fn stored_kind(name: &str) -> Result<Kind, Failure> {
+    let name = kind(name)?;
+    let unknown = || Failure::not_found("there is no such resource type here");
+    Parameters::r4().kind(name).ok_or_else(unknown)
 }
 
 /// The resource type that an address names.

@@ -48,6 +48,28 @@ impl Node {
         Answer::of(request.send().await.unwrap()).await
     }
 
+    /// A request with a body and headers of its own.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Answer {
+        let mut request = self.request(method, path).bearer_auth(TOKEN).body(body);
+        if !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/fhir+json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: String) -> Answer {
+        self.send(Method::PUT, path, &[], body).await
+    }
+
     pub(crate) async fn post_ndjson(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
         let request = self.request(Method::POST, path).bearer_auth(TOKEN).body(body);
         let request = request.header("content-type", "application/fhir+ndjson");
@@ -55,10 +77,20 @@ impl Node {
     }
 }
 
-/// A Bundle of these resources.
+/// A Bundle of these resources; each is put under its id, or posted where it has none.
 pub(crate) fn bundle(kind: &str, resources: &[&str]) -> String {
-    let entries: Vec<_> = resources.iter().map(|one| format!("{{\"resource\":{one}}}")).collect();
+    let entries: Vec<_> = resources.iter().map(|one| entry(one)).collect();
     format!(r#"{{"resourceType":"Bundle","type":"{kind}","entry":[{}]}}"#, entries.join(","))
+}
+
+fn entry(resource: &str) -> String {
+    let value: Value = serde_json::from_str(resource).unwrap_or_default();
+    let name = value["resourceType"].as_str().unwrap_or("Patient");
+    let (method, url) = match value["id"].as_str() {
+        Some(id) => ("PUT", format!("{name}/{id}")),
+        None => ("POST", name.to_owned()),
+    };
+    format!(r#"{{"resource":{resource},"request":{{"method":"{method}","url":"{url}"}}}}"#)
 }
 
 /// Patient `number`, who lives in `country`.

@@ -12,11 +12,17 @@ use tokio::{
     net::TcpStream,
 };
 
-const ROUTES: [(Method, &str); 14] = [
+const ROUTES: [(Method, &str); 20] = [
     (Method::POST, "/"),
     (Method::POST, "/$ingest"),
     (Method::POST, "/Patient"),
     (Method::GET, "/Patient/original-1"),
+    (Method::PUT, "/Patient/original-1"),
+    (Method::DELETE, "/Patient/original-1"),
+    (Method::GET, "/Patient?name=x"),
+    (Method::GET, "/_history"),
+    (Method::GET, "/Patient/original-1/$everything"),
+    (Method::GET, "/$export"),
     (Method::GET, "/records"),
     (Method::GET, "/records/00000000000000000000000000000000"),
     (Method::GET, "/holdings"),
@@ -63,7 +69,7 @@ async fn what_there_is_not_is_said() {
         ("/no/such/address", 404),
         ("/nonsense", 404),
         ("/Spaceship/1", 404),
-        ("/Patient", 405),
+        ("/Patient/original-1/_nonsense", 404),
         ("/consents", 405),
     ] {
         let answer = node.get(path).await;
@@ -97,7 +103,7 @@ async fn anyone_may_read_the_statement_and_no_page_may_read_anything() {
     assert_eq!(statement.header("content-type"), "application/fhir+json");
     assert_eq!(statement.body["fhirVersion"], "4.0.1");
     assert_eq!(statement.body["implementation"]["description"], "BXP node node-0 in US");
-    assert_eq!(statement.body["rest"][0]["resource"].as_array().unwrap().len(), 145);
+    assert_eq!(statement.body["rest"][0]["resource"].as_array().unwrap().len(), 144);
     let text = statement.text.as_bytes();
     let submission = bxp_clinical::source::parse_json("x", text, &bxp_clinical::source::Limits::default());
     let resource = &submission.unwrap().entries[0].resource;

@@ -2,10 +2,13 @@
 
 mod client;
 mod consents;
+mod export;
 mod fhir;
 mod gate;
 mod ingest;
 mod market;
 mod net;
+mod search;
 mod secrecy;
 mod show;
+mod transaction;

@@ -147,6 +147,9 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
     let vault = Vault::open(&store, enclave.clone(), me, entry.jurisdiction).unwrap();
     let config = IngestConfig { default_jurisdiction: entry.jurisdiction, validation: Mode::Strict };
     let ingest = Ingest::new(vault.clone(), enclave.clone(), &store, genesis, config).unwrap();
+    let key = enclave.database_key("fhir store").unwrap();
+    let working = bxp_fhir_store::Store::open(&folder.join(format!("fhir-{index}")), key).unwrap();
+    ingest.keep_working_copy(working).unwrap();
     let facts = ChainFacts::new(Arc::clone(&ledger), BTreeSet::from([REGULATOR]), Clock::system());
     let sender = TransactionSender::new(Arc::clone(&ledger), enclave.clone());
     let never = CancellationToken::new();

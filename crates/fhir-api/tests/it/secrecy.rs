@@ -42,6 +42,10 @@ async fn logs_name_routes_and_nothing_that_identifies() {
     for path in [
         "/Patient/original-1",
         "/Patient/Plantedid",
+        "/Patient?name=Plantedname&identifier=Planted",
+        "/Patient?birthdate=Plantedname&Planted%20name=x",
+        "/Patient/original-1/_history?_since=Planted",
+        "/Patient/original-1/$everything",
         "/Plantedtype/1",
         "/records/Plantedid",
         "/records?subject=Planted",

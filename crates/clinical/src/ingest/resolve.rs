@@ -1,0 +1,146 @@
+//! References between the resources of a bundle, turned into addresses of this server (R4 section 3.1.0.11.2).
+
+use crate::{
+    compartment::identifiers,
+    fhir::element::{resource_type, text},
+    source::{Entry, Submission},
+};
+use bxp_fhir_store::{Parameters, Store, extract::is_id, search};
+use bxp_types::Phi;
+use parking_lot::Mutex;
+use rayon::prelude::*;
+use std::collections::HashMap;
+
+/// What stands before the text of a reference, as sonic-rs writes it.
+const REFERENCE: &str = "\"reference\":\"";
+
+/// Rewrites the literal references in a resource's compact JSON for which `lookup` knows an address; none where there is
+/// nothing to rewrite.
+///
+/// In compact JSON a quotation mark within a text is escaped, so that the name of the property is met as a property only.
+#[must_use]
+pub fn rewrite_references(json: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let (mut rewritten, mut from) = (None::<String>, 0);
+    for (at, _) in json.match_indices(REFERENCE) {
+        let start = at + REFERENCE.len();
+        let Some(length) = json[start..].find('"') else { break };
+        if let Some(address) = lookup(&json[start..start + length]) {
+            let text = rewritten.get_or_insert_with(|| String::with_capacity(json.len()));
+            text.push_str(&json[from..start]);
+            text.push_str(&address);
+            from = start + length;
+        }
+    }
+    let mut text = rewritten?;
+    text.push_str(&json[from..]);
+    Some(text)
+}
+
+/// The submission with references that lead to ids; none where nothing changes.
+///
+/// An entry that has a `urn:uuid:` for its address and no id gets that UUID for its id. What is referred to by identifier is
+/// looked for in the bundle, then in the working copy.
+pub(super) fn resolve(submission: &Submission, store: &Store) -> Option<Submission> {
+    let mut addresses: HashMap<String, String> = HashMap::new();
+    let mut new_ids: Vec<Option<String>> = Vec::with_capacity(submission.entries.len());
+    for entry in &submission.entries {
+        let resource = entry.resource.expose();
+        let kind = resource_type(resource).unwrap_or_default();
+        let own = text(resource, "id").filter(|id| is_id(id)).map(str::to_owned);
+        let given = if own.is_none() { uuid_of(entry) } else { None };
+        if let Some(id) = own.as_ref().or(given.as_ref()) {
+            let address = format!("{kind}/{id}");
+            for name in identifiers(entry) {
+                addresses.entry(name).or_insert_with(|| address.clone());
+            }
+            if let Some(url) = &entry.full_url {
+                addresses.insert(url.expose().clone(), address);
+            }
+        }
+        new_ids.push(given);
+    }
+    // Many resources of a bundle refer to the same one.
+    let asked: Mutex<HashMap<String, Option<String>>> = Mutex::new(HashMap::new());
+    let ask = |reference: &str| {
+        if let Some(known) = asked.lock().get(reference) {
+            return known.clone();
+        }
+        let answer = found(reference, store);
+        asked.lock().insert(reference.to_owned(), answer.clone());
+        answer
+    };
+    let lookup = |reference: &str| {
+        let conditional = reference.contains('?');
+        if !conditional && !reference.starts_with("urn:") && !addresses.contains_key(reference) {
+            return None;
+        }
+        addresses.get(reference).cloned().or_else(|| if conditional { ask(reference) } else { None })
+    };
+    let changed: Vec<Option<Entry>> = submission
+        .entries
+        .par_iter()
+        .zip(&new_ids)
+        .map(|(entry, id)| rewritten(entry, id.as_deref(), &lookup))
+        .collect();
+    if changed.iter().all(Option::is_none) {
+        return None;
+    }
+    let entries = changed.into_iter().zip(&submission.entries);
+    Some(Submission {
+        source_name: submission.source_name.clone(),
+        bytes: submission.bytes,
+        entries: entries.map(|(changed, entry)| changed.unwrap_or_else(|| entry.clone())).collect(),
+        refused: submission.refused.clone(),
+        unmapped: submission.unmapped.clone(),
+    })
+}
+
+fn uuid_of(entry: &Entry) -> Option<String> {
+    let uuid = entry.full_url.as_ref()?.expose().strip_prefix("urn:uuid:")?;
+    is_id(uuid).then(|| uuid.to_owned())
+}
+
+fn rewritten(
+    entry: &Entry,
+    id: Option<&str>,
+    lookup: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Option<Entry> {
+    let json = sonic_rs::to_string(entry.resource.expose()).ok()?;
+    let mut text = rewrite_references(&json, lookup);
+    if let Some(id) = id {
+        let json = text.take().unwrap_or(json);
+        text = json.strip_prefix('{').map(|rest| format!("{{\"id\":\"{id}\",{rest}"));
+    }
+    let resource = sonic_rs::from_str(&text?).ok()?;
+    Some(Entry { resource: Phi::new(resource), ..entry.clone() })
+}
+
+/// What the working copy has under a conditional reference, if it is one resource.
+fn found(reference: &str, store: &Store) -> Option<String> {
+    let (kind, query) = reference.split_once('?')?;
+    let kind_of = Parameters::r4().kind(kind)?;
+    let (name, value) = query.split_once('=').filter(|(_, value)| !value.contains('&'))?;
+    let parsed = search::parse(kind_of, &[(name.to_owned(), value.to_owned())], &[], 0).ok()?;
+    if !parsed.ignored.is_empty() {
+        return None;
+    }
+    match store.writer().matches(&parsed.query).ok()? {
+        (Some(id), false) => Some(format!("{kind}/{id}")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rewrite_references;
+
+    #[test]
+    fn references_are_rewritten_and_texts_that_look_like_them_are_not() {
+        let json = r#"{"a":{"reference":"urn:uuid:1"},"note":"\"reference\":\"urn:uuid:1\"","b":[{"reference":"Patient/2"},{"reference":"urn:uuid:1"}]}"#;
+        let lookup = |name: &str| (name == "urn:uuid:1").then(|| "Patient/x".to_owned());
+        let expected = r#"{"a":{"reference":"Patient/x"},"note":"\"reference\":\"urn:uuid:1\"","b":[{"reference":"Patient/2"},{"reference":"Patient/x"}]}"#;
+        assert_eq!(rewrite_references(json, &lookup).as_deref(), Some(expected));
+        assert_eq!(rewrite_references(json, &|_| None), None);
+        assert_eq!(rewrite_references(r#"{"reference":""#, &lookup), None);
+    }
+}

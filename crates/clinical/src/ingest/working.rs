@@ -1,0 +1,204 @@
+//! The working copy beside the vault: kept in step with it, synced in groups, and caught up after a crash.
+//!
+//! The vault's tables are written first, buffered, with a row that says what the working copy must hold; then the working
+//! copy, in a transaction that stays open for others who wait. When no one waits, one sync of the tables and one commit
+//! acknowledge all. Rows are removed once a checkpoint has synced the working copy, so that a crash at any point leaves
+//! either both or neither, or a row by which the missing one is made good.
+
+use super::{Inner, redo::Redo};
+use crate::ClinicalError;
+use bxp_fhir_store::{Store as FhirStore, StoreError, Writer};
+use bxp_storage::{Durability, Store};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+/// The most submissions that are synced together.
+const GROUP_MAX: usize = 128;
+/// Groups after which the working copy is synced and its rows are removed.
+const GROUPS_UNTIL_CHECKPOINT: u64 = 64;
+/// Bytes of the working copy's log after which it is synced, whatever the number of groups.
+const RESOURCES_UNTIL_CHECKPOINT: usize = 20_000;
+/// How long a member of a group waits before it looks whether it must commit by itself.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Failed groups whose members may still have to hear of it.
+const FAILED_KEPT: usize = 1_024;
+
+/// The working copy and the group that is being written.
+#[derive(Debug)]
+pub(crate) struct WorkingCopy {
+    store: FhirStore,
+    pub(super) redo: Redo,
+    group: Mutex<Group>,
+    waiting: AtomicUsize,
+    committed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    /// The number of the group that is open.
+    number: u64,
+    members: usize,
+    resources: usize,
+    groups_since_checkpoint: u64,
+    resources_since_checkpoint: usize,
+    failed: BTreeSet<u64>,
+    /// The vault has what the working copy could not take.
+    behind: bool,
+}
+
+impl WorkingCopy {
+    /// Opens it and puts in what is missing.
+    pub(super) fn open(inner: &Inner, store: FhirStore) -> Result<Self, ClinicalError> {
+        let redo = Redo::open(&inner.store, inner.enclave.clone())?;
+        let working = Self {
+            store,
+            redo,
+            group: Mutex::new(Group::default()),
+            waiting: AtomicUsize::new(0),
+            committed: Condvar::new(),
+        };
+        let mut writer = working.store.writer();
+        writer.begin()?;
+        working.redo.again(inner, &mut writer)?;
+        writer.commit()?;
+        if writer.checkpoint()? {
+            working.redo.forget(&inner.store, writer.applied()?)?;
+        }
+        drop(writer);
+        Ok(working)
+    }
+
+    pub(super) const fn store(&self) -> &FhirStore {
+        &self.store
+    }
+
+    /// Gives `job` a turn and waits until its group is on disk.
+    pub(super) fn turn<T, E: From<ClinicalError>>(
+        &self,
+        inner: &Inner,
+        job: impl FnOnce(&mut Writer) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let mut group = self.group.lock();
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        let before = self.redo.next_number();
+        let result = self.work(inner, &mut group, job);
+        let wrote = self.redo.next_number() != before;
+        if result.is_err() && wrote {
+            // The vault has taken what the working copy has not: it is made good before anything else.
+            group.behind = true;
+        }
+        group.members += 1;
+        let mine = group.number;
+        let others_come = self.waiting.load(Ordering::SeqCst) > 0 && group.members < GROUP_MAX;
+        if others_come {
+            while group.number == mine {
+                let late = self.committed.wait_for(&mut group, LOOK_AGAIN).timed_out();
+                if late && group.number == mine && self.waiting.load(Ordering::SeqCst) == 0 {
+                    self.commit(inner, &mut group);
+                }
+            }
+        } else {
+            self.commit(inner, &mut group);
+        }
+        if group.failed.contains(&mine) {
+            return Err(ClinicalError::Group("the disk failed; is there room on it?".to_owned()).into());
+        }
+        result
+    }
+
+    /// Forgets what `forget` names, in the file and in its log.
+    pub(crate) fn forget(
+        &self,
+        inner: &Inner,
+        forget: impl FnOnce(&mut Writer) -> Result<(), StoreError>,
+    ) -> Result<(), ClinicalError> {
+        self.turn(inner, |writer| forget(writer).map_err(ClinicalError::from))?;
+        let mut writer = self.store.writer();
+        if !writer.empty_log()? {
+            tracing::warn!(
+                "the log of the working copy could not be emptied at once; the next checkpoint does it"
+            );
+        }
+        Ok(())
+    }
+
+    fn work<T, E: From<ClinicalError>>(
+        &self,
+        inner: &Inner,
+        group: &mut MutexGuard<'_, Group>,
+        job: impl FnOnce(&mut Writer) -> Result<T, E>,
+    ) -> Result<T, E> {
+        // Who erases holds it too; it is taken before the store's, here as there.
+        let _writing = inner.writing.lock();
+        let mut writer = self.store.writer();
+        writer.begin().map_err(ClinicalError::from)?;
+        if group.behind {
+            writer.attempt(|writer| self.redo.again(inner, writer))?;
+            group.behind = false;
+        }
+        let before = writer.written();
+        let done = writer.attempt(|writer| job(writer).map_err(Attempt)).map_err(|attempt| attempt.0)?;
+        group.resources += usize::try_from(writer.written().saturating_sub(before)).unwrap_or(0);
+        Ok(done)
+    }
+
+    /// Syncs the group and tells its members.
+    fn commit(&self, inner: &Inner, group: &mut MutexGuard<'_, Group>) {
+        let mut writer = self.store.writer();
+        let synced = sync(&inner.store);
+        let committed = synced.and_then(|()| writer.commit().map_err(ClinicalError::from));
+        if let Err(error) = committed {
+            tracing::error!(error = %error, "commit a group of submissions");
+            let number = group.number;
+            group.failed.insert(number);
+            while group.failed.len() > FAILED_KEPT {
+                group.failed.pop_first();
+            }
+            group.behind = true;
+            if let Err(error) = writer.undo() {
+                tracing::error!(error = %error, "undo a group of submissions");
+            }
+        } else if group.resources > 0 {
+            inner.work.send_modify(|tick| *tick = tick.wrapping_add(1));
+        }
+        group.groups_since_checkpoint += u64::from(group.resources > 0);
+        group.resources_since_checkpoint += group.resources;
+        (group.members, group.resources) = (0, 0);
+        group.number += 1;
+        self.committed.notify_all();
+        let due = group.groups_since_checkpoint >= GROUPS_UNTIL_CHECKPOINT
+            || group.resources_since_checkpoint >= RESOURCES_UNTIL_CHECKPOINT;
+        if due {
+            (group.groups_since_checkpoint, group.resources_since_checkpoint) = (0, 0);
+            if let Err(error) = self.checkpoint(inner, &mut writer) {
+                tracing::error!(error = %error, "sync the working copy");
+            }
+        }
+    }
+
+    fn checkpoint(&self, inner: &Inner, writer: &mut Writer) -> Result<(), ClinicalError> {
+        if writer.checkpoint()? {
+            self.redo.forget(&inner.store, writer.applied()?)?;
+        }
+        Ok(())
+    }
+}
+
+/// An error of a job, which the store hands through.
+struct Attempt<E>(E);
+
+impl<E: From<ClinicalError>> From<StoreError> for Attempt<E> {
+    fn from(error: StoreError) -> Self {
+        Self(ClinicalError::from(error).into())
+    }
+}
+
+/// Everything that was committed to the tables is on disk when this returns.
+fn sync(store: &Store) -> Result<(), ClinicalError> {
+    Ok(store.batch().commit(Durability::Synced)?)
+}

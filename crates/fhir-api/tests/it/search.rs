@@ -1,0 +1,130 @@
+//! Search over HTTP: links, parts, totals, remarks. What each parameter finds, the store's own tests tell.
+
+use crate::{
+    client::{Answer, bundle, patient, weight},
+    net::{Net, Node, TOKEN},
+};
+use reqwest::Method;
+
+async fn with_patients(count: usize) -> Net {
+    let net = Net::of_one().await;
+    let patients: Vec<String> = (0..count).map(|number| patient(number, "US")).collect();
+    let all: Vec<&str> = patients.iter().map(String::as_str).collect();
+    let report = net.nodes[0].post("/$ingest", bundle("batch", &all)).await;
+    assert_eq!(report.body["new"], count, "{}", report.text);
+    net
+}
+
+fn ids(answer: &Answer) -> Vec<String> {
+    let entries = answer.body["entry"].as_array().map_or(&[][..], Vec::as_slice);
+    entries.iter().filter_map(|one| one["resource"]["id"].as_str().map(str::to_owned)).collect()
+}
+
+fn link(answer: &Answer, relation: &str) -> Option<String> {
+    let links = answer.body["link"].as_array()?;
+    let url = links.iter().find(|link| link["relation"] == relation)?["url"].as_str()?;
+    url.splitn(4, '/').nth(3).map(|path| format!("/{path}"))
+}
+
+async fn follow(node: &Node, first: Answer) -> Vec<String> {
+    let (mut all, mut answer) = (ids(&first), first);
+    while let Some(next) = link(&answer, "next") {
+        assert!(!next.contains("Planted"), "a link tells nothing: {next}");
+        answer = node.get(&next).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        all.extend(ids(&answer));
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_followed_by_opaque_links_while_others_write() {
+    let net = with_patients(23).await;
+    let node = &net.nodes[0];
+    let first = node.get("/Patient?family=Plantedname&_count=5").await;
+    assert_eq!(ids(&first).len(), 5, "{}", first.text);
+    assert_eq!(first.body["total"], serde_json::Value::Null, "no total unless it is asked for or known");
+    node.post("/$ingest", bundle("batch", &[&patient(99, "US")])).await;
+    let all = follow(node, first).await;
+    assert_eq!(all, (0..23).map(|number| format!("original-{number}")).collect::<Vec<_>>());
+    let sorted = follow(node, node.get("/Patient?_sort=-birthdate,_id&_count=7").await).await;
+    assert_eq!(sorted.len(), 24);
+    assert_eq!(sorted[0], "original-17", "born on the ninth; the least id of them");
+    let total = node.get("/Patient?_count=1&_total=accurate").await;
+    assert_eq!(total.body["total"], 24);
+    assert_eq!(node.get("/Patient?_summary=count").await.body["total"], 24);
+    let forged = node.get("/Patient?_page=00ff").await;
+    assert_eq!(forged.status, 400);
+    let stolen =
+        link(&node.get("/Patient?_count=5").await, "next").unwrap().replace("/Patient", "/Observation");
+    assert_eq!(node.get(&stolen).await.status, 400, "a link is of its own address");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_is_searched_like_a_query_and_parts_are_given() {
+    let net = with_patients(3).await;
+    let node = &net.nodes[0];
+    node.post("/$ingest", bundle("batch", &[&weight(1)])).await;
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let posted = node
+        .send(
+            Method::POST,
+            "/Observation/_search",
+            &form,
+            "patient.family=Plantedname&_include=Observation:patient".to_owned(),
+        )
+        .await;
+    assert_eq!(ids(&posted), ["weight-1", "original-1"], "{}", posted.text);
+    assert_eq!(posted.body["entry"][1]["search"]["mode"], "include");
+    let part = node.get("/Patient?_id=original-1&_elements=gender").await;
+    let resource = &part.body["entry"][0]["resource"];
+    assert_eq!((&resource["gender"], &resource["name"]), (&"female".into(), &serde_json::Value::Null));
+    assert_eq!(resource["meta"]["tag"][0]["code"], "SUBSETTED");
+    let summary = node.get("/Patient/original-1?_summary=true").await;
+    assert_eq!(summary.body["birthDate"], "1970-01-02");
+    let ignored = node.get("/Patient?nonsense=Planted&_id=original-1").await;
+    let remark = ignored.body["entry"].as_array().unwrap().last().unwrap();
+    assert_eq!(remark["search"]["mode"], "outcome", "{}", ignored.text);
+    let strict = node
+        .send(Method::GET, "/Patient?nonsense=Planted", &[("prefer", "handling=strict")], String::new())
+        .await;
+    assert_eq!(strict.status, 400);
+    for wrong in [
+        "/Patient?birthdate=Planted",
+        "/Patient?_sort=Planted",
+        "/Patient?_count=x",
+        "/Patient?_include=Planted",
+        "/Patient?name:Planted=x",
+    ] {
+        let answer = node.get(wrong).await;
+        assert_eq!(answer.status, 400, "{wrong}");
+        assert!(!answer.diagnostics().contains("Planted"), "{}", answer.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_statement_lists_can_be_searched() {
+    let net = with_patients(1).await;
+    let node = &net.nodes[0];
+    let statement = node.get("/metadata").await.body;
+    let patient = statement["rest"][0]["resource"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["type"] == "Patient")
+        .unwrap()
+        .clone();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for parameter in patient["searchParam"].as_array().unwrap() {
+        let name = parameter["name"].as_str().unwrap();
+        let value = match parameter["type"].as_str().unwrap() {
+            "date" => "2020-01-01",
+            "number" | "quantity" => "1",
+            _ => "x",
+        };
+        let url = format!("http://{}/Patient?{name}={value}", node.server.local_addr());
+        let answer =
+            client.get(url).bearer_auth(TOKEN).header("prefer", "handling=strict").send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{name}");
+    }
+}

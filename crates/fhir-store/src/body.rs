@@ -1,0 +1,169 @@
+//! A resource's text: taken apart when it is stored, put together with id, version and time when it is read.
+//!
+//! What the server says of a resource (`id`, `meta.versionId`, `meta.lastUpdated`) is not stored in the text, so that all
+//! the work on a text is done before its version is known. Everything else comes back character by character, in order.
+
+use crate::{StoreError, value::date::instant};
+use sonic_rs::{JsonContainerTrait, Value};
+use std::cell::RefCell;
+
+/// The shortest text that is worth compressing, in bytes.
+const COMPRESSED_FROM: usize = 200;
+/// zstd's fastest level: the disk is relieved, and the processor hardly notices.
+const LEVEL: i32 = 1;
+/// The largest resource in bytes of JSON, which bounds what decompression may give.
+pub(crate) const BYTES_MAX: usize = 64 << 20;
+
+const PLAIN: u8 = 0;
+const ZSTD: u8 = 1;
+
+thread_local! {
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// A resource's text as it is stored.
+#[derive(Clone, Debug)]
+pub struct Body(pub(crate) Vec<u8>);
+
+impl Body {
+    /// Takes the text of a resource; `resourceType`, `id`, `meta.versionId` and `meta.lastUpdated` are left out.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] when it is no JSON object or too large.
+    pub fn new(resource: &Value) -> Result<Self, StoreError> {
+        let object = resource.as_object().ok_or(StoreError::Unusable("a resource must be a JSON object"))?;
+        let (mut meta, mut members) = (String::new(), String::new());
+        for (name, value) in object.iter() {
+            match name {
+                "resourceType" | "id" => {}
+                "meta" => {
+                    let own = |name: &str| name == "versionId" || name == "lastUpdated";
+                    for (name, value) in value.as_object().into_iter().flat_map(|meta| meta.iter()) {
+                        if !own(name.trim_start_matches('_')) {
+                            push(&mut meta, name, value)?;
+                        }
+                    }
+                }
+                _ => push(&mut members, name, value)?,
+            }
+        }
+        let length = u32::try_from(meta.len()).map_err(|_| StoreError::Unusable("meta is too large"))?;
+        let text = [&length.to_le_bytes(), meta.as_bytes(), members.as_bytes()].concat();
+        if text.len() > BYTES_MAX {
+            return Err(StoreError::Unusable("a resource has at most 64 MiB"));
+        }
+        Ok(Self(pack(&text)))
+    }
+}
+
+fn push(text: &mut String, name: &str, value: &Value) -> Result<(), StoreError> {
+    let encode = |_| StoreError::Unusable("a resource cannot be encoded");
+    text.push(',');
+    text.push_str(&sonic_rs::to_string(name).map_err(encode)?);
+    text.push(':');
+    text.push_str(&sonic_rs::to_string(value).map_err(encode)?);
+    Ok(())
+}
+
+fn pack(text: &[u8]) -> Vec<u8> {
+    if text.len() >= COMPRESSED_FROM {
+        let packed = COMPRESSOR.with_borrow_mut(|slot| {
+            if slot.is_none() {
+                *slot = zstd::bulk::Compressor::new(LEVEL).ok();
+            }
+            slot.as_mut().and_then(|compressor| compressor.compress(text).ok())
+        });
+        let length = u32::try_from(text.len()).ok();
+        if let (Some(packed), Some(length)) = (packed.filter(|packed| packed.len() + 5 < text.len()), length)
+        {
+            return [&[ZSTD][..], &length.to_le_bytes(), &packed].concat();
+        }
+    }
+    [&[PLAIN], text].concat()
+}
+
+fn unpack(stored: &[u8]) -> Result<Vec<u8>, StoreError> {
+    const DAMAGED: StoreError = StoreError::Damaged("a resource's text");
+    match stored.split_first() {
+        Some((&PLAIN, text)) => Ok(text.to_vec()),
+        Some((&ZSTD, rest)) => {
+            let (length, packed) = rest.split_first_chunk::<4>().ok_or(DAMAGED)?;
+            let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+            if length > BYTES_MAX {
+                return Err(DAMAGED);
+            }
+            DECOMPRESSOR.with_borrow_mut(|slot| {
+                if slot.is_none() {
+                    *slot = zstd::bulk::Decompressor::new().ok();
+                }
+                slot.as_mut()
+                    .and_then(|decompressor| decompressor.decompress(packed, length).ok())
+                    .ok_or(DAMAGED)
+            })
+        }
+        _ => Err(DAMAGED),
+    }
+}
+
+/// The whole text of a stored version.
+pub(crate) fn text(
+    stored: &[u8],
+    kind: &str,
+    id: &str,
+    version: i64,
+    updated_ms: i64,
+) -> Result<String, StoreError> {
+    const DAMAGED: StoreError = StoreError::Damaged("a resource's text");
+    let unpacked = unpack(stored)?;
+    let (length, rest) = unpacked.split_first_chunk::<4>().ok_or(DAMAGED)?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| DAMAGED)?;
+    let rest = std::str::from_utf8(rest).map_err(|_| DAMAGED)?;
+    let (meta, members) = rest.split_at_checked(length).ok_or(DAMAGED)?;
+    let mut text = String::with_capacity(rest.len() + 160);
+    text.push_str("{\"resourceType\":\"");
+    text.push_str(kind);
+    text.push_str("\",\"id\":\"");
+    text.push_str(id);
+    text.push_str("\",\"meta\":{\"versionId\":\"");
+    text.push_str(&version.to_string());
+    text.push_str("\",\"lastUpdated\":\"");
+    text.push_str(&instant(updated_ms));
+    text.push('"');
+    text.push_str(meta);
+    text.push('}');
+    text.push_str(members);
+    text.push('}');
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_comes_back_in_order_with_what_the_server_says() {
+        let long = "x".repeat(500);
+        let sent = format!(
+            r#"{{"resourceType":"Observation","meta":{{"versionId":"9","tag":[{{"code":"t"}}]}},"z":1.50,"id":"old","a":"{long}"}}"#
+        );
+        let body = Body::new(&sonic_rs::from_str(&sent).unwrap()).unwrap();
+        assert!(body.0.len() < 120, "it is compressed");
+        let read = text(&body.0, "Observation", "new", 3, 0).unwrap();
+        let expected = format!(
+            r#"{{"resourceType":"Observation","id":"new","meta":{{"versionId":"3","lastUpdated":"1970-01-01T00:00:00.000Z","tag":[{{"code":"t"}}]}},"z":1.50,"a":"{long}"}}"#
+        );
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn damage_is_no_panic() {
+        let body =
+            Body::new(&sonic_rs::from_str(&format!(r#"{{"a":"{}"}}"#, "y".repeat(900))).unwrap()).unwrap();
+        for end in 0..body.0.len() {
+            assert!(text(&body.0[..end], "Basic", "1", 1, 0).is_err());
+        }
+        assert!(text(&[ZSTD, 255, 255, 255, 255, 0], "Basic", "1", 1, 0).is_err());
+        assert!(Body::new(&sonic_rs::from_str("[]").unwrap()).is_err());
+    }
+}

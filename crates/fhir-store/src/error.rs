@@ -1,0 +1,61 @@
+//! What can go wrong in the store. No text has a value of a resource or of a search.
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database failed.
+    #[error("use the FHIR store")]
+    Database(#[from] rusqlite::Error),
+    /// The key does not open the file, or a page of it was changed.
+    #[error(
+        "open the FHIR store {0}: its key is another one, or the file is damaged; restore the data folder"
+    )]
+    Sealed(std::path::PathBuf),
+    /// A file system error.
+    #[error("open the FHIR store {path}", path = path.display())]
+    Io {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store was written by a later program.
+    #[error(
+        "open the FHIR store: its schema is version {found}, this program knows {known}; use the later program"
+    )]
+    LaterSchema {
+        /// The version in the file.
+        found: i64,
+        /// The version of this program.
+        known: i64,
+    },
+    /// Something is not as it was written.
+    #[error("read {0}: it is damaged; restore the data folder from a backup")]
+    Damaged(&'static str),
+    /// A resource that cannot be stored.
+    #[error("store a resource: {0}")]
+    Unusable(&'static str),
+    /// A permit that does not open whole resources, or has ended.
+    #[error("not permitted")]
+    NotPermitted,
+    /// A search that cannot be carried out as it is asked.
+    #[error("search: {reason}")]
+    Search {
+        /// The parameter, as far as it is one of FHIR's; never its value.
+        parameter: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// A search that would take more than this server gives to one.
+    #[error("search: {0}")]
+    TooCostly(&'static str),
+}
+
+impl StoreError {
+    /// Whether the disk is full.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Database(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+    }
+}

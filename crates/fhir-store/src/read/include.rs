@@ -1,0 +1,136 @@
+//! `_include` and `_revinclude` (R4 section 3.1.1.5.4).
+
+use super::{Reader, Resource};
+use crate::{
+    StoreError,
+    extract::values,
+    parameters::{Class, Kind, Parameter, Parameters},
+    search::Include,
+    value::{Indexed, Target},
+    writer::current,
+};
+use rusqlite::params;
+use sonic_rs::Value;
+use std::collections::HashSet;
+
+/// How often `:iterate` goes round.
+const ROUNDS_MAX: usize = 5;
+
+impl Reader {
+    /// What `includes` adds to `found`, at most `most` resources. Tells whether there would be more.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn included(
+        &self,
+        found: &[Resource],
+        includes: &[Include],
+        most: usize,
+    ) -> Result<(Vec<Resource>, bool), StoreError> {
+        let mut known: HashSet<i64> = found.iter().map(|one| one.number).collect();
+        let (mut added, mut begin) = (Vec::new(), 0);
+        for round in 0..ROUNDS_MAX {
+            let sources: Vec<Resource> = if round == 0 {
+                found.to_vec()
+            } else {
+                added.get(begin..).map(<[_]>::to_vec).unwrap_or_default()
+            };
+            begin = added.len();
+            for include in includes.iter().filter(|include| round == 0 || include.iterate) {
+                for source in &sources {
+                    let numbers = if include.reverse {
+                        self.referring(source, include, most)?
+                    } else {
+                        self.referred(source, include)?
+                    };
+                    for number in numbers {
+                        if !known.insert(number) {
+                            continue;
+                        }
+                        let Some(one) = self.numbered(number)? else { continue };
+                        if added.len() == most {
+                            return Ok((added, true));
+                        }
+                        added.push(one);
+                    }
+                }
+            }
+            if added.len() == begin {
+                break;
+            }
+        }
+        Ok((added, false))
+    }
+
+    /// What `source` refers to.
+    fn referred(&self, source: &Resource, include: &Include) -> Result<Vec<i64>, StoreError> {
+        if source.kind != include.source {
+            return Ok(Vec::new());
+        }
+        let Some(text) = &source.text else { return Ok(Vec::new()) };
+        let value: Value = sonic_rs::from_str(text).map_err(|_| StoreError::Damaged("a resource's text"))?;
+        let mut numbers = Vec::new();
+        for parameter in references(include) {
+            for found in values(parameter.class, &parameter.paths, &value, &value) {
+                let Indexed::Reference(Target::Local(kind, id)) = found else { continue };
+                if include.target.is_none_or(|target| target == kind) {
+                    numbers.extend(current(&self.connection, kind, &id)?.map(|found| found.rid));
+                }
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// What refers to `target`.
+    fn referring(&self, target: &Resource, include: &Include, most: usize) -> Result<Vec<i64>, StoreError> {
+        if include.target.is_some_and(|kind| kind != target.kind) {
+            return Ok(Vec::new());
+        }
+        let mut numbers = Vec::new();
+        for parameter in references(include) {
+            if parameter.paths.iter().filter_map(|path| path.target).any(|kind| kind != target.kind) {
+                continue;
+            }
+            let served = parameter.alias.unwrap_or(parameter.id);
+            let text = "SELECT rid FROM posting WHERE param = ?1 AND key = ?2 ORDER BY rid LIMIT ?3";
+            let mut statement = self.connection.prepare_cached(text)?;
+            let limit = i64::try_from(most + 1).unwrap_or(i64::MAX);
+            let rows =
+                statement.query_map(params![served.index(), target.number, limit], |row| row.get(0))?;
+            for number in rows {
+                numbers.push(number?);
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// The resources that `resource` refers to, of types other than `but`.
+    pub(super) fn supporting(
+        &self,
+        resource: &Resource,
+        but: &dyn Fn(Kind) -> bool,
+    ) -> Result<Vec<i64>, StoreError> {
+        let all =
+            Include { source: resource.kind, parameter: None, target: None, iterate: false, reverse: false };
+        let mut numbers = self.referred(resource, &all)?;
+        let mut statement = self.connection.prepare_cached("SELECT kind FROM resource WHERE rid = ?1")?;
+        let mut kept = Vec::new();
+        numbers.sort_unstable();
+        numbers.dedup();
+        for number in numbers {
+            let kind = Kind(statement.query_row([number], |row| row.get(0))?);
+            if !but(kind) {
+                kept.push(number);
+            }
+        }
+        Ok(kept)
+    }
+}
+
+fn references(include: &Include) -> Vec<&'static Parameter> {
+    let parameters = Parameters::r4();
+    match include.parameter {
+        Some(parameter) => vec![parameters.get(parameter)],
+        None => parameters.of(include.source).filter(|one| one.class == Class::Reference).collect(),
+    }
+}
