@@ -3,6 +3,7 @@
 mod bound;
 mod consensus;
 mod ingest;
+mod search;
 mod split;
 mod transfers;
 
@@ -30,6 +31,8 @@ enum Bench {
     Transfers(transfers::Arguments),
     /// FHIR files into one node of a fresh network: resources a second.
     Ingest(ingest::Arguments),
+    /// FHIR reads and searches at one node of a fresh network, alone and under writes: milliseconds.
+    Search(search::Arguments),
     /// FHIR files split and sealed on one core: resources a second, against sealing alone.
     Split(split::Arguments),
 }
@@ -40,6 +43,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Bench::ConsensusNode(arguments) => consensus::node::run(arguments).await,
         Bench::Transfers(arguments) => transfers::run(arguments).await,
         Bench::Ingest(arguments) => ingest::run(arguments).await,
+        Bench::Search(arguments) => search::run(arguments).await,
         Bench::Split(arguments) => split::run(arguments).await,
     }
 }

@@ -53,6 +53,16 @@ fn counts<const N: usize>(of: &Value, names: [&str; N]) -> [u64; N] {
     })
 }
 
+/// How many resources of [`bundle`]s the node's working copy has.
+async fn kept_whole(node: &NodeProcess) -> u64 {
+    let mut kept = 0;
+    for kind in ["Patient", "Encounter", "Condition", "Observation"] {
+        let counted = node.client.get(&format!("/{kind}?_summary=count")).await;
+        kept += counts(&counted.body, ["total"])[0];
+    }
+    kept
+}
+
 /// Waits until all nodes know all records as anchored, and asserts where the identity blocks are.
 async fn assert_settled(net: &Net, records: u64) {
     for node in &net.nodes {
@@ -89,6 +99,7 @@ async fn what_was_answered_survives_the_holder() {
     let holding = net.nodes[STAR].client.holding("US").await;
     let held = counts(&holding, ["records", "own", "identityBlocks", "identityKeys"]);
     assert_eq!(held, [ALL; 4], "{holding}");
+    assert_eq!(kept_whole(&net.nodes[STAR]).await, ALL, "vault and working copy agree");
     assert_settled(&net, ALL).await;
     let again = ingest(&net.nodes[STAR], &bundle).await;
     assert_eq!(counts(&again.body, ["new", "changed", "duplicates"]), [0, 0, ALL], "{}", again.text);
@@ -131,6 +142,7 @@ async fn a_bundle_is_taken_whole_or_not_at_all() {
         net.nodes[STAR].start().await;
         let [held] = counts(&net.nodes[STAR].client.holding("US").await, ["records"]);
         let taken = held - records;
+        assert_eq!(kept_whole(&net.nodes[STAR]).await, held, "vault and working copy agree");
         println!("killed after {milliseconds} ms: {taken} of {ALL} records, answered: {answered}");
         assert!(taken == ALL || (taken == 0 && !answered), "{taken} records, answered: {answered}");
         let again = ingest(&net.nodes[STAR], &bundle).await;
