@@ -8,7 +8,7 @@ mod plan;
 use crate::{Edge, outcome::Failure};
 use axum::http::StatusCode;
 use bxp_clinical::{
-    ingest::{Checked, Outcome, Session, Work},
+    ingest::{Checked, Outcome, REFUSED_WITH_OTHERS, Session, Work},
     validate::{Mode, validate},
 };
 use bxp_fhir_store::{Kind, Parameters};
@@ -121,9 +121,13 @@ fn run(session: &mut Session<'_>, plan: Plan, checked: Checked, whole: bool) -> 
         results.push(result);
     }
     if whole {
-        // The gate has written nothing where it refused anything.
-        if let Some(at) = results.iter().position(Result::is_err) {
-            return Err(results.swap_remove(at).err().unwrap_or_else(|| Failure::bad_request("refused")));
+        // The gate has written nothing where it refused anything. What is wrong is told, not what fell with it.
+        let cause = |one: &Result<Done, Failure>| {
+            one.as_ref().is_err_and(|failure| failure.diagnostics() != REFUSED_WITH_OTHERS)
+        };
+        let at = results.iter().position(cause).or_else(|| results.iter().position(Result::is_err));
+        if let Some(Err(failure)) = at.map(|at| results.swap_remove(at)) {
+            return Err(failure);
         }
     }
     Ok(results)

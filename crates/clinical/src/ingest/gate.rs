@@ -44,6 +44,9 @@ pub struct Work<'a> {
     pub whole: bool,
 }
 
+/// Why an entry is refused with which nothing is wrong.
+pub const REFUSED_WITH_OTHERS: &str = "another entry of its transaction was refused";
+
 /// What became of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -28,7 +28,7 @@ pub use chart::ChartPatient;
 pub(crate) use chart::whole;
 pub use files::{FilesReport, Progress};
 pub use find::{Found, FoundEntry};
-pub use gate::{Checked, Deletion, Outcome, Session, Work};
+pub use gate::{Checked, Deletion, Outcome, REFUSED_WITH_OTHERS, Session, Work};
 pub use report::{RefusedResource, Report};
 pub use resolve::rewrite_references;
 

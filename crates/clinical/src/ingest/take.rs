@@ -1,7 +1,7 @@
 //! From a submission to one atomic batch.
 
 use super::{
-    Deletion, Inner, Outcome, Report, Work,
+    Deletion, Inner, Outcome, REFUSED_WITH_OTHERS, Report, Work,
     names::{EntryNames, Names},
     redo::Noted,
     seal::Taken,
@@ -121,7 +121,7 @@ impl Inner {
                 Outcome::Refused(refusal.unwrap_or_else(|| Refusal {
                     position: entry.position,
                     resource_type: None,
-                    reason: "another entry of its transaction was refused".to_owned(),
+                    reason: REFUSED_WITH_OTHERS.to_owned(),
                 }))
             })
         };

@@ -91,7 +91,7 @@ fn resource(kind: Kind, name: &str) -> Value {
         operations.push(json!({ "name": "everything", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything" }));
         operations.push(json!({ "name": "export", "definition": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export" }));
     }
-    json!({
+    let mut stated = json!({
         "type": name,
         "interaction": INTERACTIONS.map(|code| json!({ "code": code })),
         "versioning": "versioned-update",
@@ -101,10 +101,14 @@ fn resource(kind: Kind, name: &str) -> Value {
         "conditionalRead": "full-support",
         "conditionalUpdate": true,
         "conditionalDelete": "single",
-        "searchInclude": includes,
         "searchParam": own.into_iter().chain(listed).collect::<Vec<_>>(),
         "operation": operations,
-    })
+    });
+    // FHIR has no empty arrays.
+    if !includes.is_empty() {
+        stated["searchInclude"] = json!(includes);
+    }
+    stated
 }
 
 /// Says that the server answers.
