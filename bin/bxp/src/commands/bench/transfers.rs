@@ -42,6 +42,10 @@ pub(crate) struct Arguments {
     /// Transactions under way at each node at most.
     #[arg(long, default_value_t = 2_000)]
     in_flight: usize,
+    /// Batches under way at each node at most. A node takes the transactions of one batch one after the other, each
+    /// durably, and many batches at once.
+    #[arg(long, default_value_t = 32)]
+    streams: usize,
     /// The most transactions a second to sign for before the run.
     #[arg(long, default_value_t = 6_000)]
     rate_max: u64,
@@ -71,7 +75,11 @@ struct Signed {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
-    ensure!(arguments.accounts > 0 && arguments.seconds > 0, "--accounts and --seconds must be at least 1");
+    let (accounts, seconds, streams) = (arguments.accounts, arguments.seconds, arguments.streams);
+    ensure!(
+        accounts > 0 && seconds > 0 && streams > 0,
+        "--accounts, --seconds and --streams must be at least 1"
+    );
     let wallets = (0..arguments.accounts).map(wallet).collect::<Result<Vec<_>>>()?;
     let mut plan = Plan::usual(arguments.validators);
     plan.extra_accounts = wallets.iter().map(Wallet::address).collect();
@@ -90,15 +98,18 @@ fn wallet(index: usize) -> Result<Wallet> {
     Wallet::new(keccak256(format!("bxp bench account {index}")))
 }
 
-/// One queue for each node. An account sends through one node only, so that its nonces stay in order.
+/// The queues of the first node's streams, then those of the second's, and so on. An account sends through one stream
+/// only, so that its nonces stay in order.
 fn sign_all(wallets: &[Wallet], devnet: &Devnet, arguments: &Arguments) -> Vec<Vec<Signed>> {
     let nodes = usize::from(arguments.validators);
     let total = usize::try_from(arguments.seconds * arguments.rate_max).unwrap_or(usize::MAX);
-    let mut queues: Vec<Vec<Signed>> = (0..nodes).map(|_| Vec::new()).collect();
+    let streams = arguments.streams;
+    let mut queues: Vec<Vec<Signed>> = (0..nodes * streams).map(|_| Vec::new()).collect();
     for nonce in 0..total.div_ceil(wallets.len()) {
         for (index, wallet) in wallets.iter().enumerate() {
             let (hash, raw) = wallet.sign(transfer(devnet.genesis.chain_id, nonce as u64, index));
-            queues[index % nodes].push(Signed { hash, raw });
+            let (node, stream) = (index % nodes, index / nodes % streams);
+            queues[node * streams + stream].push(Signed { hash, raw });
         }
     }
     queues
@@ -140,9 +151,10 @@ async fn measure(
     let end = started + Duration::from_secs(arguments.seconds);
     let first_block = clients[0].block_number().await? + 1;
     let mut senders = tokio::task::JoinSet::new();
-    for (node, (client, queue)) in clients.iter().zip(queues).enumerate() {
+    for (position, queue) in queues.into_iter().enumerate() {
+        let node = position / arguments.streams;
         senders.spawn(submit(
-            client.clone(),
+            clients[node].clone(),
             node,
             queue,
             Arc::clone(&under_way),
