@@ -11,7 +11,7 @@ use bxp_types::{Genesis, Height, RecoveredTransaction};
 use serde::Serialize;
 
 /// Transfers recovered, and executed in blocks, for the measurement.
-const TRANSFERS: usize = 8_000;
+pub(super) const TRANSFERS: usize = 8_000;
 /// Transfers in one block: what a superblock of a busy network holds.
 const TRANSFERS_PER_BLOCK: usize = 2_000;
 

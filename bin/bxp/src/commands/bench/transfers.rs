@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 1_000)]
     accounts: usize,
     /// Transactions under way at each node at most.
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 4_000)]
     in_flight: usize,
     /// Batches under way at each node at most. A node takes the transactions of one batch one after the other, each
     /// durably, and many batches at once.
@@ -86,7 +86,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let folder = tempfile::tempdir().context("make a folder for the network")?;
     let devnet = Devnet::open_or_create(&folder.path().join("net"), &plan)?;
     let queues = sign_all(&wallets, &devnet, &arguments);
-    let transfers = queues.iter().flatten().map(|signed| signed.raw.clone());
+    // The first ones of every queue: all accounts, each gapless.
+    let of_each = bound::TRANSFERS.div_ceil(queues.len());
+    let transfers = queues.iter().flat_map(|queue| queue.iter().take(of_each));
+    let transfers = transfers.map(|signed| signed.raw.clone());
     let bound = bound::measure(&devnet.genesis, transfers)?;
     let mut network = RunningDevnet::start(devnet).await?;
     let measured = measure(&network, queues, &arguments).await;
