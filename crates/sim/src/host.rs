@@ -82,7 +82,7 @@ impl Host {
         let shared = Arc::new(Shared::open(genesis.clone(), config, store)?);
         let head = shared.head().height();
         let disk = Arc::new(self.disk.clone());
-        let (journal, records) = Journal::open_on(disk, Path::new(JOURNAL), head.next())?;
+        let (journal, records) = Journal::open_on(disk, Path::new(JOURNAL), Machine::begun_max(head))?;
         let moment = self.moment_of(now, now);
         let keys = Box::new(Key(signing_key(self.validator)));
         let machine = Machine::open(Arc::clone(&shared), keys, records, moment)?;
