@@ -10,6 +10,7 @@ use bxp_types::ValidatorIndex;
 use crate::bitmask::Bitmask;
 use crate::config::Settings;
 use crate::interface::{RoundStep, Timer};
+use crate::mutant::Mutant;
 use crate::round::Round;
 use crate::turn::Turn;
 use crate::votes::{Values, Vote};
@@ -22,7 +23,7 @@ const FAST_ROUNDS: u32 = 2;
 const CATCH_UP_DIVISOR: u32 = 4;
 
 /// The state of one binary instance.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Instance {
     proposer: ValidatorIndex,
     rounds: BTreeMap<u32, Round>,
@@ -98,7 +99,7 @@ impl Instance {
             Vote::Coordinator { value, .. } if from == coordinator => {
                 round_votes.coordinator.get_or_insert(value);
             }
-            Vote::Auxiliary { values, .. } => round_votes.count_auxiliary(from, values),
+            Vote::Auxiliary { values, .. } => round_votes.count_auxiliary(from, values, settings),
             _ => {}
         }
     }
@@ -169,12 +170,12 @@ impl Instance {
         let (proposer, me) = (self.proposer, turn.settings.me());
         let Some(votes) = self.rounds.get_mut(&round) else { return };
         for value in [false, true] {
-            let heard = votes.estimates(value) >= turn.settings.one_correct();
+            let heard = votes.estimates(value) >= turn.settings.relay_quorum();
             if heard && !votes.has_estimated(me, value) {
                 turn.say(proposer, Vote::Estimate { round, value }); // B5
                 votes.count_estimate(me, value);
             }
-            if votes.estimates(value) >= turn.settings.most_correct() {
+            if votes.estimates(value) >= turn.settings.bin_quorum() {
                 votes.delivered.insert(value); // B6
             }
         }
@@ -200,11 +201,12 @@ impl Instance {
         } else if votes.agrees_on(!parity, turn.settings) {
             !parity // B12
         } else if votes.is_complete(turn.settings) && union_wait_over {
-            parity // B13
+            parity != turn.settings.mutated(Mutant::WrongParity) // B13
         } else {
             return false;
         };
-        let others_go_on = self.reached.iter().any(|reached| *reached > round);
+        let helps = !turn.settings.mutated(Mutant::NoHelpAfterDeciding);
+        let others_go_on = helps && self.reached.iter().any(|reached| *reached > round);
         if self.halted || (self.decision.is_some() && !others_go_on) {
             return false; // B14
         }
@@ -226,7 +228,8 @@ impl Instance {
     fn coordinate(&mut self, round: u32, turn: &mut Turn<'_>) {
         let (proposer, me) = (self.proposer, turn.settings.me());
         let Some(votes) = self.rounds.get_mut(&round) else { return };
-        let mine = turn.settings.coordinator(proposer, round) == me;
+        let silent = turn.settings.mutated(Mutant::NoCoordinator);
+        let mine = turn.settings.coordinator(proposer, round) == me && !silent;
         if round <= FAST_ROUNDS || !mine || votes.delivered.is_empty() || votes.coordinator.is_some() {
             return;
         }
@@ -240,17 +243,18 @@ impl Instance {
     fn say_auxiliary(&mut self, round: u32, turn: &mut Turn<'_>) -> bool {
         let (proposer, me) = (self.proposer, turn.settings.me());
         let wait_over = self.wait_is_over(round, RoundStep::Coordinator);
+        let unchecked = turn.settings.mutated(Mutant::CoordinatorUnchecked);
         let Some(votes) = self.rounds.get_mut(&round) else { return false };
         if votes.has_said_auxiliary(me) {
             return true;
         }
         let values = match votes.coordinator {
-            Some(value) if votes.delivered.contains(value) => Values::only(value), // B8
-            _ if wait_over && !votes.delivered.is_empty() => votes.delivered,      // B9
+            Some(value) if votes.delivered.contains(value) || unchecked => Values::only(value), // B8
+            _ if wait_over && !votes.delivered.is_empty() => votes.delivered,                   // B9
             _ => return false,
         };
         turn.say(proposer, Vote::Auxiliary { round, values });
-        votes.count_auxiliary(me, values);
+        votes.count_auxiliary(me, values, turn.settings);
         self.arm(round, RoundStep::Union, turn); // B10
         true
     }
@@ -261,6 +265,11 @@ impl Instance {
         if self.rounds.get(&round).is_some_and(|votes| votes.agrees_on(parity, turn.settings)) {
             self.decide(parity, turn);
         }
+        if turn.settings.mutated(Mutant::ParityIgnored)
+            && self.rounds.get(&round).is_some_and(|votes| votes.agrees_on(!parity, turn.settings))
+        {
+            self.decide(!parity, turn);
+        }
     }
 
     fn decide(&mut self, value: bool, turn: &mut Turn<'_>) {
@@ -268,7 +277,9 @@ impl Instance {
             return;
         }
         self.decision = Some(value);
-        turn.say(self.proposer, Vote::Decided(value)); // B15
+        if !turn.settings.mutated(Mutant::NoHelpAfterDeciding) {
+            turn.say(self.proposer, Vote::Decided(value)); // B15
+        }
         self.count_decided(turn.settings.me(), Vote::Decided(value));
         self.finish(turn);
     }
@@ -276,7 +287,7 @@ impl Instance {
     fn finish(&mut self, turn: &mut Turn<'_>) {
         for value in [false, true] {
             let count = if value { self.decided_one.count() } else { self.decided_zero.count() };
-            if count >= turn.settings.one_correct() && self.decision.is_none() {
+            if count >= turn.settings.decided_quorum() && self.decision.is_none() {
                 return self.decide(value, turn); // B16
             }
             if count >= turn.settings.most_correct() {
@@ -329,4 +340,4 @@ impl Instance {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,12 +1,13 @@
-//! Reliable broadcast of one proposal (lines R1-R9): if one correct node delivers a digest, all do, and it is the
+//! Reliable broadcast of one proposal (lines R1-R9, V1-V5): if one correct node delivers a digest, all do, and it is the
 //! same; and at least t+1 correct nodes hold the body, so that it can be fetched.
 
 use bxp_types::{Digest, ValidatorIndex};
 use bytes::Bytes;
 
 use crate::bitmask::Bitmask;
-use crate::config::Settings;
+use crate::config::{Settings, Verification};
 use crate::interface::{Effect, Timer};
+use crate::mutant::Mutant;
 use crate::tally::Tally;
 use crate::turn::Turn;
 use crate::votes::Vote;
@@ -31,6 +32,14 @@ enum Verdict {
     Invalid,
 }
 
+/// Whether the first verifiers of a proposal are still waited for (V4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SecondVerifiers {
+    NotYet,
+    Waiting,
+    Called,
+}
+
 /// The state of one proposer's broadcast.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
@@ -38,6 +47,9 @@ pub(crate) struct Broadcast {
     candidate: Option<Candidate>,
     echoes: Tally,
     readies: Tally,
+    invalids: Tally,
+    /// V4: how far the call for second verifiers is.
+    second: SecondVerifiers,
     delivered: Option<Digest>,
     fetched: Option<Bytes>,
     /// Peers that were asked for the body and have not answered: each may answer once.
@@ -52,6 +64,8 @@ impl Broadcast {
             candidate: None,
             echoes: Tally::new(validators),
             readies: Tally::new(validators),
+            invalids: Tally::new(validators),
+            second: SecondVerifiers::NotYet,
             delivered: None,
             fetched: None,
             asked: Bitmask::new(validators),
@@ -91,6 +105,15 @@ impl Broadcast {
         self.readies.count(from, digest);
     }
 
+    pub(crate) fn count_invalid(&mut self, from: ValidatorIndex, digest: Digest) {
+        self.invalids.count(from, digest);
+    }
+
+    /// V4: the first verifiers had their time.
+    pub(crate) const fn call_second_verifiers(&mut self) {
+        self.second = SecondVerifiers::Called;
+    }
+
     /// The digest that all correct nodes will deliver, once it is certain.
     pub(crate) const fn delivered(&self) -> Option<Digest> {
         self.delivered
@@ -117,17 +140,22 @@ impl Broadcast {
 
     /// Does what the votes counted so far call for.
     pub(crate) fn progress(&mut self, turn: &mut Turn<'_>) {
+        self.accept_reports(turn);
         self.validate(turn);
+        self.report_invalid(turn);
         self.echo(turn);
         self.ready(turn);
         self.deliver(turn);
     }
 
     fn validate(&mut self, turn: &mut Turn<'_>) {
-        if let Some(candidate) = &mut self.candidate
-            && candidate.verdict == Verdict::Unasked
+        if !self.candidate.as_ref().is_some_and(|candidate| candidate.verdict == Verdict::Unasked)
+            || !self.checks_itself(turn)
         {
-            candidate.verdict = Verdict::Asked; // R2
+            return;
+        }
+        if let Some(candidate) = &mut self.candidate {
+            candidate.verdict = Verdict::Asked; // R2, V2
             turn.outbox.push(Effect::Validate {
                 height: turn.height,
                 proposer: self.proposer,
@@ -137,10 +165,70 @@ impl Broadcast {
         }
     }
 
+    /// Whether this node has to check the body that it holds (V2, V4).
+    fn checks_itself(&mut self, turn: &mut Turn<'_>) -> bool {
+        let (settings, height, me) = (turn.settings, turn.height, turn.settings.me());
+        if settings.config.verification == Verification::All
+            || settings.is_first_verifier(height, self.proposer, me)
+        {
+            return true;
+        }
+        if !settings.is_second_verifier(height, self.proposer, me)
+            || settings.mutated(Mutant::NoSecondVerifiers)
+        {
+            return false;
+        }
+        if self.second != SecondVerifiers::Called && self.first_verifiers_disagree(turn) {
+            self.second = SecondVerifiers::Called;
+        }
+        if self.second == SecondVerifiers::NotYet {
+            self.second = SecondVerifiers::Waiting;
+            let timer = Timer::Verify { height, proposer: self.proposer };
+            let bytes = self.candidate.as_ref().map_or(0, |candidate| candidate.body.len());
+            turn.timer(timer, settings.verify_wait(bytes));
+        }
+        self.second == SecondVerifiers::Called
+    }
+
+    /// V4: one of them found the body held here invalid, or holds another one.
+    fn first_verifiers_disagree(&self, turn: &Turn<'_>) -> bool {
+        let Some(candidate) = &self.candidate else { return false };
+        let first = |validator| turn.settings.is_first_verifier(turn.height, self.proposer, validator);
+        self.invalids.voters(&candidate.digest).any(first)
+            || turn.settings.all().any(|validator| {
+                first(validator)
+                    && self.echoes.vote(validator).is_some_and(|digest| digest != candidate.digest)
+            })
+    }
+
+    /// V3: who says ECHO has checked the body, or has it from t+1 who did, of whom one is correct.
+    fn accept_reports(&mut self, turn: &Turn<'_>) {
+        if turn.settings.config.verification == Verification::All {
+            return;
+        }
+        if let Some(candidate) = &mut self.candidate
+            && matches!(candidate.verdict, Verdict::Unasked | Verdict::Asked)
+            && self.echoes.voters(&candidate.digest).count() >= turn.settings.report_quorum()
+        {
+            candidate.verdict = Verdict::Valid;
+        }
+    }
+
+    /// V5: tells the second verifiers that they are needed.
+    fn report_invalid(&self, turn: &mut Turn<'_>) {
+        if let Some(candidate) = &self.candidate
+            && candidate.verdict == Verdict::Invalid
+            && turn.settings.config.verification == Verification::Sharded
+        {
+            turn.say(self.proposer, Vote::Invalid(candidate.digest));
+        }
+    }
+
     fn echo(&mut self, turn: &mut Turn<'_>) {
         let me = turn.settings.me();
         let Some(candidate) = &self.candidate else { return };
-        if candidate.verdict != Verdict::Valid || self.echoes.has_voted(me) {
+        let checked = candidate.verdict == Verdict::Valid || turn.settings.mutated(Mutant::EchoUnchecked);
+        if !checked || self.echoes.has_voted(me) {
             return;
         }
         if self.proposer != me {
@@ -157,9 +245,11 @@ impl Broadcast {
             return;
         }
         let echoed = self.echoes.reached(turn.settings.echo_quorum()); // R4
-        let Some(digest) = echoed.or_else(|| self.readies.reached(turn.settings.one_correct())) else {
-            return;
-        }; // R5
+        let amplified = || {
+            let heard = self.readies.reached(turn.settings.one_correct()); // R5
+            heard.filter(|_| !turn.settings.mutated(Mutant::NoReadyAmplification))
+        };
+        let Some(digest) = echoed.or_else(amplified) else { return };
         if turn.say(self.proposer, Vote::Ready(digest)) {
             self.readies.count(me, digest);
         }
@@ -169,7 +259,7 @@ impl Broadcast {
         if self.delivered.is_some() {
             return;
         }
-        self.delivered = self.readies.reached(turn.settings.most_correct()); // R6
+        self.delivered = self.readies.reached(turn.settings.delivery_quorum()); // R6
         if let Some(digest) = self.delivered
             && self.body(digest).is_none()
         {
@@ -180,6 +270,9 @@ impl Broadcast {
     /// R7: the body is still missing: ask the next peer that said to hold it.
     pub(crate) fn fetch(&mut self, turn: &mut Turn<'_>) {
         let Some(digest) = self.delivered.filter(|digest| self.body(*digest).is_none()) else { return };
+        if turn.settings.mutated(Mutant::NoFetch) {
+            return;
+        }
         if let Some(peer) = self.next_holder(turn.settings, &digest) {
             self.asked.insert(peer);
             turn.send(peer, Message::Fetch { proposer: self.proposer, digest });
@@ -190,9 +283,10 @@ impl Broadcast {
     }
 
     /// R9: a peer that was asked answers. Anything else is ignored without being hashed.
-    pub(crate) fn receive(&mut self, from: ValidatorIndex, body: Bytes) {
+    pub(crate) fn receive(&mut self, from: ValidatorIndex, body: Bytes, settings: &Settings) {
         let Some(digest) = self.delivered.filter(|digest| self.body(*digest).is_none()) else { return };
-        if self.asked.remove(from) && Digest::of(&body) == digest {
+        let unchecked = settings.mutated(Mutant::BodyUnchecked);
+        if self.asked.remove(from) && (unchecked || Digest::of(&body) == digest) {
             self.fetched = Some(body);
         }
     }

@@ -171,6 +171,9 @@ impl Engine {
             Timer::Fetch { height, proposer } => {
                 self.at(height, |state, desk| state.fetch_fired(proposer, desk));
             }
+            Timer::Verify { height, proposer } => {
+                self.at(height, |state, desk| state.verify_fired(proposer, desk));
+            }
             Timer::Tick { height } => self.tick(height),
         }
     }

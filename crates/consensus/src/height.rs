@@ -8,6 +8,7 @@ use crate::bitmask::Bitmask;
 use crate::broadcast::Broadcast;
 use crate::config::Settings;
 use crate::interface::{Effect, RoundStep, Timer};
+use crate::mutant::Mutant;
 use crate::resend::Answered;
 use crate::superblock::{Proposal, Superblock};
 use crate::turn::{Desk, Turn, Voice};
@@ -92,7 +93,7 @@ impl HeightState {
         desk: &mut Desk<'_>,
     ) {
         if let Some(broadcast) = self.broadcasts.get_mut(index(proposer)) {
-            broadcast.receive(from, body);
+            broadcast.receive(from, body, desk.settings);
         }
         self.progress_if_started(proposer, desk);
     }
@@ -104,7 +105,7 @@ impl HeightState {
                 continue;
             }
             match vote {
-                Vote::Echo(_) | Vote::Ready(_) => self.progress_broadcast(proposer, desk),
+                Vote::Echo(_) | Vote::Ready(_) | Vote::Invalid(_) => self.progress_broadcast(proposer, desk),
                 Vote::Estimate { round, .. }
                 | Vote::Coordinator { round, .. }
                 | Vote::Auxiliary { round, .. } => {
@@ -175,6 +176,14 @@ impl HeightState {
         }
     }
 
+    /// V4: the first verifiers have had their time.
+    pub(crate) fn verify_fired(&mut self, proposer: ValidatorIndex, desk: &mut Desk<'_>) {
+        if let Some(broadcast) = self.broadcasts.get_mut(index(proposer)) {
+            broadcast.call_second_verifiers();
+        }
+        self.progress_if_started(proposer, desk);
+    }
+
     /// Counts a vote without acting on it.
     pub(crate) fn count(
         &mut self,
@@ -192,6 +201,7 @@ impl HeightState {
         match vote {
             Vote::Echo(digest) => broadcast.count_echo(from, digest),
             Vote::Ready(digest) => broadcast.count_ready(from, digest),
+            Vote::Invalid(digest) => broadcast.count_invalid(from, digest),
             _ => instance.count(from, vote, settings),
         }
     }
@@ -236,7 +246,9 @@ impl HeightState {
             return;
         }
         let accepted = self.instances.iter().filter(|instance| instance.decision() == Some(true)).count();
-        if self.grace == Grace::NotYet && accepted >= desk.settings.all_but_faults() {
+        let enough =
+            if desk.settings.mutated(Mutant::ZeroTooEarly) { 1 } else { desk.settings.all_but_faults() };
+        if self.grace == Grace::NotYet && accepted >= enough {
             self.grace = Grace::Running;
             let (timer, grace) = (Timer::Grace { height: self.height }, desk.settings.config.grace);
             self.turn(desk).timer(timer, grace);

@@ -69,7 +69,8 @@ pub enum Effect {
         after: Duration,
     },
     /// Check this body and answer with [`Input::Validated`]. All correct nodes must come to the same answer for the
-    /// same (height, proposer, body), so the check may not look at any state that changes.
+    /// same (height, proposer, body), so the check may not look at any state that changes. With
+    /// [`crate::Verification::Sharded`] most bodies that are decided are never asked about: reports vouch for them.
     Validate {
         /// Height of the proposal.
         height: Height,
@@ -121,6 +122,13 @@ pub enum Timer {
     },
     /// A body should have come by now (R7).
     Fetch {
+        /// The height.
+        height: Height,
+        /// Whose proposal.
+        proposer: ValidatorIndex,
+    },
+    /// The first verifiers of a proposal should have reported by now (V4).
+    Verify {
         /// The height.
         height: Height,
         /// Whose proposal.

@@ -8,7 +8,6 @@
 //! The crate refuses to know time (it asks for timers), sockets (it hands out bytes), disks (it hands out records),
 //! and what a body means (it asks for validation). It never panics on what a peer sends, and its memory per height
 //! is bounded.
-
 //!
 //! # How to drive it
 //! 1. [`Engine::new`], after a restart [`Engine::recover`] with the log's records, then [`Input::Settled`] with the
@@ -41,6 +40,7 @@ mod engine;
 mod error;
 mod height;
 mod interface;
+mod mutant;
 mod record;
 mod recover;
 mod resend;
@@ -51,8 +51,12 @@ mod turn;
 mod votes;
 pub mod wire;
 
+/// The whole-network simulator of `tests/it` is also compiled into the unit tests, where mutants can be switched on.
+#[cfg(test)]
+extern crate self as bxp_consensus;
+
 pub use bitmask::Bitmask;
-pub use config::{Config, VALIDATORS_MAX};
+pub use config::{Config, VALIDATORS_MAX, Verification};
 pub use engine::Engine;
 pub use error::ConsensusError;
 pub use interface::{Effect, Input, RoundStep, Timer};

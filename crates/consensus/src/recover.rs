@@ -7,6 +7,7 @@ use crate::config::Settings;
 use crate::engine::Engine;
 use crate::error::ConsensusError;
 use crate::height::{HeightState, index};
+use crate::mutant::Mutant;
 use crate::record;
 use crate::votes::Votes;
 use crate::wire::{Envelope, Message, SECTIONS_MAX};
@@ -72,6 +73,9 @@ impl HeightState {
 
     /// Own votes count as said, and count for oneself.
     fn restore_votes(&mut self, votes: &Votes, settings: &Settings) {
+        if settings.mutated(Mutant::VotesForgotten) {
+            return;
+        }
         self.voice.said.merge(votes);
         for (instance, vote) in votes.iter() {
             self.count(settings.me(), instance, vote, settings);

@@ -9,6 +9,7 @@ use crate::bitmask::Bitmask;
 use crate::broadcast::Broadcast;
 use crate::height::{HeightState, index};
 use crate::interface::Timer;
+use crate::mutant::Mutant;
 use crate::turn::Desk;
 use crate::wire::{Message, SECTIONS_MAX};
 
@@ -55,7 +56,7 @@ impl HeightState {
 
     /// H4: sends all own messages of this height again.
     pub(crate) fn repeat(&mut self, to: ValidatorIndex, with_body: bool, desk: &mut Desk<'_>) {
-        if !self.started {
+        if !self.started || desk.settings.mutated(Mutant::NothingRepeated) {
             return;
         }
         let own = self.broadcasts.get(index(desk.settings.me())).and_then(Broadcast::vouched).cloned();

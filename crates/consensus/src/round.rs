@@ -4,10 +4,11 @@ use bxp_types::ValidatorIndex;
 
 use crate::bitmask::Bitmask;
 use crate::config::Settings;
+use crate::mutant::Mutant;
 use crate::votes::Values;
 
 /// Each validator counts once for each estimate and once for AUX.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Round {
     zeros: Bitmask,
     ones: Bitmask,
@@ -58,8 +59,9 @@ impl Round {
     }
 
     /// Counts AUX, the first of each validator.
-    pub(crate) fn count_auxiliary(&mut self, from: ValidatorIndex, values: Values) {
-        if values.is_empty() || !self.auxiliary_from.insert(from) {
+    pub(crate) fn count_auxiliary(&mut self, from: ValidatorIndex, values: Values, settings: &Settings) {
+        let first = self.auxiliary_from.insert(from) || settings.mutated(Mutant::AuxiliaryCountsTwice);
+        if values.is_empty() || !first {
             return;
         }
         match (values.contains(false), values.contains(true)) {
@@ -75,16 +77,24 @@ impl Round {
     /// Whether n-t AUX hold `value` alone, and it is delivered (B11, B12).
     pub(crate) fn agrees_on(&self, value: bool, settings: &Settings) -> bool {
         let count = if value { self.auxiliary_one } else { self.auxiliary_zero };
-        self.delivered.contains(value) && count >= settings.all_but_faults()
+        self.delivered.contains(value) && count >= settings.auxiliary_quorum()
     }
 
     /// Whether n-t AUX hold delivered values only, whichever they are (B13).
     pub(crate) fn is_complete(&self, settings: &Settings) -> bool {
-        let count = |values: Values, count| if values.is_subset(self.delivered) { count } else { 0 };
+        let unchecked = settings.mutated(Mutant::UnionUnchecked);
+        let count =
+            |values: Values, count| if unchecked || values.is_subset(self.delivered) { count } else { 0 };
         let supported = count(Values::only(false), self.auxiliary_zero)
             + count(Values::only(true), self.auxiliary_one)
             + count(Values::BOTH, self.auxiliary_both);
-        supported >= settings.all_but_faults()
+        supported >= settings.auxiliary_quorum()
+    }
+
+    /// How many AUX came with {0}, with {1} and with {0, 1}.
+    #[cfg(test)]
+    pub(crate) const fn auxiliary_counts(&self) -> [usize; 3] {
+        [self.auxiliary_zero, self.auxiliary_one, self.auxiliary_both]
     }
 
     fn auxiliary_of(&mut self, value: bool) -> &mut usize {
@@ -107,8 +117,8 @@ mod tests {
         let settings = settings();
         let mut round = Round::new(4);
         for from in 0..3 {
-            round.count_auxiliary(ValidatorIndex(from), Values::only(true));
-            round.count_auxiliary(ValidatorIndex(from), Values::only(false));
+            round.count_auxiliary(ValidatorIndex(from), Values::only(true), &settings);
+            round.count_auxiliary(ValidatorIndex(from), Values::only(false), &settings);
         }
         assert!(!round.agrees_on(true, &settings), "1 is not delivered");
         assert!(!round.is_complete(&settings));
@@ -121,9 +131,9 @@ mod tests {
     fn a_mixed_union_completes_when_both_values_are_delivered() {
         let settings = settings();
         let mut round = Round::new(4);
-        round.count_auxiliary(ValidatorIndex(0), Values::only(true));
-        round.count_auxiliary(ValidatorIndex(1), Values::only(false));
-        round.count_auxiliary(ValidatorIndex(2), Values::BOTH);
+        round.count_auxiliary(ValidatorIndex(0), Values::only(true), &settings);
+        round.count_auxiliary(ValidatorIndex(1), Values::only(false), &settings);
+        round.count_auxiliary(ValidatorIndex(2), Values::BOTH, &settings);
         round.delivered.insert(true);
         assert!(!round.is_complete(&settings));
         round.delivered.insert(false);

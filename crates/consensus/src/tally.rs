@@ -35,6 +35,11 @@ impl Tally {
         self.by_digest.iter().find(|(_, voters)| voters.count() >= threshold).map(|(digest, _)| *digest)
     }
 
+    /// For what that validator stands.
+    pub(crate) fn vote(&self, validator: ValidatorIndex) -> Option<Digest> {
+        self.by_digest.iter().find(|(_, voters)| voters.contains(validator)).map(|(digest, _)| *digest)
+    }
+
     /// Who stands for `digest`.
     pub(crate) fn voters(&self, digest: &Digest) -> impl Iterator<Item = ValidatorIndex> + '_ {
         self.by_digest.get(digest).into_iter().flat_map(Bitmask::iter)
@@ -58,6 +63,7 @@ mod tests {
         assert_eq!(tally.reached(2), Some(one));
         assert_eq!(tally.voters(&one).collect::<Vec<_>>(), [ValidatorIndex(0), ValidatorIndex(3)]);
         assert_eq!(tally.voters(&two).count(), 0);
+        assert_eq!((tally.vote(ValidatorIndex(3)), tally.vote(ValidatorIndex(1))), (Some(one), None));
         assert!(tally.has_voted(ValidatorIndex(0)) && !tally.has_voted(ValidatorIndex(1)));
     }
 }

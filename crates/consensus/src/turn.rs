@@ -7,12 +7,13 @@ use bytes::Bytes;
 
 use crate::config::Settings;
 use crate::interface::{Effect, Timer};
+use crate::mutant::Mutant;
 use crate::record;
 use crate::votes::{Vote, Votes};
 use crate::wire::{Envelope, Message, SECTIONS_MAX};
 
 /// What a node has said at one height, and what of it has not left yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Voice {
     pub(crate) said: Votes,
     fresh: Votes,
@@ -29,8 +30,10 @@ impl Voice {
         for votes in fresh.split(SECTIONS_MAX) {
             let (record, message) =
                 record::encode(settings, &Envelope { height, message: Message::Votes(votes) });
-            outbox.records.push(Effect::Persist(record));
+            let late = settings.mutated(Mutant::SaidBeforeLogged);
             outbox.votes.push(Effect::Broadcast { message });
+            let place = if late { &mut outbox.rest } else { &mut outbox.records };
+            place.push(Effect::Persist(record));
         }
     }
 }

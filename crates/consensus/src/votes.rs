@@ -55,6 +55,8 @@ pub enum Vote {
     Echo(Digest),
     /// "Enough hold it" (R4, R5).
     Ready(Digest),
+    /// INVALID: "I have checked the body with this digest, and it may not be decided" (V5).
+    Invalid(Digest),
     /// EST: an estimate, own or relayed (B3, B5).
     Estimate {
         /// Round, from 1.
@@ -128,6 +130,7 @@ pub struct Votes {
     pub(crate) validators: u16,
     pub(crate) echoes: BTreeMap<ValidatorIndex, Digest>,
     pub(crate) readies: BTreeMap<ValidatorIndex, Digest>,
+    pub(crate) invalids: BTreeMap<ValidatorIndex, Digest>,
     /// By kind and round; DECIDED has round 0.
     pub(crate) binary: BTreeMap<(Kind, u32), Masks>,
 }
@@ -136,13 +139,19 @@ impl Votes {
     /// An empty book for that many validators.
     #[must_use]
     pub const fn new(validators: u16) -> Self {
-        Self { validators, echoes: BTreeMap::new(), readies: BTreeMap::new(), binary: BTreeMap::new() }
+        Self {
+            validators,
+            echoes: BTreeMap::new(),
+            readies: BTreeMap::new(),
+            invalids: BTreeMap::new(),
+            binary: BTreeMap::new(),
+        }
     }
 
     /// Whether nothing is in the book.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.echoes.is_empty() && self.readies.is_empty() && self.binary.is_empty()
+        self.sections() == 0
     }
 
     /// Writes a vote down. Returns false, and changes nothing, if it is there already, contradicts what is there, or
@@ -154,6 +163,7 @@ impl Votes {
         match vote {
             Vote::Echo(digest) => insert_digest(&mut self.echoes, instance, digest),
             Vote::Ready(digest) => insert_digest(&mut self.readies, instance, digest),
+            Vote::Invalid(digest) => insert_digest(&mut self.invalids, instance, digest),
             Vote::Estimate { round, value } => {
                 let masks = (round > 0).then(|| self.masks(Kind::Estimate, round));
                 masks.is_some_and(|masks| {
@@ -179,7 +189,7 @@ impl Votes {
         }
     }
 
-    /// All votes: ECHO, READY, then EST, COORD and AUX by round, then DECIDED.
+    /// All votes: ECHO, READY, then EST, COORD and AUX by round, then DECIDED, then INVALID.
     pub fn iter(&self) -> impl Iterator<Item = (ValidatorIndex, Vote)> + '_ {
         let echoes = self.echoes.iter().map(|(instance, digest)| (*instance, Vote::Echo(*digest)));
         let readies = self.readies.iter().map(|(instance, digest)| (*instance, Vote::Ready(*digest)));
@@ -189,15 +199,15 @@ impl Votes {
                 .clone()
                 .flat_map(move |instance| binary_votes(*kind, *round, instance, masks.of(instance)))
         });
-        echoes.chain(readies).chain(binary)
+        let invalids = self.invalids.iter().map(|(instance, digest)| (*instance, Vote::Invalid(*digest)));
+        echoes.chain(readies).chain(binary).chain(invalids)
     }
 
     /// The same votes in books of at most `sections_max` sections each: one message holds no more.
     #[must_use]
     pub fn split(&self, sections_max: usize) -> Vec<Self> {
         let mut parts = Vec::new();
-        let mut part =
-            Self { echoes: self.echoes.clone(), readies: self.readies.clone(), ..Self::new(self.validators) };
+        let mut part = Self { binary: BTreeMap::new(), ..self.clone() };
         for (key, masks) in &self.binary {
             if part.sections() >= sections_max {
                 parts.push(std::mem::replace(&mut part, Self::new(self.validators)));
@@ -212,7 +222,8 @@ impl Votes {
 
     /// How many sections the book takes on the wire.
     pub(crate) fn sections(&self) -> usize {
-        usize::from(!self.echoes.is_empty()) + usize::from(!self.readies.is_empty()) + self.binary.len()
+        let digests = [&self.echoes, &self.readies, &self.invalids];
+        digests.iter().filter(|digests| !digests.is_empty()).count() + self.binary.len()
     }
 
     fn masks(&mut self, kind: Kind, round: u32) -> &mut Masks {
@@ -270,6 +281,7 @@ mod tests {
         let (one, two) = (Digest([1; 32]), Digest([2; 32]));
         assert!(votes.insert(K, Vote::Echo(one)) && !votes.insert(K, Vote::Echo(two)));
         assert!(votes.insert(K, Vote::Ready(two)) && !votes.insert(K, Vote::Ready(one)));
+        assert!(votes.insert(K, Vote::Invalid(two)) && !votes.insert(K, Vote::Invalid(one)));
         assert!(votes.insert(K, Vote::Auxiliary { round: 3, values: Values::only(true) }));
         assert!(!votes.insert(K, Vote::Auxiliary { round: 3, values: Values::BOTH }));
         assert!(votes.insert(K, Vote::Coordinator { round: 3, value: false }));
@@ -278,7 +290,7 @@ mod tests {
         assert!(votes.insert(K, Vote::Estimate { round: 3, value: false }));
         assert!(votes.insert(K, Vote::Estimate { round: 3, value: true }), "both may be relayed");
         assert!(!votes.insert(K, Vote::Estimate { round: 3, value: true }));
-        assert_eq!(votes.iter().count(), 7);
+        assert_eq!(votes.iter().count(), 8);
     }
 
     #[test]
@@ -296,6 +308,7 @@ mod tests {
     fn splitting_and_merging_give_the_same_book() {
         let mut votes = Votes::new(4);
         votes.insert(K, Vote::Echo(Digest([1; 32])));
+        votes.insert(ValidatorIndex(3), Vote::Invalid(Digest([2; 32])));
         for round in 1..10 {
             votes.insert(K, Vote::Estimate { round, value: round % 2 == 0 });
             votes.insert(ValidatorIndex(2), Vote::Auxiliary { round, values: Values::BOTH });

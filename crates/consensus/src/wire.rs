@@ -6,12 +6,15 @@
 //! VOTES    = section+            at most 64, ascending by (tag, round)
 //!   ECHO, READY              = tag (1) mask digest (32) for each bit of the mask
 //!   EST, COORD, AUX, DECIDED = tag (1) round (4) zeros-mask ones-mask
+//!   INVALID                  = as ECHO
 //! FETCH    = proposer (2) digest (32)
 //! BODY     = proposer (2) body
 //! PULL     = mask of the bodies held
 //! ```
 //! Numbers are big endian, a mask takes ceil(n / 8) bytes. Every message has one encoding only: no empty section, no
 //! bit beyond n, nothing after the end. Decoding allocates no more than a small multiple of the input.
+
+use std::collections::BTreeMap;
 
 use bxp_types::{Digest, Height, ValidatorIndex};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -97,6 +100,7 @@ const PULL: u8 = 4;
 
 const ECHO: u8 = 1;
 const READY: u8 = 2;
+const INVALID: u8 = 7;
 
 const fn tag(kind: Kind) -> u8 {
     match kind {
@@ -183,7 +187,8 @@ impl Envelope {
             Message::Pull { held } => held.as_bytes().len(),
             Message::Votes(votes) => {
                 let mask = Bitmask::byte_length(votes.validators);
-                (votes.echoes.len() + votes.readies.len()) * 32 + votes.sections() * (5 + 2 * mask)
+                let digests = votes.echoes.len() + votes.readies.len() + votes.invalids.len();
+                digests * 32 + votes.sections() * (5 + 2 * mask)
             }
         };
         HEADER_BYTES + payload
@@ -209,25 +214,29 @@ impl Message {
 }
 
 fn encode_votes(votes: &Votes, out: &mut BytesMut) {
-    for (tag, digests) in [(ECHO, &votes.echoes), (READY, &votes.readies)] {
-        if digests.is_empty() {
-            continue;
-        }
-        let mut mask = Bitmask::new(votes.validators);
-        for proposer in digests.keys() {
-            mask.insert(*proposer);
-        }
-        out.put_u8(tag);
-        out.put_slice(mask.as_bytes());
-        for digest in digests.values() {
-            out.put_slice(digest.as_bytes());
-        }
-    }
+    encode_digests(ECHO, &votes.echoes, votes.validators, out);
+    encode_digests(READY, &votes.readies, votes.validators, out);
     for ((kind, round), masks) in &votes.binary {
         out.put_u8(tag(*kind));
         out.put_u32(*round);
         out.put_slice(masks.zeros.as_bytes());
         out.put_slice(masks.ones.as_bytes());
+    }
+    encode_digests(INVALID, &votes.invalids, votes.validators, out);
+}
+
+fn encode_digests(tag: u8, digests: &BTreeMap<ValidatorIndex, Digest>, validators: u16, out: &mut BytesMut) {
+    if digests.is_empty() {
+        return;
+    }
+    let mut mask = Bitmask::new(validators);
+    for proposer in digests.keys() {
+        mask.insert(*proposer);
+    }
+    out.put_u8(tag);
+    out.put_slice(mask.as_bytes());
+    for digest in digests.values() {
+        out.put_slice(digest.as_bytes());
     }
 }
 
@@ -244,6 +253,7 @@ fn decode_votes(reader: &mut Reader, validators: u16) -> Result<Votes, WireError
             let digests = match tag {
                 ECHO => &mut votes.echoes,
                 READY => &mut votes.readies,
+                INVALID => &mut votes.invalids,
                 _ => return Err(WireError::Kind(tag)),
             };
             let mask = reader.mask(validators)?;

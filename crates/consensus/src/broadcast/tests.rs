@@ -4,8 +4,8 @@ use bxp_types::{Digest, Height, NetworkId, ValidatorIndex};
 use bytes::Bytes;
 
 use super::Broadcast;
-use crate::config::{Config, Settings};
-use crate::interface::Effect;
+use crate::config::{Config, Settings, Verification};
+use crate::interface::{Effect, Timer};
 use crate::turn::{Outbox, Turn, Voice};
 use crate::votes::Vote;
 
@@ -13,6 +13,7 @@ const PROPOSER: ValidatorIndex = ValidatorIndex(1);
 const BODY: &[u8] = b"a body";
 
 struct Node {
+    height: Height,
     settings: Settings,
     broadcast: Broadcast,
     voice: Voice,
@@ -22,6 +23,7 @@ struct Node {
 impl Node {
     fn new() -> Self {
         Self {
+            height: Height(1),
             settings: Settings::new(Config::new(ValidatorIndex(0), 7, NetworkId([0; 32]))).unwrap(),
             broadcast: Broadcast::new(PROPOSER, 7),
             voice: Voice::new(7),
@@ -29,10 +31,26 @@ impl Node {
         }
     }
 
+    /// A node with that rank among the verifiers (V1), holding the body.
+    fn sharded(rank: usize) -> (Self, Vec<Effect>) {
+        let mut node = Self::new();
+        node.settings.config.verification = Verification::Sharded;
+        let me = node.settings.me();
+        let has_rank = |height: &u64| node.settings.verifier_rank(Height(*height), PROPOSER, me) == rank;
+        node.height = Height((1..7).find(has_rank).unwrap());
+        let effects = node.act(|broadcast| broadcast.offer(Bytes::from_static(BODY)));
+        (node, effects)
+    }
+
+    fn verifier(&self, rank: usize) -> ValidatorIndex {
+        let has_rank = |v: &ValidatorIndex| self.settings.verifier_rank(self.height, PROPOSER, *v) == rank;
+        self.settings.all().find(has_rank).unwrap()
+    }
+
     fn act(&mut self, act: impl FnOnce(&mut Broadcast)) -> Vec<Effect> {
-        let Self { settings, broadcast, voice, outbox } = self;
+        let Self { height, settings, broadcast, voice, outbox } = self;
         act(broadcast);
-        broadcast.progress(&mut Turn { height: Height(1), settings, voice, outbox });
+        broadcast.progress(&mut Turn { height: *height, settings, voice, outbox });
         outbox.take()
     }
 
@@ -99,4 +117,62 @@ fn what_is_found_invalid_is_never_echoed_but_may_be_ready() {
     assert!(node.said().is_empty(), "the first answer counts");
     node.ready(&[1, 2, 3, 4], Digest::of(BODY));
     assert_eq!(node.said(), [Vote::Ready(Digest::of(BODY))]);
+}
+
+#[test]
+fn only_first_verifiers_check_at_once() {
+    for rank in 1..7 {
+        let (_, effects) = Node::sharded(rank);
+        let asks = effects.iter().any(|effect| matches!(effect, Effect::Validate { .. }));
+        let waits = effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::SetTimer { timer: Timer::Verify { .. }, .. }));
+        assert_eq!((asks, waits), (rank <= 2, (3..=4).contains(&rank)), "rank {rank}");
+    }
+}
+
+#[test]
+fn t_plus_one_equal_reports_stand_for_a_check() {
+    let digest = Digest::of(BODY);
+    let (mut node, _) = Node::sharded(6);
+    node.echo(&[2, 3], digest);
+    node.echo(&[4], Digest([9; 32]));
+    assert!(node.said().is_empty(), "two and another one");
+    node.echo(&[5], digest);
+    assert_eq!(node.said(), [Vote::Echo(digest)]);
+}
+
+#[test]
+fn reports_about_another_body_vouch_for_nothing() {
+    let (mut node, _) = Node::sharded(6);
+    node.echo(&[1, 2, 3, 4], Digest([9; 32]));
+    assert!(node.said().is_empty(), "ECHO only for the body held");
+}
+
+#[test]
+fn reports_do_not_outweigh_an_own_check() {
+    let (mut node, _) = Node::sharded(1);
+    node.act(|broadcast| broadcast.validated(Digest::of(BODY), false));
+    assert_eq!(node.said(), [Vote::Invalid(Digest::of(BODY))]);
+    node.echo(&[1, 2, 3], Digest::of(BODY));
+    assert!(!node.said().contains(&Vote::Echo(Digest::of(BODY))));
+}
+
+#[test]
+fn second_verifiers_check_when_the_first_are_slow_or_disagree() {
+    let asks = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Validate { .. }));
+    let (mut node, _) = Node::sharded(3);
+    assert!(asks(&node.act(Broadcast::call_second_verifiers)), "slow");
+    let (mut node, _) = Node::sharded(4);
+    let (first, second) = (node.verifier(2), node.verifier(3));
+    let digest = Digest::of(BODY);
+    assert!(!asks(&node.act(|broadcast| broadcast.count_invalid(second, digest))), "not a first verifier");
+    assert!(!asks(&node.act(|broadcast| broadcast.count_invalid(first, Digest([9; 32])))), "of another body");
+    let (mut node, _) = Node::sharded(4);
+    assert!(asks(&node.act(|broadcast| broadcast.count_invalid(first, digest))), "found invalid");
+    let (mut node, _) = Node::sharded(4);
+    assert!(asks(&node.act(|broadcast| broadcast.count_echo(first, Digest([9; 32])))), "holds another one");
+    let (mut node, _) = Node::sharded(5);
+    assert!(!asks(&node.act(Broadcast::call_second_verifiers)), "the others never check");
+    assert!(!asks(&node.act(|broadcast| broadcast.count_invalid(first, digest))));
 }

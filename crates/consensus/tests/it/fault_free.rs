@@ -5,8 +5,8 @@ use std::time::Duration;
 use bxp_consensus::Timer;
 use bxp_types::Height;
 
-use crate::adversary::Role;
-use crate::simulator::{Plan, Simulator, seeds};
+use crate::network::adversary::Role;
+use crate::network::{Plan, Simulator, seeds};
 
 /// Every message takes 10 ms.
 const DELAY: Duration = Duration::from_millis(10);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use bxp_consensus::{RoundStep, Timer};
 
-use crate::adversary::{ROLES, Role};
-use crate::simulator::{Plan, Simulator, seeds};
+use crate::network::adversary::{ROLES, Role};
+use crate::network::{Plan, Simulator, seeds};
 
 #[test]
 fn lost_connections_are_made_good() {
@@ -88,6 +88,7 @@ fn the_faults_reach_the_rare_lines() {
             Timer::Grace { .. } => "grace",
             Timer::Fetch { .. } => "fetch",
             Timer::Tick { .. } => "tick",
+            Timer::Verify { .. } => "verify",
             Timer::Round { step: RoundStep::Coordinator, .. } => "coordinator",
             Timer::Round { step: RoundStep::Union, .. } => "union",
             Timer::Round { step: RoundStep::CatchUp, .. } => "catch up",

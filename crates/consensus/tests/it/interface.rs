@@ -7,7 +7,7 @@ use bxp_consensus::{Bitmask, Config, Effect, Engine, Input, Timer, Values, Vote,
 use bxp_types::{Digest, Height, ValidatorIndex};
 use bytes::Bytes;
 
-use crate::simulator::NETWORK;
+use crate::network::NETWORK;
 
 const BODY: &[u8] = b"a body";
 

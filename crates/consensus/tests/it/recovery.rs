@@ -5,7 +5,7 @@ use bxp_consensus::{Config, ConsensusError, Effect, Engine, Input, Vote};
 use bxp_types::{Digest, Height, ValidatorIndex};
 use bytes::Bytes;
 
-use crate::simulator::NETWORK;
+use crate::network::NETWORK;
 
 fn engine(me: u16, validators: usize) -> Engine {
     Engine::new(Config::new(ValidatorIndex(me), validators, NETWORK)).unwrap()

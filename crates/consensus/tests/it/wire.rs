@@ -40,12 +40,14 @@ fn the_format_is_pinned() {
     votes.insert(ValidatorIndex(2), Vote::Auxiliary { round: 1, values: Values::only(true) });
     votes.insert(ValidatorIndex(3), Vote::Auxiliary { round: 1, values: Values::BOTH });
     votes.insert(ValidatorIndex(9), Vote::Decided(true));
+    votes.insert(ValidatorIndex(4), Vote::Invalid(Digest([3; 32])));
     let expected = format!(
         "01 01 0000000000000102 01 0101 {} {} 02 0100 {} 03 00000001 0200 0000 03 00000002 0200 0200 \
-         04 00000003 0000 0400 05 00000001 0800 0c00 06 00000000 0000 0002",
+         04 00000003 0000 0400 05 00000001 0800 0c00 06 00000000 0000 0002 07 1000 {}",
         "01".repeat(32),
         "02".repeat(32),
         "01".repeat(32),
+        "03".repeat(32),
     );
     round_trip(Message::Votes(votes), &expected);
 }
@@ -94,7 +96,10 @@ fn what_is_not_canonical_is_refused() {
         ("01 04 0000000000000001 0004".into(), WireError::NotCanonical),
         ("01 04 0000000000000001 0001 00".into(), WireError::Trailing),
         (votes.into(), WireError::Short),
-        (format!("{votes} 07"), WireError::Kind(7)),
+        (format!("{votes} 08"), WireError::Kind(8)),
+        (format!("{votes} 07"), WireError::Short),
+        (format!("{votes} 07 0000"), WireError::NotCanonical),
+        (format!("{votes} 07 0100 {} 06 00000000 0100 0000", "aa".repeat(32)), WireError::NotCanonical),
         (format!("{votes} 01 0000"), WireError::NotCanonical),
         (format!("{votes} 01 0100 aa"), WireError::Short),
         (format!("{votes} 03 00000000 0100 0000"), WireError::NotCanonical),
@@ -119,7 +124,8 @@ fn any_vote() -> impl Strategy<Value = Vote> {
     let values = prop_oneof![Just(Values::only(false)), Just(Values::only(true)), Just(Values::BOTH)];
     prop_oneof![
         digest.clone().prop_map(Vote::Echo),
-        digest.prop_map(Vote::Ready),
+        digest.clone().prop_map(Vote::Ready),
+        digest.prop_map(Vote::Invalid),
         (1..5u32, any::<bool>()).prop_map(|(round, value)| Vote::Estimate { round, value }),
         (1..5u32, any::<bool>()).prop_map(|(round, value)| Vote::Coordinator { round, value }),
         (1..5u32, values).prop_map(|(round, values)| Vote::Auxiliary { round, values }),

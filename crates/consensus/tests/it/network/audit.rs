@@ -18,6 +18,8 @@ pub(crate) struct Audit {
     persisted: BTreeSet<(usize, Height, ValidatorIndex, Vote)>,
     persisted_bodies: BTreeSet<(usize, Height, Digest)>,
     books: BTreeMap<(usize, Height), Votes>,
+    /// Which correct nodes checked each proposal.
+    pub(crate) checks: BTreeMap<(Height, ValidatorIndex, Digest), BTreeSet<usize>>,
     /// The highest round in which a correct node said AUX.
     pub(crate) deepest_round: u32,
 }
@@ -30,12 +32,27 @@ impl Audit {
             persisted: BTreeSet::new(),
             persisted_bodies: BTreeSet::new(),
             books: BTreeMap::new(),
+            checks: BTreeMap::new(),
             deepest_round: 0,
         }
     }
 
     pub(crate) fn proposed(&mut self, node: usize, height: Height, body: &Bytes) {
         self.proposals.entry((node, height)).or_default().insert(Digest::of(body));
+    }
+
+    pub(crate) fn checked(&mut self, node: usize, height: Height, proposer: ValidatorIndex, digest: Digest) {
+        self.checks.entry((height, proposer, digest)).or_default().insert(node);
+    }
+
+    /// Sharded verification: no proposal is checked by more nodes than these.
+    pub(crate) fn few_checks(&self, most: usize, state: &str) {
+        for ((height, proposer, _), nodes) in &self.checks {
+            assert!(
+                nodes.len() <= most,
+                "{state}: {nodes:?} checked the proposal of {proposer} at {height}, more than {most}"
+            );
+        }
     }
 
     pub(crate) fn effect(&mut self, node: usize, effect: &Effect, seed: u64) {

@@ -2,7 +2,28 @@
 
 use std::time::Duration;
 
-use crate::adversary::Role;
+use bxp_consensus::Verification;
+
+use super::adversary::Role;
+
+/// Who checks proposals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checks {
+    All,
+    Sharded,
+    /// Every second node is of either kind.
+    Mixed,
+}
+
+impl Checks {
+    pub(crate) const fn of(self, node: usize) -> Verification {
+        match self {
+            Self::Mixed if node.is_multiple_of(2) => Verification::All,
+            Self::All => Verification::All,
+            Self::Sharded | Self::Mixed => Verification::Sharded,
+        }
+    }
+}
 
 /// What a run is to be like.
 #[derive(Clone, Debug)]
@@ -24,6 +45,7 @@ pub(crate) struct Plan {
     pub(crate) loss_percent: u32,
     /// Heights are settled when all have decided them, or as soon as n-t have; who is behind then must sync.
     pub(crate) settle_early: bool,
+    pub(crate) verification: Checks,
 }
 
 impl Plan {
@@ -39,6 +61,7 @@ impl Plan {
             blackouts: 0,
             loss_percent: 0,
             settle_early: false,
+            verification: Checks::All,
         }
     }
 

@@ -10,13 +10,15 @@ use bytes::Bytes;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::adversary::Adversary;
-use crate::audit::Audit;
+use adversary::Adversary;
+use audit::Audit;
 
+pub(crate) mod adversary;
+mod audit;
 mod connections;
 mod plan;
 
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Checks, Plan};
 
 pub(crate) const NETWORK: NetworkId = NetworkId([7; 32]);
 /// No run may take more virtual time or more events than this.
@@ -148,7 +150,9 @@ impl Simulator {
 
     fn engine(&self, node: usize) -> Engine {
         let me = ValidatorIndex(u16::try_from(node).unwrap());
-        Engine::new(Config::new(me, self.plan.validators, NETWORK)).unwrap()
+        let mut config = Config::new(me, self.plan.validators, NETWORK);
+        config.verification = self.plan.verification.of(node);
+        Engine::new(config).unwrap()
     }
 
     /// Correct nodes come first.
@@ -167,6 +171,9 @@ impl Simulator {
             events += 1;
             assert!(events < EVENTS_MAX && at < TIME_MAX, "{}: no progress", self.state());
             self.carry_out(event);
+        }
+        if self.plan.verification == Checks::Sharded {
+            self.audit.few_checks(2 * self.plan.faults(), &self.state());
         }
         for height in 1..=self.plan.heights {
             let agreed = self.agreed[&Height(height)].digest();
@@ -284,6 +291,9 @@ impl Simulator {
                 self.schedule(after, Event::Timer { node, twin, life, timer });
             }
             Effect::Validate { height, proposer, digest, body } => {
+                if node < self.correct() {
+                    self.audit.checked(node, height, proposer, digest);
+                }
                 let valid = !body.starts_with(b"bad");
                 let input = Box::new(Input::Validated { height, proposer, digest, valid });
                 self.schedule(Duration::ZERO, Event::Validated { node, twin, life, input });
@@ -348,11 +358,11 @@ impl Simulator {
 
     /// A node says something: an adversary may say something else.
     fn say(&mut self, from: usize, twin: usize, to: usize, message: Bytes) {
-        let message = match &mut self.nodes[from].role {
+        let messages = match &mut self.nodes[from].role {
             Some(role) => role.distort(twin, to, message, &mut self.rng),
-            None => Some(message),
+            None => vec![message],
         };
-        if let Some(message) = message {
+        for message in messages {
             self.send(from, to, message);
         }
     }

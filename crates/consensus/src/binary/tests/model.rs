@@ -1,0 +1,469 @@
+//! Every schedule of one binary instance up to a number of rounds, by model checking of the code itself.
+//!
+//! n = 4, t = 1: validators 0 to 2 are correct and run [`Instance`]; validator 3 says anything to anybody. A state is
+//! the three instances and what each has said. The network is the set of all that was said: any correct node may hear
+//! any part of it at any time, or never; the Byzantine one needs no state, since it may say everything from the start.
+//!
+//! What is left out, and why nothing is missed:
+//! - A step is one node hearing just enough to do something. Votes counted without effect could as well have been
+//!   counted right before they had one, since tallies only grow and nobody sees another's tallies.
+//! - Rounds come one after the other. What is said in a round speaks of that round, so any schedule can be reordered
+//!   that way, but for one thing: who enters a round late may have heard EST of it before. Such a node may end its
+//!   round while the others are in the next one; who is further behind says nothing that matters.
+//! - Believing t+1 DECIDED copies a decision that is there; only that one alone is not believed is looked at.
+//! - Validators without a coordinator's part are alike: states that differ by their names only count as one.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use bxp_types::{NetworkId, ValidatorIndex};
+use stateright::{Checker, HasDiscoveries, Model, Property};
+
+use super::{BYZANTINE, Instance};
+use crate::config::{Config, Settings};
+use crate::interface::RoundStep;
+use crate::mutant::{self, Mutant};
+use crate::turn::{Outbox, Turn, Voice};
+use crate::votes::{Kind, Values, Vote};
+
+const CORRECT: usize = 3;
+/// The instance whose first coordinator, that of round 3, is the Byzantine one.
+const INSTANCE: ValidatorIndex = ValidatorIndex(0);
+const ALL_VALUES: [Values; 3] = [Values::only(false), Values::only(true), Values::BOTH];
+
+/// The instance under any schedule of up to `rounds` rounds.
+struct AnySchedule {
+    rounds: u32,
+    settings: Vec<Settings>,
+    /// Renamings of the correct validators under which the rounds look the same.
+    renamings: Vec<[usize; CORRECT]>,
+}
+
+#[derive(Clone, Debug)]
+struct Node {
+    instance: Instance,
+    voice: Voice,
+    /// Whether 0 was put in, and whether the proposal was delivered here.
+    inputs: Values,
+}
+
+#[derive(Clone, Debug)]
+struct Network {
+    nodes: Vec<Arc<Node>>,
+    /// The round that all steps are about.
+    round: u32,
+    /// What makes two states one, under the renaming that makes it smallest.
+    key: Vec<u64>,
+}
+
+/// A step of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Step {
+    node: usize,
+    what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    Input(bool),
+    /// The Byzantine one says EST, and so does a correct one if there is one.
+    Estimate(u32, bool),
+    /// AUX of these others, and of the Byzantine one, in this order.
+    Auxiliary(u32, Vec<usize>, Vec<Values>),
+    Coordinator(u32, bool),
+    /// DECIDED of the Byzantine one.
+    Decided(bool),
+    Fire(u32, RoundStep),
+    /// No further step of this round.
+    NextRound,
+}
+
+impl PartialEq for Network {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Hash for Network {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl Node {
+    fn said(&self, kind: Kind, round: u32) -> Values {
+        self.voice.said.binary.get(&(kind, round)).map_or(Values::NONE, |masks| masks.of(INSTANCE))
+    }
+
+    fn auxiliary(&self, round: u32) -> Option<Values> {
+        Some(self.said(Kind::Auxiliary, round)).filter(|values| !values.is_empty())
+    }
+
+    fn bin(&self, round: u32) -> Values {
+        self.instance.rounds.get(&round).map_or(Values::NONE, |round| round.delivered)
+    }
+
+    /// Values that this node takes for some correct node's input.
+    fn believed(&self) -> Values {
+        let mut believed = Values::NONE;
+        let auxiliary = self.voice.said.iter().filter_map(|(_, vote)| match vote {
+            Vote::Auxiliary { values, .. } => Some(values),
+            _ => None,
+        });
+        let bins = self.instance.rounds.values().map(|round| round.delivered);
+        let estimate = (self.instance.current > 0).then(|| Values::only(self.instance.estimate));
+        let decision = self.instance.decision.map(Values::only);
+        for values in auxiliary.chain(bins).chain(estimate).chain(decision) {
+            for value in [false, true] {
+                if values.contains(value) {
+                    believed.insert(value);
+                }
+            }
+        }
+        believed
+    }
+
+    /// All of the node that others can notice or that may matter later, seen with validators renamed.
+    fn key(&self, round: u32, renaming: &[usize; CORRECT]) -> u64 {
+        let mut bits = Bits::default();
+        let instance = &self.instance;
+        bits.push(u64::from(instance.current), 3);
+        bits.push(u64::from(instance.estimate), 1);
+        bits.push(instance.decision.map_or(0, |value| 1 + u64::from(value)), 2);
+        bits.push(u64::from(instance.halted), 1);
+        bits.push(code(if round == 1 { self.inputs } else { Values::NONE }), 2);
+        bits.push(code(self.said(Kind::Estimate, round)), 2);
+        bits.push(code(self.said(Kind::Coordinator, round)), 2);
+        bits.push(code(self.said(Kind::Auxiliary, round)), 2);
+        let heard =
+            instance.rounds.get(&round).filter(|_| instance.current <= round || instance.decision.is_none());
+        bits.push(heard.map_or(0, |heard| heard.key(renaming)), 20);
+        bits.word
+    }
+}
+
+impl crate::round::Round {
+    /// What matters later of the votes heard: 20 bits.
+    fn key(&self, renaming: &[usize; CORRECT]) -> u64 {
+        let mut bits = Bits::default();
+        bits.push(code(self.delivered), 2);
+        let [zero, one, both] = self.auxiliary_counts();
+        for count in [zero, one, both] {
+            bits.push(u64::try_from(count).unwrap().min(7), 3);
+        }
+        for old in renaming {
+            bits.push(u64::from(self.has_said_auxiliary(index(*old))), 1);
+        }
+        bits.push(u64::from(self.has_said_auxiliary(BYZANTINE)), 1);
+        bits.push(self.coordinator.map_or(0, |value| 1 + u64::from(value)), 2);
+        bits.push(u64::from(self.coordinator_wait_over), 1);
+        bits.push(u64::from(self.union_wait_over), 1);
+        bits.word
+    }
+}
+
+/// Small numbers side by side.
+#[derive(Default)]
+struct Bits {
+    word: u64,
+    used: u32,
+}
+
+impl Bits {
+    fn push(&mut self, value: u64, bits: u32) {
+        assert!(value < 1 << bits && self.used + bits <= 64, "the key is too narrow");
+        self.word |= value << self.used;
+        self.used += bits;
+    }
+}
+
+fn code(values: Values) -> u64 {
+    u64::from(values.contains(false)) + 2 * u64::from(values.contains(true))
+}
+
+fn index(node: usize) -> ValidatorIndex {
+    ValidatorIndex(u16::try_from(node).unwrap())
+}
+
+impl AnySchedule {
+    fn new(rounds: u32) -> Self {
+        let settings: Vec<Settings> = (0..CORRECT)
+            .map(|me| Settings::new(Config::new(index(me), CORRECT + 1, NetworkId([0; 32]))).unwrap())
+            .collect();
+        let special: Vec<usize> = (3..=rounds)
+            .map(|round| usize::from(settings[0].coordinator(INSTANCE, round).0))
+            .filter(|coordinator| *coordinator < CORRECT)
+            .collect();
+        let all = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+        let keeps = |renaming: &[usize; CORRECT]| special.iter().all(|node| renaming[*node] == *node);
+        Self { rounds, settings, renamings: all.into_iter().filter(keeps).collect() }
+    }
+
+    /// A state of these nodes, with its key.
+    fn network(&self, nodes: Vec<Arc<Node>>, round: u32) -> Network {
+        let mut network = Network { nodes, round, key: Vec::new() };
+        let inputs = [false, true].map(|value| network.nodes.iter().any(|node| node.inputs.contains(value)));
+        let late: Vec<Option<u64>> = (0..CORRECT)
+            .map(|node| self.is_late(&network, node).then(|| self.outcomes(&network, node)))
+            .collect();
+        let renamed = self.renamings.iter().map(|renaming| {
+            let node = |old: &usize| match late[*old] {
+                Some(outcomes) => {
+                    let node = &network.nodes[*old];
+                    let decision = node.instance.decision.map_or(0, |value| 1 + u64::from(value));
+                    let bin = code(node.bin(round));
+                    let said = code(node.said(Kind::Estimate, round));
+                    1 << 63 | decision << 20 | outcomes << 8 | bin << 4 | said
+                }
+                None if network.nodes[*old].instance.current + 1 < round => u64::MAX,
+                None => network.nodes[*old].key(round, renaming),
+            };
+            renaming.iter().map(node).collect::<Vec<u64>>()
+        });
+        let mut key = renamed.min().unwrap();
+        key.push(u64::from(round) << 2 | u64::from(inputs[0]) << 1 | u64::from(inputs[1]));
+        network.key = key;
+        network
+    }
+
+    /// Whether this node is in the round before, where nothing new is said any more.
+    fn is_late(&self, network: &Network, node: usize) -> bool {
+        network.round > 1 && network.nodes[node].instance.current + 1 == network.round
+    }
+
+    /// How a late node may leave its round, as a set.
+    fn outcomes(&self, network: &Network, node: usize) -> u64 {
+        // Who has decided waits until somebody, maybe the Byzantine one, goes on.
+        let mut whats = vec![What::Estimate(network.round, false), What::Estimate(network.round, true)];
+        self.auxiliary_steps(network, node, network.round - 1, &mut whats);
+        let mut outcomes = 0;
+        for what in whats {
+            let after = self.after(network, &Step { node, what });
+            if after.instance.current == network.round {
+                let decision = after.instance.decision.map_or(0, |value| 1 + u64::from(value));
+                outcomes |= 1_u64 << (3 * u64::from(after.instance.estimate) + decision);
+            }
+        }
+        outcomes
+    }
+
+    /// Lets a node act, with all that it says counted for itself as the engine does.
+    fn act(&self, node: usize, state: &mut Node, act: impl FnOnce(&mut Instance, &mut Turn<'_>)) {
+        let Node { instance, voice, .. } = state;
+        let mut outbox = Outbox::default();
+        let turn = &mut Turn {
+            height: bxp_types::Height(1),
+            settings: &self.settings[node],
+            voice,
+            outbox: &mut outbox,
+        };
+        act(instance, turn);
+    }
+
+    /// The node of a step after it.
+    fn after(&self, network: &Network, step: &Step) -> Node {
+        let mut after = Node::clone(&network.nodes[step.node]);
+        match step.what {
+            What::Input(value) => {
+                after.inputs.insert(value);
+                self.act(step.node, &mut after, |instance, turn| instance.input(value, turn));
+            }
+            What::Fire(round, wait) => {
+                self.act(step.node, &mut after, |instance, turn| instance.timer_fired(round, wait, turn));
+            }
+            _ => {
+                let (round, votes) = self.votes(network, step);
+                self.hear(step.node, &mut after, round, &votes);
+            }
+        }
+        after
+    }
+
+    fn hear(&self, node: usize, state: &mut Node, round: u32, votes: &[(ValidatorIndex, Vote)]) {
+        self.act(node, state, |instance, turn| {
+            for (from, vote) in votes {
+                instance.count(*from, *vote, turn.settings);
+            }
+            instance.progress(round, turn);
+        });
+    }
+
+    /// The votes that a step makes its node hear.
+    fn votes(&self, network: &Network, step: &Step) -> (u32, Vec<(ValidatorIndex, Vote)>) {
+        let others = || (0..CORRECT).filter(|other| *other != step.node);
+        match &step.what {
+            What::Estimate(round, value) => {
+                let said =
+                    |other: &usize| network.nodes[*other].said(Kind::Estimate, *round).contains(*value);
+                let correct = others().find(said).map(index);
+                let vote = Vote::Estimate { round: *round, value: *value };
+                (*round, [Some(BYZANTINE), correct].into_iter().flatten().map(|from| (from, vote)).collect())
+            }
+            What::Auxiliary(round, from, byzantine) => {
+                let said = |other: &usize| {
+                    let values = network.nodes[*other].auxiliary(*round).unwrap_or(Values::NONE);
+                    (index(*other), Vote::Auxiliary { round: *round, values })
+                };
+                let lies = byzantine
+                    .iter()
+                    .map(|values| (BYZANTINE, Vote::Auxiliary { round: *round, values: *values }));
+                (*round, from.iter().map(said).chain(lies).collect())
+            }
+            What::Coordinator(round, value) => {
+                let coordinator = self.settings[0].coordinator(INSTANCE, *round);
+                (*round, vec![(coordinator, Vote::Coordinator { round: *round, value: *value })])
+            }
+            What::Decided(value) => (1, vec![(BYZANTINE, Vote::Decided(*value))]),
+            What::Input(_) | What::Fire(..) | What::NextRound => (1, Vec::new()),
+        }
+    }
+
+    /// Others' AUX of this round that the node has not heard, with all that the Byzantine one may say.
+    fn auxiliary_steps(&self, network: &Network, node: usize, round: u32, whats: &mut Vec<What>) {
+        let heard = network.nodes[node].instance.rounds.get(&round);
+        let unheard: Vec<usize> = (0..CORRECT)
+            .filter(|other| *other != node && network.nodes[*other].auxiliary(round).is_some())
+            .filter(|other| heard.is_none_or(|heard| !heard.has_said_auxiliary(index(*other))))
+            .collect();
+        let mut lies = vec![Vec::new()];
+        lies.extend(ALL_VALUES.map(|values| vec![values]));
+        if heard.is_none_or(|heard| !heard.has_said_auxiliary(BYZANTINE)) {
+            lies.extend(ALL_VALUES.map(|values| vec![values, values]));
+        }
+        let counted: usize = heard.map_or(0, |heard| heard.auxiliary_counts().iter().sum());
+        for lie in lies {
+            for some in 0..1_usize << unheard.len() {
+                let from = unheard.iter().enumerate().filter(|(at, _)| some >> at & 1 == 1);
+                let from: Vec<usize> = from.map(|(_, other)| *other).collect();
+                // Two AUX are one less than what must be needed.
+                if counted + from.len() + lie.len() > 1 {
+                    whats.push(What::Auxiliary(round, from, lie.clone()));
+                }
+            }
+        }
+    }
+
+    fn steps_of_round(&self, network: &Network, node: usize, round: u32, whats: &mut Vec<What>) {
+        let bin = network.nodes[node].bin(round);
+        let missing = [false, true].into_iter().filter(|value| !bin.contains(*value));
+        whats.extend(missing.map(|value| What::Estimate(round, value)));
+        if self.is_late(network, node) {
+            return self.auxiliary_steps(network, node, round - 1, whats);
+        }
+        self.auxiliary_steps(network, node, round, whats);
+        if round > 2 {
+            let coordinator = usize::from(self.settings[0].coordinator(INSTANCE, round).0);
+            for value in [false, true] {
+                let said = |node: &Arc<Node>| node.said(Kind::Coordinator, round).contains(value);
+                if network.nodes.get(coordinator).is_none_or(said) {
+                    whats.push(What::Coordinator(round, value));
+                }
+            }
+            whats.push(What::Fire(round, RoundStep::Coordinator));
+            whats.push(What::Fire(round, RoundStep::Union));
+        }
+    }
+}
+
+impl Model for AnySchedule {
+    type State = Network;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<Network> {
+        let node =
+            || Node { instance: Instance::new(INSTANCE, 4), voice: Voice::new(4), inputs: Values::NONE };
+        vec![self.network((0..CORRECT).map(|_| Arc::new(node())).collect(), 1)]
+    }
+
+    fn actions(&self, network: &Network, steps: &mut Vec<Step>) {
+        let round = network.round;
+        let takes_part = |node: &Node| !node.instance.halted && node.instance.current + 1 >= round;
+        for (node, state) in network.nodes.iter().enumerate().filter(|(_, state)| takes_part(state)) {
+            let mut whats = Vec::new();
+            if round == 1 && !state.instance.has_input() {
+                whats.push(What::Input(false));
+            }
+            if round == 1 && !state.inputs.contains(true) {
+                whats.push(What::Input(true));
+            }
+            self.steps_of_round(network, node, round, &mut whats);
+            if state.instance.decision.is_none() {
+                whats.extend([What::Decided(false), What::Decided(true)]);
+            }
+            steps.extend(whats.into_iter().map(|what| Step { node, what }));
+        }
+        if round < self.rounds {
+            steps.push(Step { node: 0, what: What::NextRound });
+        }
+    }
+
+    fn next_state(&self, network: &Network, step: Step) -> Option<Network> {
+        if step.what == What::NextRound {
+            let goes_on =
+                |node: &Arc<Node>| node.instance.current > network.round || node.instance.decision.is_some();
+            return network
+                .nodes
+                .iter()
+                .any(goes_on)
+                .then(|| self.network(network.nodes.clone(), network.round + 1));
+        }
+        let before = &network.nodes[step.node];
+        let after = self.after(network, &step);
+        let bins = |node: &Node| (1..=self.rounds).map(|round| node.bin(round)).collect::<Vec<_>>();
+        let changed = before.voice.said != after.voice.said
+            || before.inputs != after.inputs
+            || before.instance.current != after.instance.current
+            || before.instance.decision != after.instance.decision
+            || before.instance.halted != after.instance.halted
+            || bins(before) != bins(&after);
+        changed.then(|| {
+            let mut nodes = network.nodes.clone();
+            nodes[step.node] = Arc::new(after);
+            self.network(nodes, network.round)
+        })
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("agreement", |_, network: &Network| {
+                let decisions: Vec<bool> =
+                    network.nodes.iter().filter_map(|node| node.instance.decision).collect();
+                decisions.windows(2).all(|pair| pair[0] == pair[1])
+            }),
+            Property::always("validity", |_, network: &Network| {
+                let put_in = |value| network.nodes.iter().any(|node| node.inputs.contains(value));
+                let believed = |value| network.nodes.iter().any(|node| node.believed().contains(value));
+                [false, true].into_iter().all(|value| put_in(value) || !believed(value))
+            }),
+            Property::sometimes("all decide 0", |_, network: &Network| {
+                network.nodes.iter().all(|node| node.instance.decision == Some(false))
+            }),
+            Property::sometimes("all decide 1", |_, network: &Network| {
+                network.nodes.iter().all(|node| node.instance.decision == Some(true))
+            }),
+        ]
+    }
+}
+
+fn rounds_or(usual: u32) -> u32 {
+    std::env::var("BXP_MODEL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usual)
+}
+
+/// Goal: no schedule of up to that many rounds, and nothing that a Byzantine validator says, breaks agreement or
+/// validity; and the model is no empty one: both outcomes are reached by all.
+#[test]
+fn no_schedule_breaks_agreement_or_validity() {
+    let rounds = rounds_or(3);
+    let checker = AnySchedule::new(rounds).checker().threads(2).spawn_bfs().join();
+    println!("{} states in {rounds} rounds, depth {}", checker.unique_state_count(), checker.max_depth());
+    checker.assert_properties();
+}
+
+/// Whether the model finds a schedule on which this fault breaks agreement or validity.
+pub(crate) fn catches(mutant: Mutant, rounds: u32) -> bool {
+    let model = mutant::with(Some(mutant), || AnySchedule::new(rounds));
+    let broken = HasDiscoveries::AnyOf(["agreement", "validity"].into());
+    let checker = model.checker().threads(1).finish_when(broken).spawn_bfs().join();
+    let found = checker.discoveries();
+    ["agreement", "validity"].iter().any(|property| found.contains_key(property))
+}
