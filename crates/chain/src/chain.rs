@@ -1,6 +1,7 @@
 //! The chain's handle: what the rest of the node holds.
 
 use crate::{ChainError, driver::Driver, mempool::PoolLimits, pool_writer::PoolWriter, shared::Shared};
+use bxp_consensus::Verification;
 use bxp_enclave::Enclave;
 use bxp_execution::Retention;
 use bxp_network::{Channel, Network};
@@ -30,6 +31,8 @@ pub struct ChainConfig {
     pub pool: PoolLimits,
     /// How far back the state can be asked.
     pub retention: Retention,
+    /// Who checks the signatures of a proposal.
+    pub verification: Verification,
 }
 
 /// What the network brings for the chain.

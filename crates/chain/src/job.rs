@@ -89,9 +89,8 @@ impl Shared {
             .map(|decided| {
                 self.checked.lock().get(&decided.digest).unwrap_or_else(|| {
                     // Decided means that a correct validator found it valid, and the check is deterministic.
-                    Arc::new(
-                        Proposal::check(&decided.body, ProposalRules::of(&self.genesis)).unwrap_or_default(),
-                    )
+                    let rules = ProposalRules::of(&self.genesis);
+                    Arc::new(Proposal::decided(&decided.body, rules).unwrap_or_default())
                 })
             })
             .collect();

@@ -27,6 +27,7 @@ mod shared;
 pub mod sync;
 
 pub use attester::Attester;
+pub use bxp_consensus::Verification;
 pub use bxp_execution::Retention;
 pub use chain::{Chain, ChainConfig, ChainEvent};
 pub use error::ChainError;

@@ -96,6 +96,7 @@ impl Machine {
         let mut config = Config::new(shared.config.me, genesis.validator_count(), shared.network_id);
         config.body_bytes_max = ProposalRules::of(genesis).bytes_max;
         config.heights_ahead = start::LAG_MAX + 2;
+        config.verification = shared.config.verification;
         let mut engine = Engine::new(config).map_err(|error| ChainError::Recovery(error.to_string()))?;
         engine.recover(records).map_err(|error| ChainError::Recovery(error.to_string()))?;
         engine.take_in(Consensus::Settled(certified));

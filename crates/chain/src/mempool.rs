@@ -14,6 +14,10 @@ pub use intrinsic::intrinsic_gas;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 pub use under_way::UnderWay;
 
+/// The most bytes that a transaction takes in a proposal beside its own: the header of its RLP string (4 at this size), and
+/// its sender, where those are named.
+const PROPOSED_BYTES: usize = 24;
+
 /// Bounds of the pool.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolLimits {
@@ -183,9 +187,8 @@ impl Mempool {
         while let Some(Candidate { sender, nonce, .. }) = heap.pop() {
             let Some(queue) = self.senders.get(&sender) else { continue };
             let Some(pooled) = queue.by_nonce.get(&nonce) else { continue };
-            // A transaction's RLP string header is at most 4 bytes at this size.
             let (with_bytes, with_gas) =
-                (bytes + pooled.bytes + 4, gas.saturating_add(pooled.transaction.gas_limit()));
+                (bytes + pooled.bytes + PROPOSED_BYTES, gas.saturating_add(pooled.transaction.gas_limit()));
             if with_bytes > bytes_max || with_gas > gas_max {
                 continue;
             }

@@ -4,7 +4,7 @@ use crate::ChainError;
 use alloy_consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable};
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
-use bxp_types::{Bytes, Genesis, RecoveredTransaction, SubmitError};
+use bxp_types::{Address, Bytes, Genesis, RecoveredTransaction, SubmitError};
 use rayon::prelude::*;
 
 /// The most bytes of a proposal's body, whatever the number of validators.
@@ -43,24 +43,57 @@ pub struct Proposal {
 }
 
 #[derive(RlpEncodable, RlpDecodable)]
+#[rlp(trailing)]
 struct Wire {
     time_ms: u64,
     transactions: Vec<Bytes>,
+    /// 20 bytes for each transaction.
+    senders: Option<Bytes>,
+}
+
+impl Wire {
+    fn read(body: &[u8]) -> Result<Self, ChainError> {
+        let mut rest = body;
+        let wire = Self::decode(&mut rest).map_err(|error| ChainError::decode("proposal", error))?;
+        if !rest.is_empty() {
+            return Err(ChainError::decode("proposal", "bytes after the end"));
+        }
+        let complete = |senders: &Bytes| {
+            !senders.is_empty() && senders.len() == wire.transactions.len() * Address::len_bytes()
+        };
+        if wire.senders.as_ref().is_some_and(|senders| !complete(senders)) {
+            return Err(ChainError::decode("proposal", "a sender is missing"));
+        }
+        Ok(wire)
+    }
 }
 
 impl Proposal {
     /// Canonical bytes: RLP of `[time_ms, [EIP-2718 transaction, ...]]`.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_wire(None)
+    }
+
+    /// Like [`Self::encode`] with one item more, each transaction's sender (20 bytes each), unless there are none. Whoever
+    /// has it vouched for that the body is valid need not recover them (sharded verification).
+    #[must_use]
+    pub fn encode_with_senders(&self) -> Vec<u8> {
+        let senders: Vec<u8> =
+            self.transactions.iter().flat_map(|transaction| transaction.signer().0).collect();
+        self.encode_wire((!senders.is_empty()).then(|| senders.into()))
+    }
+
+    fn encode_wire(&self, senders: Option<Bytes>) -> Vec<u8> {
         let transactions =
             self.transactions.iter().map(|transaction| transaction.encoded_2718().into()).collect();
         let mut out = Vec::new();
-        Wire { time_ms: self.time_ms, transactions }.encode(&mut out);
+        Wire { time_ms: self.time_ms, transactions, senders }.encode(&mut out);
         out
     }
 
     /// Decodes and checks a body. The check is deterministic and stateless, so that all correct validators agree on
-    /// it: form, size, chain id, type and signature. Nonces and balances are checked after the decision.
+    /// it: form, size, chain id, type and signature, and that senders that are named are those of the signatures. Nonces and balances are checked after the decision.
     ///
     /// # Errors
     /// [`ChainError::Decode`] with the first thing that is wrong.
@@ -68,16 +101,38 @@ impl Proposal {
         if body.len() > rules.bytes_max {
             return Err(ChainError::decode("proposal", format!("{} bytes", body.len())));
         }
-        let mut rest = body;
-        let wire = Wire::decode(&mut rest).map_err(|error| ChainError::decode("proposal", error))?;
-        if !rest.is_empty() {
-            return Err(ChainError::decode("proposal", "bytes after the end"));
-        }
+        let wire = Wire::read(body)?;
         let transactions: Result<Vec<_>, SubmitError> =
             wire.transactions.par_iter().map(|raw| recover(raw, rules.chain_id)).collect();
         let transactions =
             transactions.map_err(|error| ChainError::decode("proposal's transaction", error))?;
+        if let Some(senders) = wire.senders {
+            let named = senders.chunks_exact(Address::len_bytes());
+            if !named.zip(&transactions).all(|(named, transaction)| *named == *transaction.signer()) {
+                return Err(ChainError::decode("proposal", "a sender is not that of the signature"));
+            }
+        }
         Ok(Self { time_ms: wire.time_ms, transactions })
+    }
+
+    /// Decodes a body that t+1 validators, so at least one correct one, have found valid by [`Self::check`]: senders
+    /// that it names are taken as they are, without recovering them.
+    ///
+    /// # Errors
+    /// [`ChainError::Decode`], for a body that nobody can have found valid.
+    pub fn decided(body: &[u8], rules: ProposalRules) -> Result<Self, ChainError> {
+        let Wire { time_ms, transactions, senders: Some(senders) } = Wire::read(body)? else {
+            return Self::check(body, rules);
+        };
+        let named = senders.par_chunks_exact(Address::len_bytes()).map(Address::from_slice);
+        let transactions: Result<Vec<_>, SubmitError> = transactions
+            .par_iter()
+            .zip(named)
+            .map(|(raw, sender)| Ok(RecoveredTransaction::new_unchecked(read(raw, rules.chain_id)?, sender)))
+            .collect();
+        let transactions =
+            transactions.map_err(|error| ChainError::decode("proposal's transaction", error))?;
+        Ok(Self { time_ms, transactions })
     }
 }
 
@@ -86,6 +141,10 @@ impl Proposal {
 /// # Errors
 /// [`SubmitError`] in geth's words.
 pub fn recover(raw: &[u8], chain_id: u64) -> Result<RecoveredTransaction, SubmitError> {
+    read(raw, chain_id)?.try_into_recovered().map_err(|_| SubmitError::InvalidSender)
+}
+
+fn read(raw: &[u8], chain_id: u64) -> Result<TxEnvelope, SubmitError> {
     if raw.len() > TRANSACTION_BYTES_MAX {
         return Err(SubmitError::Oversized { size: raw.len(), limit: TRANSACTION_BYTES_MAX });
     }
@@ -102,7 +161,7 @@ pub fn recover(raw: &[u8], chain_id: u64) -> Result<RecoveredTransaction, Submit
         Some(have) if have == chain_id => {}
         have => return Err(SubmitError::WrongChain { have: have.unwrap_or_default(), want: chain_id }),
     }
-    transaction.try_into_recovered().map_err(|_| SubmitError::InvalidSender)
+    Ok(transaction)
 }
 
 #[cfg(test)]
@@ -156,9 +215,37 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn named_senders_are_checked_once_and_then_believed() {
+        let proposal = Proposal { time_ms: 5, transactions: vec![transfer(1, 0, 1), transfer(2, 3, 1)] };
+        let body = proposal.encode_with_senders();
+        assert_eq!(body.len(), proposal.encode().len() + 41);
+        assert_eq!(Proposal::check(&body, RULES).unwrap(), proposal);
+        assert_eq!(Proposal::decided(&body, RULES).unwrap(), proposal);
+        assert_eq!(Proposal::decided(&proposal.encode(), RULES).unwrap(), proposal, "senders are recovered");
+        let mut lie = body.clone();
+        *lie.last_mut().unwrap() ^= 1;
+        assert!(Proposal::check(&lie, RULES).unwrap_err().to_string().contains("not that of the signature"));
+        let believed = Proposal::decided(&lie, RULES).unwrap();
+        assert_eq!(believed.transactions[0], proposal.transactions[0]);
+        assert_ne!(
+            believed.transactions[1].signer(),
+            proposal.transactions[1].signer(),
+            "nothing is recovered"
+        );
+        let short = Wire { time_ms: 5, transactions: vec![], senders: Some(vec![1; 20].into()) };
+        assert!(Proposal::check(&alloy_rlp::encode(short), RULES).is_err(), "one sender too many");
+        assert!(Proposal::decided(&[1, 2, 3], RULES).is_err());
+        assert_eq!(Proposal::default().encode_with_senders(), Proposal::default().encode());
+    }
+
+    #[test]
     fn the_wire_format_is_pinned() {
         let empty = Proposal { time_ms: 0x0102, transactions: vec![] }.encode();
         assert_eq!(hex(&empty), "c4820102c0");
+        let proposal = Proposal { time_ms: 0x0102, transactions: vec![transfer(1, 0, 1)] };
+        let (bare, named) = (proposal.encode(), proposal.encode_with_senders());
+        let sender = hex(proposal.transactions[0].signer().as_slice());
+        assert_eq!(hex(&named[2..]), hex(&bare[2..]) + "94" + &sender);
     }
 
     fn hex(bytes: &[u8]) -> String {
@@ -169,6 +256,7 @@ pub(crate) mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = Proposal::check(&bytes, RULES);
+            let _ = Proposal::decided(&bytes, RULES);
             let _ = recover(&bytes, CHAIN_ID);
         }
     }

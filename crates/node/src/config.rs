@@ -40,6 +40,9 @@ pub struct NodeConfig {
     /// Without `archive`: of how many blocks below the newest the state is kept.
     #[serde(default = "default_state_history_blocks")]
     pub state_history_blocks: u64,
+    /// Who checks the signatures of a proposal: `all` validators, or a few of them (`sharded`; see `docs/legal.md`).
+    #[serde(default)]
+    pub verification: Verification,
     /// How charts leave for buyers.
     #[serde(default)]
     pub release: Release,
@@ -65,6 +68,26 @@ impl Release {
         ReleasePolicy {
             profile: self.profile,
             k_min: self.k_min.unwrap_or_else(|| self.profile.k_min_default()),
+        }
+    }
+}
+
+/// Who checks the signatures of a proposal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verification {
+    /// Every validator checks every proposal.
+    #[default]
+    All,
+    /// t+1 to 2t+1 validators check, the others go by their reports.
+    Sharded,
+}
+
+impl From<Verification> for bxp_chain::Verification {
+    fn from(verification: Verification) -> Self {
+        match verification {
+            Verification::All => Self::All,
+            Verification::Sharded => Self::Sharded,
         }
     }
 }
@@ -165,6 +188,10 @@ mod tests {
         assert_eq!(config.listen.mllp, None);
         let feed = read(&format!("{TEXT}\n        mllp = \"127.0.0.1:5\"\n")).unwrap();
         assert!(feed.listen.mllp.is_some() && feed.to_toml().unwrap().contains("mllp"));
+        assert_eq!(config.verification, Verification::All, "the default");
+        let sharded = read(&TEXT.replace("[listen]", "verification = \"sharded\"\n[listen]")).unwrap();
+        assert_eq!(sharded.verification, Verification::Sharded);
+        assert!(sharded.to_toml().unwrap().contains("verification = \"sharded\""));
         assert!(toml::from_str::<NodeConfig>(&config.to_toml().unwrap()).is_ok());
         assert_eq!(config.retention(), Retention::default());
         let archive = read(&TEXT.replace("[listen]", "archive = true\n[listen]")).unwrap();

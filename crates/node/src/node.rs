@@ -69,6 +69,7 @@ impl Node {
             block_interval: Duration::from_millis(config.block_interval_ms),
             pool: bxp_chain::mempool::PoolLimits::default(),
             retention: config.retention(),
+            verification: config.verification.into(),
         };
         let (chain, driver) =
             Chain::start(genesis.clone(), chain_config, store.clone(), enclave.clone(), network.clone())?;

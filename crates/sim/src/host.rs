@@ -77,6 +77,7 @@ impl Host {
             block_interval,
             pool: bxp_chain::mempool::PoolLimits { transactions_max: 4_096, per_sender_max: 512 },
             retention: bxp_chain::Retention::default(),
+            verification: bxp_chain::Verification::All,
         };
         let store = Store::open_in(&self.disk, Path::new(DATABASE), network)?;
         let shared = Arc::new(Shared::open(genesis.clone(), config, store)?);

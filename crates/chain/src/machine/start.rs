@@ -2,7 +2,7 @@
 
 use super::{Machine, Moment};
 use crate::proposal::{Proposal, ProposalRules};
-use bxp_consensus::Input as Consensus;
+use bxp_consensus::{Input as Consensus, Verification};
 use bxp_types::{Digest, Height};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
@@ -86,7 +86,10 @@ impl Machine {
         let transactions = self.shared.pool.lock().take(bytes_max, gas_max, base_fee, &self.under_way);
         self.under_way.insert(height, &transactions);
         let proposal = Proposal { time_ms: now.wall_ms, transactions };
-        let body = Bytes::from(proposal.encode());
+        let body = Bytes::from(match self.shared.config.verification {
+            Verification::All => proposal.encode(),
+            Verification::Sharded => proposal.encode_with_senders(),
+        });
         self.shared.checked.lock().insert(height, Digest::of(&body), Arc::new(proposal));
         self.started = height;
         self.started_at = Some(now.elapsed);

@@ -37,7 +37,7 @@ fn a_proposal_is_gapless_and_best_tip_first() {
     assert_eq!(taken(&pool), [(b, 0), (a, 0), (a, 1)]);
     assert_eq!(pool.next_nonce(a), Some(2), "the gap at 2 holds 3 back");
     assert_eq!(pool.take(1 << 20, 42_000, BASE_FEE, &UnderWay::default()).len(), 2, "gas bound");
-    assert_eq!(pool.take(250, 30_000_000, BASE_FEE, &UnderWay::default()).len(), 2, "byte bound");
+    assert_eq!(pool.take(290, 30_000_000, BASE_FEE, &UnderWay::default()).len(), 2, "byte bound");
     assert!(
         pool.take(1 << 20, 30_000_000, BASE_FEE + 100, &UnderWay::default()).is_empty(),
         "fee caps below the base fee wait"
@@ -126,7 +126,7 @@ fn waiting_transactions_count_against_the_balance() {
 fn what_is_under_way_is_not_proposed_again_and_the_next_nonces_are() {
     let pool = pool_with(&[0, 1, 2, 3].map(|nonce| transfer(1, nonce, 1)));
     let mut under_way = UnderWay::default();
-    under_way.insert(Height(1), &pool.take(250, 30_000_000, BASE_FEE, &UnderWay::default()));
+    under_way.insert(Height(1), &pool.take(290, 30_000_000, BASE_FEE, &UnderWay::default()));
     let taken = under_way.len() as u64;
     assert!((1..4).contains(&taken));
     let rest = pool.take(1 << 20, 30_000_000, BASE_FEE, &under_way);

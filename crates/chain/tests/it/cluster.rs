@@ -3,7 +3,7 @@
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, address};
-use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent, mempool::PoolLimits};
+use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent, Verification, mempool::PoolLimits};
 use bxp_enclave::Enclave;
 use bxp_network::{Event, Network, NetworkConfig, Service};
 use bxp_storage::Store;
@@ -69,10 +69,15 @@ struct Running {
 pub(crate) struct Cluster {
     genesis: Genesis,
     members: Vec<Member>,
+    verification: Verification,
 }
 
 impl Cluster {
     pub(crate) async fn start(count: usize) -> Self {
+        Self::start_with(count, Verification::All).await
+    }
+
+    pub(crate) async fn start_with(count: usize, verification: Verification) -> Self {
         // `RUST_LOG=bxp_chain=debug` shows what the nodes do when a test fails.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
@@ -105,7 +110,7 @@ impl Cluster {
         };
         drop(listeners);
         let members = folders.into_iter().map(|folder| Member { folder, running: None }).collect();
-        let mut cluster = Self { genesis, members };
+        let mut cluster = Self { genesis, members, verification };
         for index in 0..count {
             cluster.restart(index).await;
         }
@@ -115,7 +120,7 @@ impl Cluster {
     pub(crate) async fn restart(&mut self, index: usize) {
         let member = &mut self.members[index];
         assert!(member.running.is_none(), "node {index} runs already");
-        member.running = Some(start(&self.genesis, index, member.folder.path()).await);
+        member.running = Some(start(&self.genesis, index, member.folder.path(), self.verification).await);
     }
 
     pub(crate) async fn stop(&mut self, index: usize) {
@@ -168,7 +173,12 @@ impl Cluster {
     }
 }
 
-async fn start(genesis: &Genesis, index: usize, folder: &std::path::Path) -> Running {
+async fn start(
+    genesis: &Genesis,
+    index: usize,
+    folder: &std::path::Path,
+    verification: Verification,
+) -> Running {
     // A stopped chain's last tasks let go of its folder a moment after its driver has ended.
     let store = eventually(|| Store::open(&folder.join("chain"), genesis.network_id())).await;
     let enclave = eventually(|| Enclave::open(&folder.join("enclave"), None)).await;
@@ -187,6 +197,7 @@ async fn start(genesis: &Genesis, index: usize, folder: &std::path::Path) -> Run
         block_interval: Duration::from_millis(5),
         pool: PoolLimits::default(),
         retention: bxp_chain::Retention::default(),
+        verification,
     };
     let (chain, driver) = Chain::start(genesis.clone(), config, store, enclave, network.clone()).unwrap();
     let router = tokio::spawn(route(events, chain.clone()));

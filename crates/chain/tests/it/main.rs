@@ -2,6 +2,7 @@
 
 mod cluster;
 
+use bxp_chain::Verification;
 use bxp_types::{Height, Ledger, SubmitError, U256};
 use cluster::{Cluster, Wallet};
 use std::time::Duration;
@@ -9,7 +10,16 @@ use std::time::Duration;
 /// Goal: a transfer sent to any node is final on all of them. Way: one transfer through each of four nodes.
 #[tokio::test(flavor = "multi_thread")]
 async fn transfers_through_every_node_become_final_everywhere() {
-    let cluster = Cluster::start(4).await;
+    transfers_through_every_node(Cluster::start(4).await).await;
+}
+
+/// The same with two of four nodes checking each proposal, and the others going by their reports.
+#[tokio::test(flavor = "multi_thread")]
+async fn sharded_verification_makes_the_same_transfers_final() {
+    transfers_through_every_node(Cluster::start_with(4, Verification::Sharded).await).await;
+}
+
+async fn transfers_through_every_node(cluster: Cluster) {
     let mut hashes = Vec::new();
     for (index, wallet) in cluster.wallets().enumerate() {
         hashes.push(cluster.chain(index).submit(wallet.transfer(0)).await.unwrap());
@@ -47,7 +57,16 @@ async fn one_nonce_over_two_nodes_is_spent_once() {
 /// Goal: one stopped validator of four stops nobody, and catches up from certified blocks when it is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_node_catches_up() {
-    let mut cluster = Cluster::start(4).await;
+    stopped_node_catches_up(Cluster::start(4).await).await;
+}
+
+/// The same where the stopped one is a verifier of others' proposals.
+#[tokio::test(flavor = "multi_thread")]
+async fn sharded_verification_bears_a_stopped_verifier() {
+    stopped_node_catches_up(Cluster::start_with(4, Verification::Sharded).await).await;
+}
+
+async fn stopped_node_catches_up(mut cluster: Cluster) {
     cluster.stop(3).await;
     let wallet = Wallet::new(1);
     for nonce in 0..5 {

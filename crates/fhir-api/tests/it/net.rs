@@ -140,6 +140,7 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
         block_interval: Duration::from_millis(5),
         pool: PoolLimits::default(),
         retention: bxp_chain::Retention::default(),
+        verification: bxp_chain::Verification::All,
     };
     let (chain, _driver) =
         Chain::start(genesis.clone(), config, store.clone(), enclave.clone(), network.clone()).unwrap();

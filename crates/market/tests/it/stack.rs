@@ -75,6 +75,7 @@ impl Stack {
             block_interval: Duration::from_millis(5),
             pool: PoolLimits::default(),
             retention: bxp_chain::Retention::default(),
+            verification: bxp_chain::Verification::All,
         };
         let (chain, driver) =
             Chain::start(genesis, config, store.clone(), star.clone(), network.clone()).unwrap();

@@ -196,6 +196,7 @@ fn turned(vote: Vote) -> Vote {
         }
         Vote::Auxiliary { round, .. } => Vote::Auxiliary { round, values: Values::only(true) },
         Vote::Decided(value) => Vote::Decided(!value),
+        Vote::Invalid(digest) => Vote::Echo(digest),
     }
 }
 
