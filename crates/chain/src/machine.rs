@@ -305,6 +305,13 @@ impl Machine {
             && now.elapsed.saturating_sub(self.certified_at) > 2 * LOOK_EVERY;
         if waits || self.behind {
             self.certified_at = now.elapsed;
+            if waits {
+                // If each of the validators lacks another's attestation, no one of them can give the others a certificate.
+                self.effects.extend(self.attestations.values().map(|attestation| Effect::Broadcast {
+                    channel: Channel::Attestation,
+                    bytes: codec::encode_attestation(attestation).into(),
+                }));
+            }
             self.fetch_from_any();
         }
     }
