@@ -55,16 +55,27 @@ impl State {
         }
         run.evm.overlay().credit(header.beneficiary, run.fees)?;
 
-        let (state_root, changes) = root::state_root(&view, run.evm.overlay().accounts())?;
-        let envelopes: Vec<_> = run.receipts.iter().map(|receipt| &receipt.receipt).collect();
+        let Run { mut evm, gas_used, included, receipts, dropped, .. } = run;
+        let accounts = evm.overlay().accounts();
+        // The three roots have nothing in common but the cores.
+        let (state, (transactions_root, (receipts_root, logs_bloom))) = rayon::join(
+            || root::state_root(&view, accounts),
+            || {
+                rayon::join(
+                    || proofs::calculate_transaction_root(&included),
+                    || (receipts::root(&receipts), receipts::bloom(&receipts)),
+                )
+            },
+        );
+        let (state_root, changes) = state?;
         header.state_root = state_root;
-        header.transactions_root = proofs::calculate_transaction_root(&run.included);
-        header.receipts_root = proofs::calculate_receipt_root(&envelopes);
-        header.logs_bloom = receipts::bloom(&run.receipts);
-        header.gas_used = run.gas_used;
+        header.transactions_root = transactions_root;
+        header.receipts_root = receipts_root;
+        header.logs_bloom = logs_bloom;
+        header.gas_used = gas_used;
         let hash = header.hash_slow();
-        let block = StoredBlock { header, hash, transactions: run.included, time_ms: input.time_ms };
-        Ok(ExecutedBlock { block, receipts: run.receipts, dropped: run.dropped, changes })
+        let block = StoredBlock { header, hash, transactions: included, time_ms: input.time_ms };
+        Ok(ExecutedBlock { block, receipts, dropped, changes })
     }
 }
 

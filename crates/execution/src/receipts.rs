@@ -1,7 +1,7 @@
 //! Receipts.
 
-use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, Transaction};
-use alloy_primitives::{Address, Bloom, Log};
+use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, Transaction, proofs};
+use alloy_primitives::{Address, B256, Bloom, Log};
 use bxp_types::{RecoveredTransaction, StoredReceipt};
 use revm::context_interface::result::ExecutionResult;
 
@@ -41,6 +41,12 @@ pub(crate) fn receipt(
         contract_address,
         effective_gas_price: transaction.effective_gas_price(base_fee),
     }
+}
+
+/// The root of the receipts' trie.
+pub(crate) fn root(receipts: &[StoredReceipt]) -> B256 {
+    let envelopes: Vec<_> = receipts.iter().map(|receipt| &receipt.receipt).collect();
+    proofs::calculate_receipt_root(&envelopes)
 }
 
 /// The union of the receipts' blooms.

@@ -6,8 +6,9 @@ use crate::{
     read::{AccountTrie, StateRead, StorageTrie},
 };
 use alloy_consensus::{TrieAccount, constants::KECCAK_EMPTY};
-use alloy_primitives::{Address, B256, U256, keccak256, map::AddressMap};
-use bxp_trie::{Change, EMPTY_ROOT};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::AddressMap};
+use bxp_trie::{Change, EMPTY_ROOT, Nibbles};
+use rayon::prelude::*;
 use revm::state::AccountInfo;
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -16,54 +17,102 @@ pub(crate) fn state_root(
     base: &dyn StateRead,
     accounts: &AddressMap<OverlayAccount>,
 ) -> Result<(B256, StateChanges), ExecutionError> {
-    // Trie and tables see the accounts in the order of their addresses, whatever order the EVM met them in.
-    let accounts: BTreeMap<Address, &OverlayAccount> =
+    // Accounts are looked at on all cores, and put together in the order of their addresses, whatever order the EVM met
+    // them in.
+    let mut accounts: Vec<(Address, &OverlayAccount)> =
         accounts.iter().map(|(address, account)| (*address, account)).collect();
+    accounts.sort_unstable_by_key(|(address, _)| *address);
+    let changed: Vec<Option<Changed>> = accounts
+        .into_par_iter()
+        .with_min_len(ACCOUNTS_A_TASK)
+        .map(|(address, account)| changed(base, address, account))
+        .collect::<Result<_, _>>()?;
     let mut changes = StateChanges::default();
-    let mut leaves = Vec::new();
-    for (address, account) in accounts {
-        let hashed_address = keccak256(address);
-        let storage_root = storage_root(base, address, hashed_address, account, &mut changes)?;
-        let after = account.now.as_ref().map(|info| leaf(info, storage_root));
-        let before = account.before;
-        if after == before {
-            continue;
-        }
-        add_code(account, &mut changes)?;
-        leaves.push((hashed_address, after.as_ref().map(alloy_rlp::encode)));
-        changes.accounts.insert(address, Change { before, after });
+    let mut leaves = Vec::with_capacity(changed.len());
+    for changed in changed.into_iter().flatten() {
+        let Changed { address, hashed_address, account, storage } = changed;
+        changes.slots.extend(storage.slots.into_iter().map(|(key, change)| ((address, key), change)));
+        let nodes = storage.nodes.into_iter().map(|(path, change)| ((hashed_address, path), change));
+        changes.storage_nodes.extend(nodes);
+        let Some((account, code)) = account else { continue };
+        changes.code.extend(code);
+        leaves.push((hashed_address, account.after.as_ref().map(alloy_rlp::encode)));
+        changes.accounts.insert(address, account);
     }
     let update = bxp_trie::update(&AccountTrie(base), leaves)?;
     changes.account_nodes = update.nodes;
     Ok((update.root, changes))
 }
 
+/// Accounts that one task looks at, so that a task is worth handing out.
+const ACCOUNTS_A_TASK: usize = 32;
+
+/// What has become of one account.
+struct Changed {
+    address: Address,
+    hashed_address: B256,
+    /// The account and its new code; none where only slots were wiped that were there without it.
+    account: Option<(Change<TrieAccount>, NewCode)>,
+    storage: Storage,
+}
+
+/// Code by its hash.
+type NewCode = Option<(B256, Bytes)>;
+
+/// What has become of one account's storage.
+struct Storage {
+    root: B256,
+    slots: Vec<(U256, Change<U256>)>,
+    nodes: BTreeMap<Nibbles, Change<Bytes>>,
+}
+
+/// What the block did to an account; none where it is as before.
+fn changed(
+    base: &dyn StateRead,
+    address: Address,
+    account: &OverlayAccount,
+) -> Result<Option<Changed>, ExecutionError> {
+    let hashed_address = keccak256(address);
+    let storage = storage(base, address, hashed_address, account)?;
+    let after = account.now.as_ref().map(|info| leaf(info, storage.root));
+    let before = account.before;
+    if after == before {
+        let account = None;
+        return Ok((!storage.slots.is_empty()).then_some(Changed {
+            address,
+            hashed_address,
+            account,
+            storage,
+        }));
+    }
+    let change = (Change { before, after }, new_code(account)?);
+    Ok(Some(Changed { address, hashed_address, account: Some(change), storage }))
+}
+
 const fn leaf(info: &AccountInfo, storage_root: B256) -> TrieAccount {
     TrieAccount { nonce: info.nonce, balance: info.balance, storage_root, code_hash: info.code_hash }
 }
 
-fn storage_root(
+fn storage(
     base: &dyn StateRead,
     address: Address,
     hashed_address: B256,
     account: &OverlayAccount,
-    changes: &mut StateChanges,
-) -> Result<B256, ExecutionError> {
+) -> Result<Storage, ExecutionError> {
     let slots = changed_slots(base, address, account)?;
     if slots.is_empty() {
-        return Ok(account.before.map_or(EMPTY_ROOT, |before| before.storage_root));
+        let root = account.before.map_or(EMPTY_ROOT, |before| before.storage_root);
+        return Ok(Storage { root, slots: Vec::new(), nodes: BTreeMap::new() });
     }
-    let mut leaves = Vec::with_capacity(slots.len());
+    let (mut leaves, mut changes) = (Vec::with_capacity(slots.len()), Vec::with_capacity(slots.len()));
     for (key, (before, after)) in slots {
         let value = (!after.is_zero()).then(|| alloy_rlp::encode(after));
         leaves.push((keccak256(key.to_be_bytes::<32>()), value));
         let present = |value: U256| (!value.is_zero()).then_some(value);
-        changes.slots.insert((address, key), Change { before: present(before), after: present(after) });
+        changes.push((key, Change { before: present(before), after: present(after) }));
     }
     let update = bxp_trie::update(&StorageTrie { state: base, hashed_address }, leaves)?;
-    let nodes = update.nodes.into_iter().map(|(path, change)| ((hashed_address, path), change));
-    changes.storage_nodes.extend(nodes);
-    Ok(update.root)
+    Ok(Storage { root: update.root, slots: changes, nodes: update.nodes })
 }
 
 /// The slots that differ from before the block, with their values before and after it.
@@ -85,12 +134,13 @@ fn changed_slots(
     Ok(slots)
 }
 
-fn add_code(account: &OverlayAccount, changes: &mut StateChanges) -> Result<(), ExecutionError> {
+/// The account's code, where it is new.
+fn new_code(account: &OverlayAccount) -> Result<NewCode, ExecutionError> {
     let before = account.before.map_or(KECCAK_EMPTY, |before| before.code_hash);
-    let Some(now) = account.now.as_ref() else { return Ok(()) };
-    if now.code_hash != before && now.code_hash != KECCAK_EMPTY {
-        let code = now.code.as_ref().ok_or(ExecutionError::MissingCode(now.code_hash))?;
-        changes.code.insert(now.code_hash, code.original_bytes());
+    let Some(now) = account.now.as_ref() else { return Ok(None) };
+    if now.code_hash == before || now.code_hash == KECCAK_EMPTY {
+        return Ok(None);
     }
-    Ok(())
+    let code = now.code.as_ref().ok_or(ExecutionError::MissingCode(now.code_hash))?;
+    Ok(Some((now.code_hash, code.original_bytes())))
 }

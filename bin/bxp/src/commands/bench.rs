@@ -2,6 +2,7 @@
 
 mod bound;
 mod consensus;
+mod execute;
 mod ingest;
 mod search;
 mod split;
@@ -27,6 +28,8 @@ enum Bench {
     /// One node of `bxp bench consensus`, which starts it.
     #[command(hide = true)]
     ConsensusNode(consensus::node::Arguments),
+    /// Blocks executed and committed over many accounts, beside recovery, trie and revm alone.
+    Execute(execute::Arguments),
     /// Plain transfers through a fresh network: committed transactions a second and latency to final.
     Transfers(transfers::Arguments),
     /// FHIR files into one node of a fresh network: resources a second.
@@ -41,6 +44,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     match arguments.bench {
         Bench::Consensus(arguments) => consensus::run(arguments).await,
         Bench::ConsensusNode(arguments) => consensus::node::run(arguments).await,
+        Bench::Execute(arguments) => execute::run(&arguments),
         Bench::Transfers(arguments) => transfers::run(arguments).await,
         Bench::Ingest(arguments) => ingest::run(arguments).await,
         Bench::Search(arguments) => search::run(arguments).await,

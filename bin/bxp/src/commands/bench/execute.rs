@@ -1,0 +1,188 @@
+//! Blocks executed and committed over many accounts, beside what they cannot do without.
+//!
+//! Times are CPU time of this process: what other programs do on the machine meanwhile does not count.
+
+mod bare;
+mod naive;
+mod scene;
+mod trie;
+
+use super::cpu_us;
+use alloy_consensus::{TxEnvelope, transaction::SignerRecoverable as _};
+use alloy_eips::eip2718::Decodable2718 as _;
+use alloy_primitives::{B256, Bytes, keccak256};
+use anyhow::{Context, Result, ensure};
+use bxp_execution::{BlockInput, State};
+use bxp_storage::{Durability, Store};
+use bxp_types::{RecoveredTransaction, StoredBlock};
+use clap::Args;
+use rayon::prelude::*;
+use scene::{Kind, Scene};
+use serde::Serialize;
+use std::time::Instant;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Accounts in the state, all of which hold the token too.
+    #[arg(long, default_value_t = 1_000_000)]
+    accounts: usize,
+    /// Transactions in a block, each of another account.
+    #[arg(long, default_value_t = 10_000)]
+    transactions: usize,
+    /// Blocks of each kind.
+    #[arg(long, default_value_t = 3)]
+    blocks: usize,
+    /// Print one JSON line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What blocks of one kind cost, in CPU microseconds for a transaction.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Cost {
+    /// From the signed bytes to the sender.
+    recovery_cpu_us: f64,
+    /// Short cuts or EVM, and the three roots.
+    execution_cpu_us: f64,
+    /// Writing block state and history, synced.
+    commit_cpu_us: f64,
+    /// Transactions a second of real time, all three steps one after the other.
+    per_second: f64,
+}
+
+impl Cost {
+    fn total(&self) -> f64 {
+        self.recovery_cpu_us + self.execution_cpu_us + self.commit_cpu_us
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    profile: &'static str,
+    accounts: usize,
+    transactions: usize,
+    blocks: usize,
+    transfers: Cost,
+    erc20: Cost,
+    mixed: Cost,
+    /// (recovery + trie) / (recovery + execution + commit) of a transfer.
+    transfers_ratio_to_bound: f64,
+    /// ERC-20 transfers through revm alone, its state in memory.
+    bare_revm_cpu_us: f64,
+    /// Bare revm / (execution + commit) of an ERC-20 transfer.
+    erc20_ratio_to_bare_revm: f64,
+    /// Updates of accounts a second on one core.
+    trie_updates_per_second: f64,
+    naive_trie_updates_per_second: f64,
+    trie_ratio_to_naive: f64,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    ensure!(
+        arguments.transactions > 0 && arguments.blocks > 0 && arguments.accounts > 2 * arguments.transactions,
+        "--accounts must be above twice --transactions, which with --blocks is at least 1"
+    );
+    let scene = Scene::new(arguments.accounts, arguments.transactions)?;
+    let mut chain = Chain::open(&scene)?;
+    let mut measure = |kind: Kind| -> Result<Cost> {
+        let (mut cost, mut seconds) = (Cost::default(), 0.0);
+        for _ in 0..arguments.blocks {
+            let signed = scene.signed(kind, chain.blocks)?;
+            let started = Instant::now();
+            chain.block(&signed, &mut cost)?;
+            seconds += started.elapsed().as_secs_f64();
+        }
+        let count = (arguments.blocks * arguments.transactions) as f64;
+        cost.per_second = count / seconds;
+        for part in [&mut cost.recovery_cpu_us, &mut cost.execution_cpu_us, &mut cost.commit_cpu_us] {
+            *part /= count;
+        }
+        Ok(cost)
+    };
+    let transfers = measure(Kind::Transfer)?;
+    let erc20 = measure(Kind::Token)?;
+    let mixed = measure(Kind::Mixed)?;
+    drop(chain);
+    let bare_revm_cpu_us = bare::measure(&scene, arguments.blocks)?;
+    let tries = trie::measure(&scene)?;
+    // A transfer changes two accounts.
+    let bound = transfers.recovery_cpu_us + 2.0 * tries.ours_cpu_us;
+    let report = Report {
+        profile: if cfg!(debug_assertions) { "dev" } else { "release" },
+        accounts: arguments.accounts,
+        transactions: arguments.transactions,
+        blocks: arguments.blocks,
+        transfers_ratio_to_bound: bound / transfers.total(),
+        erc20_ratio_to_bare_revm: bare_revm_cpu_us / (erc20.execution_cpu_us + erc20.commit_cpu_us),
+        transfers,
+        erc20,
+        mixed,
+        bare_revm_cpu_us,
+        trie_updates_per_second: 1e6 / tries.ours_cpu_us,
+        naive_trie_updates_per_second: 1e6 / tries.naive_cpu_us,
+        trie_ratio_to_naive: tries.naive_cpu_us / tries.ours_cpu_us,
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    }
+    Ok(())
+}
+
+/// The chain that is measured, in a folder that is removed in the end.
+struct Chain {
+    store: Store,
+    state: State,
+    head: StoredBlock,
+    blocks: u64,
+    _folder: tempfile::TempDir,
+}
+
+impl Chain {
+    fn open(scene: &Scene) -> Result<Self> {
+        let folder = tempfile::tempdir().context("make a folder for the measurement")?;
+        let store = Store::open(&folder.path().join("store"), scene.genesis.network_id())?;
+        let state = State::open(&store, &scene.genesis)?;
+        let head = state.genesis_block().clone();
+        Ok(Self { store, state, head, blocks: 0, _folder: folder })
+    }
+
+    fn block(&mut self, signed: &[Bytes], cost: &mut Cost) -> Result<()> {
+        let begun = cpu_us()?;
+        let transactions = signed.par_iter().map(recover).collect::<Result<Vec<_>>>()?;
+        let recovered = cpu_us()?;
+        let header = &self.head.header;
+        let height = self.head.height().next();
+        let input = BlockInput {
+            height,
+            time_ms: self.head.time_ms + 1_000,
+            mix_hash: keccak256(height.0.to_be_bytes()),
+            parent_beacon_root: B256::ZERO,
+            beneficiary: scene::TREASURY,
+            gas_limit: header.gas_limit,
+            base_fee: bxp_execution::next_base_fee(header),
+            transactions,
+        };
+        let executed = self.state.execute(header, input)?;
+        let done = cpu_us()?;
+        ensure!(executed.dropped.is_empty(), "own transactions were dropped at height {height}");
+        ensure!(executed.receipts.iter().all(|receipt| receipt.receipt.status()), "own transactions failed");
+        let mut batch = self.store.batch();
+        self.state.commit(&mut batch, &executed)?;
+        batch.commit(Durability::Synced)?;
+        let committed = cpu_us()?;
+        cost.recovery_cpu_us += (recovered - begun) as f64;
+        cost.execution_cpu_us += (done - recovered) as f64;
+        cost.commit_cpu_us += (committed - done) as f64;
+        self.head = executed.block;
+        self.blocks += 1;
+        Ok(())
+    }
+}
+
+fn recover(raw: &Bytes) -> Result<RecoveredTransaction> {
+    let transaction = TxEnvelope::decode_2718(&mut raw.as_ref()).context("decode an own transaction")?;
+    let signer = transaction.recover_signer().context("recover an own transaction")?;
+    Ok(RecoveredTransaction::new_unchecked(transaction, signer))
+}
