@@ -54,6 +54,7 @@ impl<'a> Evm<'a> {
 
     /// Runs a transaction and keeps what it changes; one that cannot enter changes nothing.
     pub(crate) fn transact(&mut self, transaction: TxEnv) -> Result<Outcome, ExecutionError> {
+        self.overlay().sends(transaction.caller);
         self.evm.ctx.tx = transaction;
         let result = match self.fees {
             Fees::Treasury => WithoutReward(PhantomData).run(&mut self.evm),

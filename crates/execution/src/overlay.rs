@@ -34,14 +34,20 @@ impl OverlayAccount {
         Self { before, now, wiped: false, slots: HashMap::new() }
     }
 
-    /// The account as the EVM is told of it. Where slots are stored without code and nonce, which only a genesis file
-    /// can bring about, no contract may be created (EIP-7610): revm asks the code's hash and the nonce alone, and takes
-    /// a hash of zero for no code in all else.
-    fn told(&self) -> Option<AccountInfo> {
+    /// Whether slots are stored at an account without code and nonce, which only a genesis file can bring about. No
+    /// contract may be created there (EIP-7610).
+    fn is_taken(&self) -> bool {
         let stored = !self.wiped && self.before.is_some_and(|before| before.storage_root != EMPTY_ROOT_HASH);
+        let bare = |info: &AccountInfo| info.nonce == 0 && info.code_hash == KECCAK_EMPTY;
+        stored && self.now.as_ref().is_some_and(bare)
+    }
+
+    /// The account as the EVM is told of it. revm asks nonce and code before it creates a contract, and not the storage:
+    /// a taken account has a nonce for it, which nothing but a transaction of its own could see.
+    fn told(&self) -> Option<AccountInfo> {
         let mut info = self.now.clone()?;
-        if stored && info.nonce == 0 && info.code_hash == KECCAK_EMPTY {
-            info.code_hash = B256::ZERO;
+        if self.is_taken() {
+            info.nonce = TAKEN_NONCE;
         }
         Some(info)
     }
@@ -52,6 +58,9 @@ impl OverlayAccount {
         self.slots.values_mut().for_each(|slot| slot.now = U256::ZERO);
     }
 }
+
+/// The nonce that stands for stored slots.
+const TAKEN_NONCE: u64 = 1;
 
 /// A storage slot that the block has read or written.
 #[derive(Clone, Copy)]
@@ -67,11 +76,18 @@ pub(crate) struct Overlay<'a> {
     base: &'a dyn StateRead,
     code: &'a CodeCache,
     accounts: AddressMap<OverlayAccount>,
+    /// Who sends the transaction that runs; nobody can create a contract there.
+    sender: Option<Address>,
 }
 
 impl<'a> Overlay<'a> {
     pub(crate) fn new(base: &'a dyn StateRead, code: &'a CodeCache) -> Self {
-        Self { base, code, accounts: AddressMap::default() }
+        Self { base, code, accounts: AddressMap::default(), sender: None }
+    }
+
+    /// Says who sends the next transaction.
+    pub(crate) const fn sends(&mut self, sender: Address) {
+        self.sender = Some(sender);
     }
 
     /// Takes over what a transaction changed.
@@ -85,8 +101,9 @@ impl<'a> Overlay<'a> {
     }
 
     fn apply_account(&mut self, address: Address, account: Account) -> Result<(), ExecutionError> {
-        let base = self.base;
+        let (base, is_sender) = (self.base, self.sender == Some(address));
         let entry = self.entry(address)?;
+        let taken = !is_sender && entry.is_taken();
         if account.is_selfdestructed() {
             entry.now = None;
             entry.wipe();
@@ -108,8 +125,8 @@ impl<'a> Overlay<'a> {
             }
         }
         let mut info = account.info;
-        if info.code_hash.is_zero() {
-            info.code_hash = KECCAK_EMPTY;
+        if taken && info.nonce == TAKEN_NONCE {
+            info.nonce = 0;
         }
         // EIP-161: what is touched and empty ceases to be. Before it, revm says of such an account that it is created.
         entry.now = (created || !info.is_empty()).then_some(info);
@@ -173,7 +190,9 @@ impl Database for Overlay<'_> {
     type Error = ExecutionError;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, ExecutionError> {
-        Ok(self.entry(address)?.told())
+        let is_sender = self.sender == Some(address);
+        let entry = self.entry(address)?;
+        Ok(if is_sender { entry.now.clone() } else { entry.told() })
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, ExecutionError> {
