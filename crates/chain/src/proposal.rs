@@ -218,7 +218,7 @@ pub(crate) mod tests {
     fn named_senders_are_checked_once_and_then_believed() {
         let proposal = Proposal { time_ms: 5, transactions: vec![transfer(1, 0, 1), transfer(2, 3, 1)] };
         let body = proposal.encode_with_senders();
-        assert_eq!(body.len(), proposal.encode().len() + 41);
+        assert_eq!(body.len(), proposal.encode().len() + 42, "2 x 20, a header, a longer list header");
         assert_eq!(Proposal::check(&body, RULES).unwrap(), proposal);
         assert_eq!(Proposal::decided(&body, RULES).unwrap(), proposal);
         assert_eq!(Proposal::decided(&proposal.encode(), RULES).unwrap(), proposal, "senders are recovered");
