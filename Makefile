@@ -30,7 +30,7 @@ test: prerequisites ## Every test
 	cargo test --locked --workspace
 	@echo '== Ethereum clients against a devnet'
 	cd tests/clients && { npm ls --silent >/dev/null 2>&1 || npm ci --no-audit --no-fund --loglevel=error; }
-	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/clients.test.mjs
+	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/clients.test.mjs tests/clients/dev_chain.test.mjs
 
 check: prerequisites ## Formatting, lints, house rules, generated files
 	cargo fmt --all --check
@@ -47,6 +47,10 @@ conformance: prerequisites ## What needs real data
 	"$(BXP)" dev statetest "$(SHARED)/ethereum/statetests"
 	"$(BXP)" dev import-chain --genesis "$(SHARED)/ethereum/rpc-compat/genesis.json" "$(SHARED)/ethereum/rpc-compat/chain.rlp"
 	"$(BXP)" privacy scan "$(SHARED)/synthea"
+	"$(BXP)" dev rpc-compat "$(SHARED)/ethereum/rpc-compat"
+	cd tests/clients && { npm ls --silent >/dev/null 2>&1 || npm ci --no-audit --no-fund --loglevel=error; }
+	cd tests/clients/slow && { npm ls --silent >/dev/null 2>&1 || npm ci --no-audit --no-fund --loglevel=error; }
+	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/slow/foundry.test.mjs tests/clients/slow/hardhat.test.mjs
 	$(MAKE) demo DATA="$(SHARED)/synthea"
 
 soak: prerequisites ## 20,000 simulated networks

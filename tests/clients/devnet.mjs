@@ -16,9 +16,17 @@ const binary = process.env.BXP_BIN ?? fileURLToPath(new URL("../../target/debug/
 
 /// Starts a devnet and waits until it says that it is ready.
 export async function startDevnet(validators) {
-  assert.ok(existsSync(binary), `${binary} is not there: cargo build --bin bxp, or set BXP_BIN`);
   const folder = await mkdtemp(join(tmpdir(), "bxp-clients-"));
-  const options = ["devnet", "--validators", String(validators), "--dir", folder, "--json"];
+  return start(["devnet", "--validators", String(validators), "--dir", folder, "--json"], folder);
+}
+
+/// Starts a developer's chain and waits until it says that it is ready.
+export async function startDevChain(options = []) {
+  return start(["dev", "chain", "--port", "0", "--json", ...options], undefined);
+}
+
+async function start(options, folder) {
+  assert.ok(existsSync(binary), `${binary} is not there: cargo build --bin bxp, or set BXP_BIN`);
   const child = spawn(binary, options, { stdio: ["ignore", "pipe", "pipe"] });
   const exited = new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })));
 
@@ -30,7 +38,7 @@ export async function startDevnet(validators) {
   const said = await Promise.race([line, exited, after(READY_MS_MAX, "timeout")]);
   if (typeof said !== "string" || said === "timeout") {
     child.kill("SIGKILL");
-    throw new Error(`the devnet did not get ready (${JSON.stringify(said)}); it wrote:\n${stderr}`);
+    throw new Error(`bxp did not get ready (${JSON.stringify(said)}); it wrote:\n${stderr}`);
   }
   return { ...JSON.parse(said), stop: () => stop(child, exited, folder, () => stderr) };
 }
@@ -39,8 +47,8 @@ async function stop(child, exited, folder, stderr) {
   child.kill("SIGINT");
   const ended = await Promise.race([exited, after(STOP_MS_MAX, undefined)]);
   if (ended === undefined) child.kill("SIGKILL");
-  assert.deepEqual(ended, { code: 0, signal: null }, `the devnet did not stop cleanly; it wrote:\n${stderr()}`);
-  await rm(folder, { recursive: true, force: true });
+  assert.deepEqual(ended, { code: 0, signal: null }, `bxp did not stop cleanly; it wrote:\n${stderr()}`);
+  if (folder) await rm(folder, { recursive: true, force: true });
 }
 
 function after(milliseconds, value) {

@@ -73,7 +73,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Patient(arguments) => commands::patient::run(arguments).await,
         Command::Privacy(arguments) => commands::privacy::run(arguments).await,
         Command::Demo(arguments) => commands::demo::run(arguments).await,
-        Command::Dev(arguments) => commands::dev::run(arguments),
+        Command::Dev(arguments) => commands::dev::run(arguments).await,
         Command::Bench(arguments) => commands::bench::run(arguments).await,
         Command::Sim(arguments) => commands::sim::run(&arguments),
     }

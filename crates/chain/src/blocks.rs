@@ -58,6 +58,16 @@ impl Blocks {
         }
     }
 
+    /// Removes a block with its receipts and indexes; what it left out stays known as left out.
+    pub fn remove(&self, batch: &mut Batch, block: &StoredBlock) {
+        batch.remove(&self.blocks, key(block.height()));
+        batch.remove(&self.receipts, key(block.height()));
+        batch.remove(&self.heights, block.hash);
+        for transaction in &block.transactions {
+            batch.remove(&self.locations, transaction.tx_hash());
+        }
+    }
+
     /// Adds a certificate to `batch`.
     pub fn put_certificate(&self, batch: &mut Batch, certificate: &Certificate) {
         batch.put(&self.certificates, key(certificate.height), codec::encode_certificate(certificate));

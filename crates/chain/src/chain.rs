@@ -1,6 +1,9 @@
 //! The chain's handle: what the rest of the node holds.
 
-use crate::{ChainError, driver::Driver, mempool::PoolLimits, pool_writer::PoolWriter, shared::Shared};
+use crate::{
+    ChainError, driver::Driver, indexer::Indexer, mempool::PoolLimits, pool_writer::PoolWriter,
+    shared::Shared,
+};
 use bxp_consensus::Verification;
 use bxp_enclave::Enclave;
 use bxp_execution::Retention;
@@ -93,7 +96,8 @@ impl Chain {
         let pool_grew = Arc::new(Notify::new());
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
         let driver = Driver::open(Arc::clone(&shared), enclave, network)?;
-        let task = tokio::spawn(driver.run(receiver, Arc::clone(&pool_grew)));
+        let running = driver.run(receiver, Arc::clone(&pool_grew));
+        let task = tokio::spawn(with_index(Arc::clone(&shared), running));
         Ok((Self { shared, pool_writer, pool_grew, events }, task))
     }
 
@@ -117,4 +121,22 @@ impl Chain {
     pub fn pool_len(&self) -> usize {
         self.shared.pool_len()
     }
+}
+
+/// Runs the driver, and the indexing of blocks beside it, which has ended when this ends.
+async fn with_index(
+    shared: Arc<Shared>,
+    driver: impl Future<Output = Result<(), ChainError>>,
+) -> Result<(), ChainError> {
+    let indexer =
+        Indexer { store: shared.store.clone(), blocks: shared.blocks.clone(), index: shared.index.clone() };
+    let (stop, stopped) = oneshot::channel();
+    let indexing = tokio::spawn(indexer.run(shared.heads.subscribe(), stopped));
+    drop(shared);
+    let ended = driver.await;
+    drop(stop);
+    if indexing.await.is_err() {
+        tracing::error!("the block index ended in a panic");
+    }
+    ended
 }

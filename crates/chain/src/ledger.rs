@@ -5,10 +5,11 @@ use alloy_consensus::transaction::TxHashRef as _;
 use async_trait::async_trait;
 use bxp_types::{
     AccountState, Address, B256, Bytes, CallOutcome, CallRequest, Certificate, Genesis, Height, Ledger,
-    LedgerError, RecoveredTransaction, StoredBlock, StoredReceipt, SubmitError, TransactionLocation, U256,
+    LedgerError, LogQuery, PoolContent, RecoveredTransaction, StateReader, StoredBlock, StoredReceipt,
+    SubmitError, TransactionLocation, U256,
 };
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 fn storage(error: impl std::fmt::Display) -> LedgerError {
     LedgerError::Storage(error.to_string())
@@ -89,6 +90,43 @@ impl Ledger for Chain {
         self.shared.state.call(&self.shared.head.load().header, request)
     }
 
+    fn state(&self, height: Height) -> Result<Box<dyn StateReader + '_>, LedgerError> {
+        Ok(Box::new(self.shared.state.at(height)?))
+    }
+
+    fn log_blocks(
+        &self,
+        query: &LogQuery,
+        from: Height,
+        to: Height,
+        max: usize,
+    ) -> Result<(Vec<Height>, Option<Height>), LedgerError> {
+        Ok(self.shared.index.logs(query, from, to, max)?)
+    }
+
+    fn account_blocks(
+        &self,
+        account: Address,
+        from: Height,
+        to: Height,
+        newest_first: bool,
+        max: usize,
+    ) -> Result<Vec<Height>, LedgerError> {
+        Ok(self.shared.index.account(account, from, to, newest_first, max)?)
+    }
+
+    fn pool(&self, sender: Option<Address>, max: usize) -> PoolContent {
+        self.shared.pool.lock().content(sender, max)
+    }
+
+    fn pool_size(&self) -> (usize, usize) {
+        self.shared.pool.lock().size()
+    }
+
+    fn arrivals(&self) -> broadcast::Receiver<B256> {
+        self.shared.arrivals.subscribe()
+    }
+
     fn next_base_fee(&self) -> u64 {
         self.shared.next_base_fee()
     }
@@ -100,6 +138,8 @@ impl Ledger for Chain {
             self.shared.forget(hash);
             return Err(error);
         }
+        // Nobody may be listening.
+        let _ = self.shared.arrivals.send(hash);
         self.pool_grew.notify_one();
         Ok(hash)
     }

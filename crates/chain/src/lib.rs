@@ -9,12 +9,14 @@
 //! [`proposal`] and [`certificates`] are its pure parts. [`driver`] carries out what the machine wants.
 
 mod attester;
+pub mod block_index;
 pub mod blocks;
 pub mod certificates;
 pub mod chain;
 pub mod codec;
 mod driver;
 mod error;
+mod indexer;
 mod job;
 mod journal;
 mod ledger;

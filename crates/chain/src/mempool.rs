@@ -9,7 +9,7 @@ mod under_way;
 use alloy_consensus::{Transaction as _, transaction::TxHashRef as _};
 use alloy_eips::eip2718::Encodable2718;
 use bxp_execution::TRANSACTION_GAS_MAX;
-use bxp_types::{AccountState, Address, B256, RecoveredTransaction, SubmitError, U256};
+use bxp_types::{AccountState, Address, B256, PoolContent, RecoveredTransaction, SubmitError, U256};
 pub use intrinsic::intrinsic_gas;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 pub use under_way::UnderWay;
@@ -58,7 +58,7 @@ struct Queue {
 }
 
 /// The pool.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Mempool {
     limits: PoolLimits,
     senders: HashMap<Address, Queue>,
@@ -106,6 +106,32 @@ impl Mempool {
     pub fn next_nonce(&self, sender: Address) -> Option<u64> {
         let queue = self.senders.get(&sender)?;
         Some(gapless(queue).last().map_or(queue.account_nonce, |(nonce, _)| nonce.saturating_add(1)))
+    }
+
+    /// What waits, of one sender or of all, in the order of senders and nonces: at most `max` transactions.
+    #[must_use]
+    pub fn content(&self, sender: Option<Address>, max: usize) -> PoolContent {
+        let mut content = PoolContent::default();
+        let mut senders: Vec<_> =
+            self.senders.iter().filter(|(one, _)| sender.is_none_or(|of| of == **one)).collect();
+        senders.sort_unstable_by_key(|(sender, _)| **sender);
+        let mut left = max;
+        for (_, queue) in senders {
+            let ready = gapless(queue).count();
+            for (place, pooled) in queue.by_nonce.values().enumerate().take(left) {
+                let list = if place < ready { &mut content.pending } else { &mut content.queued };
+                list.push(pooled.transaction.clone());
+                left -= 1;
+            }
+        }
+        content
+    }
+
+    /// How many transactions could run now, and how many wait for one before them.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        let ready = self.senders.values().map(|queue| gapless(queue).count()).sum();
+        (ready, self.by_hash.len().saturating_sub(ready))
     }
 
     /// Takes a transaction in; gives the hash of the one that it replaces.

@@ -2,6 +2,7 @@
 
 use crate::{
     ChainConfig, ChainError,
+    block_index::BlockIndex,
     blocks::Blocks,
     mempool::{Conditions, Mempool},
     proposal::{self, Proposal},
@@ -16,8 +17,10 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::AtomicU64},
 };
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
+/// Arrivals in the pool that a slow listener may be behind.
+const ARRIVALS_MAX: usize = 16_384;
 /// Recovered proposals kept between their check and their execution.
 const CHECKED_MAX: usize = 1_024;
 
@@ -28,10 +31,13 @@ pub struct Shared {
     pub(crate) config: ChainConfig,
     pub(crate) store: Store,
     pub(crate) blocks: Blocks,
+    pub(crate) index: BlockIndex,
     pub(crate) state: State,
     pub(crate) head: ArcSwap<StoredBlock>,
     pub(crate) heads: watch::Sender<Height>,
     pub(crate) pool: Mutex<Mempool>,
+    /// Tells of transactions that the pool takes in.
+    pub(crate) arrivals: broadcast::Sender<B256>,
     pub(crate) checked: Mutex<Checked>,
     /// The highest certified height that a peer spoke of.
     pub(crate) highest_known: AtomicU64,
@@ -79,6 +85,8 @@ impl Shared {
         let shared = Self {
             network_id: genesis.network_id(),
             heads: watch::Sender::new(head.height()),
+            arrivals: broadcast::Sender::new(ARRIVALS_MAX),
+            index: BlockIndex::open(&store)?,
             head: ArcSwap::from_pointee(head),
             checked: Mutex::default(),
             highest_known: AtomicU64::new(0),

@@ -16,6 +16,8 @@ pub struct ChainSpec {
     pub(crate) chain_id: u64,
     /// None for a network of BXP.
     pub(crate) schedule: Option<Schedule>,
+    /// Whether accounts with code may send transactions: on a developer's chain, which impersonates them.
+    pub(crate) any_sender: bool,
 }
 
 /// When an Ethereum chain changes its rules.
@@ -59,7 +61,7 @@ impl ChainSpec {
     /// A network of BXP: [`FORK`] from block 0 on.
     #[must_use]
     pub const fn bxp(chain_id: u64) -> Self {
-        Self { chain_id, schedule: None }
+        Self { chain_id, schedule: None, any_sender: false }
     }
 
     /// The EIP-155 chain id.
@@ -101,7 +103,8 @@ fn newest(forks: &[(u64, SpecId)], at: u64) -> Option<SpecId> {
 
 impl Rules {
     /// Whether the rules of `fork` hold.
-    pub(crate) const fn has(&self, fork: SpecId) -> bool {
+    #[must_use]
+    pub const fn has(&self, fork: SpecId) -> bool {
         self.fork.is_enabled_in(fork)
     }
 }

@@ -26,4 +26,22 @@ impl StateChanges {
     pub fn changed_accounts(&self) -> impl Iterator<Item = Address> {
         self.accounts.keys().copied()
     }
+
+    /// The changes that take these back. Code stays: it is named by its hash, and costs its place only.
+    pub(crate) fn reversed(&self) -> Self {
+        Self {
+            accounts: reversed(&self.accounts),
+            slots: reversed(&self.slots),
+            code: BTreeMap::new(),
+            account_nodes: reversed(&self.account_nodes),
+            storage_nodes: reversed(&self.storage_nodes),
+        }
+    }
+}
+
+fn reversed<K: Clone + Ord, V: Clone>(changes: &BTreeMap<K, Change<V>>) -> BTreeMap<K, Change<V>> {
+    let reverse = |(key, change): (&K, &Change<V>)| {
+        (key.clone(), Change { before: change.after.clone(), after: change.before.clone() })
+    };
+    changes.iter().map(reverse).collect()
 }

@@ -17,8 +17,10 @@ pub const FORK: SpecId = SpecId::OSAKA;
 pub const TRANSACTION_GAS_MAX: u64 = eip7825::TX_GAS_LIMIT_CAP;
 
 /// The chain in the block that `rules` are of.
-pub(crate) fn chain(spec: &ChainSpec, rules: &Rules) -> CfgEnv {
+#[must_use]
+pub fn chain(spec: &ChainSpec, rules: &Rules) -> CfgEnv {
     let mut chain = CfgEnv::new_with_spec(rules.fork).with_chain_id(spec.chain_id());
+    chain.disable_eip3607 = spec.any_sender;
     if rules.has(SpecId::CANCUN) {
         chain.max_blobs_per_tx = Some(rules.blobs.max_blobs_per_tx);
         chain.blob_base_fee_update_fraction = u64::try_from(rules.blobs.update_fraction).ok();
@@ -27,7 +29,8 @@ pub(crate) fn chain(spec: &ChainSpec, rules: &Rules) -> CfgEnv {
 }
 
 /// The environment of the block that `header` begins; roots, bloom and gas used need not be there yet.
-pub(crate) fn block(header: &Header, rules: &Rules) -> BlockEnv {
+#[must_use]
+pub fn block(header: &Header, rules: &Rules) -> BlockEnv {
     let blobs = header.excess_blob_gas.map(|excess_blob_gas| BlobExcessGasAndPrice {
         excess_blob_gas,
         blob_gasprice: rules.blobs.calc_blob_fee(excess_blob_gas),
@@ -45,8 +48,9 @@ pub(crate) fn block(header: &Header, rules: &Rules) -> BlockEnv {
     }
 }
 
-/// A signed transaction.
-pub(crate) fn transaction(transaction: &RecoveredTransaction) -> TxEnv {
+/// A signed transaction as the EVM takes it.
+#[must_use]
+pub fn transaction(transaction: &RecoveredTransaction) -> TxEnv {
     let authorizations = transaction.authorization_list().unwrap_or_default();
     TxEnv {
         tx_type: transaction.tx_type() as u8,

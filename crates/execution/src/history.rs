@@ -14,6 +14,7 @@ use crate::{ExecutionError, StateChanges, tables};
 use alloy_primitives::{U256, bytes::Bytes};
 use bxp_storage::{Batch, Snapshot, StorageError, Store, Table};
 use bxp_types::Height;
+use std::collections::HashSet;
 
 /// Blocks whose history is removed in one commit at most: when the depth is lowered, no block waits for the whole past.
 const PRUNED_BLOCKS_MAX: u64 = 8;
@@ -128,16 +129,54 @@ impl History {
             Retention::All => oldest,
             Retention::Blocks(depth) => Height(height.0.saturating_sub(depth.max(1))),
         };
-        self.add(batch, height, changes);
+        self.add(batch, height, changes, &[])?;
         let oldest = self.prune(batch, snapshot, oldest, wanted)?;
         self.begin(batch, oldest);
         Ok(())
     }
 
-    fn add(&self, batch: &mut Batch, height: Height, changes: &StateChanges) {
-        let mut keys = Vec::new();
+    /// Adds what an edit after the block at `height` overwrites, as if the block had done so, except where it has.
+    pub(crate) fn amend(
+        &self,
+        batch: &mut Batch,
+        snapshot: &Snapshot,
+        height: Height,
+        changes: &StateChanges,
+    ) -> Result<(), ExecutionError> {
+        let known = snapshot.get(&self.keys, height.0.to_be_bytes())?.unwrap_or_default();
+        self.add(batch, height, changes, &known)
+    }
+
+    /// Removes the history of the block at `height`.
+    pub(crate) fn forget(
+        &self,
+        batch: &mut Batch,
+        snapshot: &Snapshot,
+        height: Height,
+    ) -> Result<(), ExecutionError> {
+        let Some(keys) = snapshot.get(&self.keys, height.0.to_be_bytes())? else { return Ok(()) };
+        for named in listed(&keys)? {
+            batch.remove(&self.entries, entry_key(named, height));
+        }
+        batch.remove(&self.keys, height.0.to_be_bytes());
+        Ok(())
+    }
+
+    /// Adds the entries and their keys; of those in `known`, the block's keys so far, none again.
+    fn add(
+        &self,
+        batch: &mut Batch,
+        height: Height,
+        changes: &StateChanges,
+        known: &[u8],
+    ) -> Result<(), ExecutionError> {
+        let mut keys = known.to_vec();
+        let there: HashSet<&[u8]> = listed(known)?.into_iter().collect();
         let mut add = |kind: Kind, key: &[u8], before: Option<&[u8]>| {
             let named = named(kind, key);
+            if there.contains(named.as_slice()) {
+                return;
+            }
             let value = match before {
                 Some(value) => [&[PRESENT], value].concat(),
                 None => vec![ABSENT],
@@ -162,6 +201,7 @@ impl History {
             add(Kind::StorageNode, &key, change.before.as_ref().map(AsRef::as_ref));
         }
         batch.put(&self.keys, height.0.to_be_bytes(), keys);
+        Ok(())
     }
 
     /// Removes the history of blocks above `oldest` up to `wanted`, some at a time; returns how far it came.
@@ -174,18 +214,23 @@ impl History {
     ) -> Result<Height, ExecutionError> {
         let end = wanted.0.min(oldest.0.saturating_add(PRUNED_BLOCKS_MAX));
         for height in (oldest.0.saturating_add(1)..=end).map(Height) {
-            let Some(keys) = snapshot.get(&self.keys, height.0.to_be_bytes())? else { continue };
-            let mut rest = keys.as_ref();
-            while let Some((length, tail)) = rest.split_first_chunk::<2>() {
-                let named = tail.split_at_checked(usize::from(u16::from_be_bytes(*length)));
-                let (named, tail) = named.ok_or(ExecutionError::Malformed { table: "state.history_keys" })?;
-                batch.remove(&self.entries, entry_key(named, height));
-                rest = tail;
-            }
-            batch.remove(&self.keys, height.0.to_be_bytes());
+            self.forget(batch, snapshot, height)?;
         }
         Ok(Height(end.max(oldest.0)))
     }
+}
+
+/// The kinds and keys in a block's list.
+fn listed(list: &[u8]) -> Result<Vec<&[u8]>, ExecutionError> {
+    let mut names = Vec::new();
+    let mut rest = list;
+    while let Some((length, tail)) = rest.split_first_chunk::<2>() {
+        let split = tail.split_at_checked(usize::from(u16::from_be_bytes(*length)));
+        let (named, tail) = split.ok_or(ExecutionError::Malformed { table: "state.history_keys" })?;
+        names.push(named);
+        rest = tail;
+    }
+    Ok(names)
 }
 
 fn named(kind: Kind, key: &[u8]) -> Vec<u8> {

@@ -29,7 +29,7 @@ pub(crate) struct OverlayAccount {
 
 impl OverlayAccount {
     /// An account as it is stored.
-    fn stored(before: Option<TrieAccount>) -> Self {
+    pub(crate) fn stored(before: Option<TrieAccount>) -> Self {
         let now = before.as_ref().map(info);
         Self { before, now, wiped: false, slots: HashMap::new() }
     }
@@ -53,7 +53,7 @@ impl OverlayAccount {
     }
 
     /// Empties the storage.
-    fn wipe(&mut self) {
+    pub(crate) fn wipe(&mut self) {
         self.wiped = self.before.is_some_and(|before| before.storage_root != EMPTY_ROOT_HASH);
         self.slots.values_mut().for_each(|slot| slot.now = U256::ZERO);
     }

@@ -33,6 +33,12 @@ impl Precompiles {
         Self { ethereum, payments, warm }
     }
 
+    /// Where the contracts stand.
+    #[must_use]
+    pub const fn addresses(&self) -> &AddressSet {
+        &self.warm
+    }
+
     /// Whether one of the contracts is at `address`.
     #[must_use]
     pub fn contains(&self, address: &Address) -> bool {

@@ -56,6 +56,16 @@ impl State {
         genesis: &Genesis,
         retention: Retention,
     ) -> Result<Self, ExecutionError> {
+        Self::open_with(store, genesis, retention, false)
+    }
+
+    /// The same; with `any_sender`, accounts with code may send transactions (against EIP-3607).
+    pub(crate) fn open_with(
+        store: &Store,
+        genesis: &Genesis,
+        retention: Retention,
+        any_sender: bool,
+    ) -> Result<Self, ExecutionError> {
         let tables = Arc::new(Tables::open(store)?);
         let block = |state_root| Ok(genesis::block(genesis, state_root));
         let genesis_block = open_genesis(store, &tables, |base| genesis::state(base, genesis), block)?;
@@ -64,7 +74,7 @@ impl State {
             tables,
             code: CodeCache::default(),
             retention,
-            spec: ChainSpec::bxp(genesis.chain_id),
+            spec: ChainSpec { any_sender, ..ChainSpec::bxp(genesis.chain_id) },
             gas_limit: genesis.gas_limit,
             treasury: genesis.treasury,
             genesis_block,

@@ -8,6 +8,7 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent};
 use bxp_enclave::Enclave;
+use bxp_execution::ChainSpec;
 use bxp_network::{Network, NetworkConfig};
 use bxp_rpc::{NodeInfo, NodeStatus, RpcServer};
 use bxp_storage::Store;
@@ -165,6 +166,8 @@ fn node_info(me: ValidatorIndex, chain: &Chain, network: &Network) -> NodeInfo {
         ),
         validator: Some(me),
         status: Arc::new(Status { chain: chain.clone(), network: network.clone() }),
+        spec: Arc::new(ChainSpec::bxp(chain.genesis().chain_id)),
+        developer: None,
     }
 }
 

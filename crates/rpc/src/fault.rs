@@ -1,7 +1,7 @@
 //! What a client is told when a method fails: codes as clients expect them, words as geth has them.
 
 use alloy_primitives::{B256, Bytes};
-use alloy_sol_types::{Panic, Revert, SolError};
+use bxp_simulate::SimulateError;
 use bxp_types::{Height, LedgerError, SubmitError};
 use jsonrpsee::types::ErrorObjectOwned;
 
@@ -27,16 +27,16 @@ pub(crate) enum Fault {
     Submit(#[from] SubmitError),
     #[error("header not found")]
     UnknownBlock,
-    #[error("state of block {asked} is not kept; only the newest ({newest})")]
-    StateNotKept { asked: Height, newest: Height },
-    #[error("{}", reverted_words(.0))]
-    Reverted(Bytes),
-    #[error("{0}")]
-    Halted(String),
-    #[error("gas required exceeds allowance ({0})")]
-    GasAllowance(u64),
-    #[error("insufficient funds for transfer")]
-    InsufficientFunds,
+    #[error(transparent)]
+    Simulate(SimulateError),
+    #[error("transaction not found")]
+    UnknownTransaction,
+    #[error("block {0} not found")]
+    NoBlock(String),
+    #[error("genesis is not traceable")]
+    GenesisTrace,
+    #[error("unknown account")]
+    UnknownAccount,
     #[error("{0}")]
     InvalidParams(String),
     #[error("{0}")]
@@ -58,7 +58,7 @@ pub(crate) enum Fault {
 impl Fault {
     fn code(&self) -> i32 {
         match self {
-            Self::Reverted(_) => REVERTED,
+            Self::Simulate(error) => simulate_code(error),
             Self::NotIncludedInTime { .. } => NOT_INCLUDED_IN_TIME,
             Self::InvalidParams(_) => INVALID_PARAMS,
             Self::Limit(_) => LIMIT_EXCEEDED,
@@ -66,13 +66,13 @@ impl Fault {
             | Self::Submit(SubmitError::Storage(_))
             | Self::MissingBlock(_)
             | Self::Interrupted => INTERNAL,
-            Self::Ledger(LedgerError::InvalidCall(_))
+            Self::Ledger(LedgerError::InvalidCall(_) | LedgerError::StateNotKept { .. })
             | Self::Submit(_)
             | Self::UnknownBlock
-            | Self::StateNotKept { .. }
-            | Self::Halted(_)
-            | Self::GasAllowance(_)
-            | Self::InsufficientFunds
+            | Self::UnknownTransaction
+            | Self::NoBlock(_)
+            | Self::GenesisTrace
+            | Self::UnknownAccount
             | Self::FilterNotFound
             | Self::TooManyFilters(_)
             | Self::LeftOut { .. } => REFUSED,
@@ -81,7 +81,7 @@ impl Fault {
 
     fn data(&self) -> Option<Bytes> {
         match self {
-            Self::Reverted(output) => Some(output.clone()),
+            Self::Simulate(SimulateError::Reverted(output)) => Some(output.clone()),
             Self::NotIncludedInTime { hash, .. } | Self::LeftOut { hash, .. } => Some(hash.0.into()),
             _ => None,
         }
@@ -91,7 +91,7 @@ impl Fault {
 impl From<Fault> for ErrorObjectOwned {
     fn from(fault: Fault) -> Self {
         let code = fault.code();
-        if code == INTERNAL {
+        if code == INTERNAL && !matches!(fault, Fault::Simulate(SimulateError::Block { .. })) {
             // The client learns that the node failed, the operator learns how.
             tracing::error!(error = %fault, "answer a JSON-RPC request");
             return Self::owned(code, "internal error", None::<()>);
@@ -100,34 +100,51 @@ impl From<Fault> for ErrorObjectOwned {
     }
 }
 
-/// geth's words for a revert: with the reason where the data is that of `revert("...")` or of a compiler's panic.
-fn reverted_words(output: &Bytes) -> String {
-    if let Ok(revert) = Revert::abi_decode(output) {
-        return format!("execution reverted: {}", revert.reason);
+impl From<SimulateError> for Fault {
+    fn from(error: SimulateError) -> Self {
+        match error {
+            SimulateError::Ledger(error) => Self::Ledger(error),
+            SimulateError::InvalidParams(words) => Self::InvalidParams(words),
+            SimulateError::Limit(words) => Self::Limit(words),
+            other => Self::Simulate(other),
+        }
     }
-    if let Ok(panic) = Panic::abi_decode(output) {
-        return format!("execution reverted: {panic}");
+}
+
+fn simulate_code(error: &SimulateError) -> i32 {
+    match error {
+        SimulateError::Reverted(_) => REVERTED,
+        SimulateError::Block { code, .. } => *code,
+        SimulateError::InvalidParams(_) => INVALID_PARAMS,
+        SimulateError::Limit(_) => LIMIT_EXCEEDED,
+        SimulateError::Evm(_) | SimulateError::Ledger(_) => INTERNAL,
+        SimulateError::Refused(_)
+        | SimulateError::Timeout
+        | SimulateError::Halted(_)
+        | SimulateError::GasAllowance(_)
+        | SimulateError::InsufficientFunds => REFUSED,
     }
-    "execution reverted".to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloy_primitives::U256;
+    use alloy_sol_types::{Panic, Revert, SolError};
 
     #[test]
     fn a_revert_carries_its_reason_and_its_data() {
         let data: Bytes = Revert::from("not the owner").abi_encode().into();
-        let object = ErrorObjectOwned::from(Fault::Reverted(data.clone()));
+        let object = ErrorObjectOwned::from(Fault::from(SimulateError::Reverted(data.clone())));
         assert_eq!((object.code(), object.message()), (3, "execution reverted: not the owner"));
         assert_eq!(object.data().unwrap().get(), format!("\"{data}\""));
 
         let panic: Bytes = Panic { code: U256::from(0x11) }.abi_encode().into();
-        let object = ErrorObjectOwned::from(Fault::Reverted(panic));
-        assert!(object.message().contains("0x11"), "{}", object.message());
+        let object = ErrorObjectOwned::from(Fault::from(SimulateError::Reverted(panic)));
+        assert_eq!(object.message(), "execution reverted: arithmetic underflow or overflow");
 
-        let object = ErrorObjectOwned::from(Fault::Reverted(Bytes::from_static(&[1, 2, 3, 4])));
+        let object =
+            ErrorObjectOwned::from(Fault::from(SimulateError::Reverted(Bytes::from_static(&[1, 2, 3, 4]))));
         assert_eq!(
             (object.message(), object.data().unwrap().get()),
             ("execution reverted", "\"0x01020304\"")

@@ -23,12 +23,14 @@ pub(crate) enum Kind {
     Blocks,
     /// New logs.
     Logs(Arc<Filter>),
+    /// Transactions that the pool takes in.
+    Arrivals,
 }
 
 #[derive(Debug)]
 struct Installed {
     kind: Kind,
-    /// The first block that the client has not been told of.
+    /// The first block, or arrival, that the client has not been told of.
     next: Height,
     polled: Instant,
 }
@@ -40,19 +42,19 @@ pub(crate) struct Filters {
 }
 
 impl Filters {
-    /// Installs a filter for what comes after `head`.
-    pub(crate) fn install(&self, kind: Kind, head: Height) -> Result<U128, Fault> {
-        self.install_at(kind, head, Instant::now())
+    /// Installs a filter for what comes from `next` on: a block's height, or an arrival's number.
+    pub(crate) fn install(&self, kind: Kind, next: Height) -> Result<U128, Fault> {
+        self.install_at(kind, next, Instant::now())
     }
 
-    fn install_at(&self, kind: Kind, head: Height, now: Instant) -> Result<U128, Fault> {
+    fn install_at(&self, kind: Kind, next: Height, now: Instant) -> Result<U128, Fault> {
         let mut installed = self.installed.lock();
         installed.retain(|_, filter| now.duration_since(filter.polled) < LIFETIME);
         if installed.len() >= FILTERS_MAX {
             return Err(Fault::TooManyFilters(FILTERS_MAX));
         }
         let id = U128::from(rand::random::<u128>());
-        installed.insert(id, Installed { kind, next: head.next(), polled: now });
+        installed.insert(id, Installed { kind, next, polled: now });
         Ok(id)
     }
 
@@ -111,7 +113,7 @@ mod tests {
     fn a_filter_expires_unless_it_is_polled() {
         let filters = Filters::default();
         let start = Instant::now();
-        let id = filters.install_at(Kind::Blocks, Height(4), start).unwrap();
+        let id = filters.install_at(Kind::Blocks, Height(5), start).unwrap();
         let soon = start + LIFETIME - Duration::from_secs(1);
         assert_eq!(filters.take(id, soon, |first| Some(Height(first.0 + 2))).unwrap().1, Height(5));
         let later = soon + LIFETIME - Duration::from_secs(1);

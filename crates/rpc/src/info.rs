@@ -1,6 +1,7 @@
 //! What the node says of itself.
 
-use bxp_types::{Height, ValidatorIndex};
+use bxp_execution::ChainSpec;
+use bxp_types::{Developer, Height, ValidatorIndex};
 use std::{fmt, sync::Arc};
 
 /// Facts about the node that the ledger does not hold.
@@ -12,6 +13,10 @@ pub struct NodeInfo {
     pub validator: Option<ValidatorIndex>,
     /// What changes while the node runs.
     pub status: Arc<dyn NodeStatus>,
+    /// The rules by which the chain's blocks run.
+    pub spec: Arc<ChainSpec>,
+    /// The controls of a developer's chain; none in a network.
+    pub developer: Option<Arc<dyn Developer>>,
 }
 
 impl fmt::Debug for NodeInfo {

@@ -10,16 +10,19 @@
 //! and nothing is ever `removed`. State is kept for the newest block only; a query for an older one is an error.
 
 mod api;
+mod arrivals;
 mod context;
 mod error;
 mod fault;
 mod filters;
 mod gate;
+mod hash;
 mod info;
 mod metric;
 mod select;
 mod server;
 mod shape;
+mod storage_key;
 
 pub use error::RpcError;
 pub use info::{NodeInfo, NodeStatus};

@@ -1,11 +1,11 @@
-//! Which block a request means.
+//! Which block and which state a request means.
 //!
 //! Every block is final when it exists, so `latest`, `safe` and `finalized` are the newest block. What is ordered
 //! but not executed has no header yet, so `pending` is the newest block too.
 
 use crate::fault::Fault;
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use bxp_types::{Height, Ledger, StoredBlock};
+use bxp_types::{Height, Ledger, StateReader, StoredBlock};
 use std::sync::Arc;
 
 /// The height that a number or tag means. A number may be above the head.
@@ -40,17 +40,17 @@ pub(crate) fn block(ledger: &dyn Ledger, id: BlockId) -> Result<Option<Arc<Store
     }
 }
 
-/// Whether `id` (EIP-1898; absent means `latest`) is the newest block, whose state is the only one kept.
-pub(crate) fn require_newest(ledger: &dyn Ledger, id: Option<BlockId>) -> Result<(), Fault> {
-    let asked = match id.unwrap_or_default() {
-        BlockId::Number(BlockNumberOrTag::Number(number)) => Height(number),
-        BlockId::Number(BlockNumberOrTag::Earliest) => Height(0),
-        BlockId::Number(_) => return Ok(()),
-        BlockId::Hash(hash) => ledger.height_of(hash.block_hash)?.ok_or(Fault::UnknownBlock)?,
-    };
-    let newest = ledger.head().height();
-    if asked > newest {
-        return Err(Fault::UnknownBlock);
-    }
-    if asked < newest { Err(Fault::StateNotKept { asked, newest }) } else { Ok(()) }
+/// The block that `id` means (EIP-1898; absent means `latest`).
+pub(crate) fn required(ledger: &dyn Ledger, id: Option<BlockId>) -> Result<Arc<StoredBlock>, Fault> {
+    block(ledger, id.unwrap_or_default())?.ok_or(Fault::UnknownBlock)
+}
+
+/// The block that `id` means and the state after it.
+pub(crate) fn state(
+    ledger: &dyn Ledger,
+    id: Option<BlockId>,
+) -> Result<(Arc<StoredBlock>, Box<dyn StateReader + '_>), Fault> {
+    let block = required(ledger, id)?;
+    let state = ledger.state(block.height())?;
+    Ok((block, state))
 }

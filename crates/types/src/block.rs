@@ -2,6 +2,7 @@
 
 use crate::{Height, NetworkId, ValidatorIndex};
 use alloy_consensus::{Header, ReceiptEnvelope, TxEnvelope, transaction::Recovered};
+use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256};
 use ed25519_zebra::{Signature, SigningKey, VerificationKey};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,15 @@ impl StoredBlock {
     pub const fn height(&self) -> Height {
         Height(self.header.number)
     }
+}
+
+/// What a block of Ethereum has beside its transactions. A block of a BXP network has none of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutsideBody {
+    /// Headers of blocks that were mined beside the chain.
+    pub ommers: Vec<Header>,
+    /// What the beacon chain releases; none before Shanghai.
+    pub withdrawals: Option<Vec<Withdrawal>>,
 }
 
 /// A receipt with what JSON-RPC adds to it.

@@ -1,12 +1,13 @@
 //! The chain as upper rooms see it.
 
 use crate::{
-    Certificate, Genesis, Height, RecoveredTransaction, StoredBlock, StoredReceipt, TransactionLocation,
+    Certificate, Genesis, Height, OutsideBody, RecoveredTransaction, StateReader, StoredBlock, StoredReceipt,
+    TransactionLocation,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use async_trait::async_trait;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 /// A read-only message call against the newest state.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +72,41 @@ pub enum LedgerError {
     /// A call that execution refuses before it starts, in geth's words.
     #[error("{0}")]
     InvalidCall(String),
+    /// The state after this block is no longer kept, or there is no such block yet.
+    #[error("state of block {asked} is not kept; the oldest is that of block {oldest}")]
+    StateNotKept {
+        /// The block.
+        asked: Height,
+        /// The oldest block whose state is kept.
+        oldest: Height,
+    },
+}
+
+/// What an index of logs is asked: a log's address is one of `addresses`, and its topic at each position one of those
+/// of the position; an empty list means any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogQuery {
+    /// Addresses.
+    pub addresses: Vec<Address>,
+    /// Topics by position.
+    pub topics: [Vec<B256>; 4],
+}
+
+impl LogQuery {
+    /// Whether every log fits.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.addresses.is_empty() && self.topics.iter().all(Vec::is_empty)
+    }
+}
+
+/// The transactions that wait in a node's pool, each sender's in nonce order.
+#[derive(Clone, Debug, Default)]
+pub struct PoolContent {
+    /// Those that could run now: gapless from the account's nonce on.
+    pub pending: Vec<RecoveredTransaction>,
+    /// Those that wait for one before them.
+    pub queued: Vec<RecoveredTransaction>,
 }
 
 /// Why a transaction was refused, in geth's words, which clients match on.
@@ -200,6 +236,15 @@ pub trait Ledger: Send + Sync + 'static {
     /// [`LedgerError::Storage`].
     fn receipts(&self, height: Height) -> Result<Option<Arc<Vec<StoredReceipt>>>, LedgerError>;
 
+    /// What the block at `height` has beside its transactions; nothing on a network of BXP.
+    ///
+    /// # Errors
+    /// [`LedgerError::Storage`].
+    fn outside_body(&self, height: Height) -> Result<Option<Arc<OutsideBody>>, LedgerError> {
+        let _ = height;
+        Ok(None)
+    }
+
     /// The n - t attestations of the block at `height`; none while they are being collected.
     ///
     /// # Errors
@@ -250,6 +295,48 @@ pub trait Ledger: Send + Sync + 'static {
     /// # Errors
     /// [`LedgerError::InvalidCall`] before it starts, [`LedgerError::Storage`].
     fn call(&self, request: &CallRequest) -> Result<CallOutcome, LedgerError>;
+
+    /// The state after the block at `height`.
+    ///
+    /// # Errors
+    /// [`LedgerError::StateNotKept`] where it is pruned or not there yet, [`LedgerError::Storage`].
+    fn state(&self, height: Height) -> Result<Box<dyn StateReader + '_>, LedgerError>;
+
+    /// The blocks from `from` to `to` that may hold a log that `query` asks for, in order, and the height up to which
+    /// this was looked up: above it, nothing is known. At most `max` blocks; then the height is that of the last one.
+    ///
+    /// # Errors
+    /// [`LedgerError::Storage`].
+    fn log_blocks(
+        &self,
+        query: &LogQuery,
+        from: Height,
+        to: Height,
+        max: usize,
+    ) -> Result<(Vec<Height>, Option<Height>), LedgerError>;
+
+    /// The blocks from `from` to `to` with a transaction that `account` sent, that was sent to it or that made it: at
+    /// most `max`, the newest first or the oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError::Storage`].
+    fn account_blocks(
+        &self,
+        account: Address,
+        from: Height,
+        to: Height,
+        newest_first: bool,
+        max: usize,
+    ) -> Result<Vec<Height>, LedgerError>;
+
+    /// What waits in this node's pool: of one sender, or of all, at most `max` transactions.
+    fn pool(&self, sender: Option<Address>, max: usize) -> PoolContent;
+
+    /// How many transactions wait in this node's pool: those that could run now, and those that wait for one before.
+    fn pool_size(&self) -> (usize, usize);
+
+    /// Hashes of transactions as this node takes them into its pool. A reader that is too slow loses the oldest.
+    fn arrivals(&self) -> broadcast::Receiver<B256>;
 
     /// The base fee of the next block in wei.
     fn next_base_fee(&self) -> u64;

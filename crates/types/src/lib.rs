@@ -7,22 +7,28 @@
 pub mod amount;
 pub mod block;
 pub mod content;
+pub mod developer;
 pub mod genesis;
 pub mod guarded;
 pub mod ids;
 pub mod jurisdiction;
 pub mod ledger;
+pub mod state_reader;
 
 pub use amount::{Amount, ParseAmountError};
 pub use block::{
-    Attestation, Certificate, RecoveredTransaction, StoredBlock, StoredReceipt, Transaction,
+    Attestation, Certificate, OutsideBody, RecoveredTransaction, StoredBlock, StoredReceipt, Transaction,
     TransactionLocation,
 };
 pub use content::{BlockClass, SealedBlock};
+pub use developer::{Developer, Edit};
 pub use genesis::{Genesis, GenesisAccount, GenesisError, ValidatorEntry};
 pub use guarded::{Phi, Secret};
 pub use ids::{Digest, Height, NetworkId, ParseIdError, RecordId, SubjectId, ValidatorIndex};
 pub use jurisdiction::{Jurisdiction, ParseJurisdictionError};
-pub use ledger::{AccountState, CallOutcome, CallRequest, Ledger, LedgerError, SubmitError};
+pub use ledger::{
+    AccountState, CallOutcome, CallRequest, Ledger, LedgerError, LogQuery, PoolContent, SubmitError,
+};
+pub use state_reader::{AccountDiff, StateDiff, StateReader};
 
 pub use alloy_primitives::{self as primitives, Address, B256, Bytes, U256, keccak256};

@@ -8,7 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &["bxp-types", "bxp-contracts"],
     &["bxp-consensus", "bxp-trie", "bxp-privacy", "bxp-hl7v2"],
     &["bxp-storage", "bxp-network", "bxp-enclave", "bxp-execution", "bxp-vault", "bxp-fhir-store"],
-    &["bxp-chain", "bxp-clinical", "bxp-market"],
+    &["bxp-chain", "bxp-dev-chain", "bxp-simulate", "bxp-clinical", "bxp-market"],
     &["bxp-rpc", "bxp-fhir-api", "bxp-mllp", "bxp-node", "bxp-sim"],
 ];
 
@@ -19,6 +19,7 @@ const WITHIN_LAYER: &[(&str, &str)] = &[
     ("bxp-vault", "bxp-storage"),
     ("bxp-vault", "bxp-enclave"),
     ("bxp-market", "bxp-clinical"),
+    ("bxp-dev-chain", "bxp-chain"),
     ("bxp-node", "bxp-rpc"),
     ("bxp-node", "bxp-fhir-api"),
     ("bxp-node", "bxp-mllp"),

@@ -4,6 +4,7 @@ mod bound;
 mod consensus;
 mod execute;
 mod ingest;
+mod rpc;
 mod search;
 mod split;
 mod transfers;
@@ -38,6 +39,8 @@ enum Bench {
     Search(search::Arguments),
     /// FHIR files split and sealed on one core: resources a second, against sealing alone.
     Split(split::Arguments),
+    /// Pre-signed transfers and ERC-20 transfers through JSON-RPC, and reads beside them; anvil side by side.
+    Rpc(rpc::Arguments),
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
@@ -49,6 +52,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Bench::Ingest(arguments) => ingest::run(arguments).await,
         Bench::Search(arguments) => search::run(arguments).await,
         Bench::Split(arguments) => split::run(arguments).await,
+        Bench::Rpc(arguments) => rpc::run(arguments).await,
     }
 }
 

@@ -1,6 +1,8 @@
 //! `bxp dev`: what developers need.
 
+mod chain;
 mod import_chain;
+mod rpc_compat;
 mod statetest;
 
 use anyhow::{Context, Result, ensure};
@@ -21,6 +23,10 @@ enum Action {
     ImportChain(import_chain::Arguments),
     /// Run Ethereum's state tests.
     Statetest(statetest::Arguments),
+    /// Run a chain to test contracts on: blocks at once, ten funded accounts, Hardhat's and Foundry's controls.
+    Chain(chain::Arguments),
+    /// Hold JSON-RPC against Ethereum's own test cases.
+    RpcCompat(rpc_compat::Arguments),
     /// Write bundles of invented patients: the same seed gives the same bytes.
     Generate {
         /// An empty or a new folder.
@@ -38,10 +44,12 @@ enum Action {
     },
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<()> {
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     match arguments.action {
         Action::ImportChain(arguments) => import_chain::run(&arguments),
         Action::Statetest(arguments) => statetest::run(&arguments),
+        Action::Chain(arguments) => chain::run(arguments).await,
+        Action::RpcCompat(arguments) => rpc_compat::run(arguments).await,
         Action::Generate { out, patients, seed, countries } => write_patients(out, patients, seed, countries),
     }
 }

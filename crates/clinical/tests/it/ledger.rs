@@ -7,15 +7,15 @@ use bxp_execution::{BlockInput, State, next_base_fee};
 use bxp_storage::{Durability, Store};
 use bxp_types::{
     AccountState, Address, B256, Bytes, CallOutcome, CallRequest, Certificate, Genesis, Height, Ledger,
-    LedgerError, RecoveredTransaction, StoredBlock, StoredReceipt, SubmitError, Transaction,
-    TransactionLocation, U256,
+    LedgerError, LogQuery, PoolContent, RecoveredTransaction, StateReader, StoredBlock, StoredReceipt,
+    SubmitError, Transaction, TransactionLocation, U256,
 };
 use parking_lot::Mutex;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 type Block = (Arc<StoredBlock>, Arc<Vec<StoredReceipt>>);
 
@@ -147,6 +147,43 @@ impl Ledger for TestLedger {
     fn call(&self, request: &CallRequest) -> Result<CallOutcome, LedgerError> {
         let head = self.head();
         self.state.call(&head.header, request)
+    }
+
+    fn state(&self, height: Height) -> Result<Box<dyn StateReader + '_>, LedgerError> {
+        Ok(Box::new(self.state.at(height)?))
+    }
+
+    fn log_blocks(
+        &self,
+        _: &LogQuery,
+        _: Height,
+        _: Height,
+        _: usize,
+    ) -> Result<(Vec<Height>, Option<Height>), LedgerError> {
+        Ok((Vec::new(), None))
+    }
+
+    fn account_blocks(
+        &self,
+        _: Address,
+        _: Height,
+        _: Height,
+        _: bool,
+        _: usize,
+    ) -> Result<Vec<Height>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    fn pool(&self, _: Option<Address>, _: usize) -> PoolContent {
+        PoolContent::default()
+    }
+
+    fn pool_size(&self) -> (usize, usize) {
+        (0, 0)
+    }
+
+    fn arrivals(&self) -> broadcast::Receiver<B256> {
+        broadcast::channel(1).1
     }
 
     fn next_base_fee(&self) -> u64 {

@@ -151,7 +151,7 @@ impl EthereumGenesis {
             terminal_total_difficulty: terminal.transpose()?,
             deposit_contract: config.deposit_contract_address,
         };
-        Ok(ChainSpec { chain_id: config.chain_id, schedule: Some(schedule) })
+        Ok(ChainSpec { chain_id: config.chain_id, schedule: Some(schedule), any_sender: false })
     }
 
     /// The limits on blobs, by the time from which they hold: those of the file, or else those of the fork.

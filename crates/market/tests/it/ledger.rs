@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use bxp_chain::Chain;
 use bxp_types::{
     AccountState, Address, B256, Bytes, CallOutcome, CallRequest, Certificate, Genesis, Height, Ledger,
-    LedgerError, RecoveredTransaction, StoredBlock, StoredReceipt, SubmitError, TransactionLocation, U256,
+    LedgerError, LogQuery, PoolContent, RecoveredTransaction, StateReader, StoredBlock, StoredReceipt,
+    SubmitError, TransactionLocation, U256,
 };
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -52,6 +53,37 @@ impl Ledger for FaultyLedger {
     }
     fn block(&self, height: Height) -> Result<Option<Arc<StoredBlock>>, LedgerError> {
         self.chain.block(height)
+    }
+    fn state(&self, height: Height) -> Result<Box<dyn StateReader + '_>, LedgerError> {
+        self.chain.state(height)
+    }
+    fn log_blocks(
+        &self,
+        query: &LogQuery,
+        from: Height,
+        to: Height,
+        max: usize,
+    ) -> Result<(Vec<Height>, Option<Height>), LedgerError> {
+        self.chain.log_blocks(query, from, to, max)
+    }
+    fn account_blocks(
+        &self,
+        account: Address,
+        from: Height,
+        to: Height,
+        newest_first: bool,
+        max: usize,
+    ) -> Result<Vec<Height>, LedgerError> {
+        self.chain.account_blocks(account, from, to, newest_first, max)
+    }
+    fn pool(&self, sender: Option<Address>, max: usize) -> PoolContent {
+        self.chain.pool(sender, max)
+    }
+    fn pool_size(&self) -> (usize, usize) {
+        self.chain.pool_size()
+    }
+    fn arrivals(&self) -> broadcast::Receiver<B256> {
+        self.chain.arrivals()
     }
     fn height_of(&self, block_hash: B256) -> Result<Option<Height>, LedgerError> {
         self.chain.height_of(block_hash)

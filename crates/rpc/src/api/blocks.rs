@@ -34,6 +34,14 @@ trait Blocks {
     #[method(name = "getBlockTransactionCountByHash")]
     async fn transaction_count_by_hash(&self, hash: B256) -> Result<Option<U64>, Fault>;
 
+    /// How many headers of blocks beside the chain the block names: none on a network of BXP.
+    #[method(name = "getUncleCountByBlockNumber")]
+    async fn uncle_count_by_number(&self, number: BlockNumberOrTag) -> Result<Option<U64>, Fault>;
+
+    /// The same by hash.
+    #[method(name = "getUncleCountByBlockHash")]
+    async fn uncle_count_by_hash(&self, hash: B256) -> Result<Option<U64>, Fault>;
+
     /// The receipts of the block's transactions, in order.
     #[method(name = "getBlockReceipts")]
     async fn block_receipts(&self, block: BlockId) -> Result<Option<Vec<ReceiptJson>>, Fault>;
@@ -63,17 +71,33 @@ impl BlocksServer for Methods {
         self.0.run("eth_getBlockTransactionCountByHash", move |ledger| count(ledger, hash.into())).await
     }
 
+    async fn uncle_count_by_number(&self, number: BlockNumberOrTag) -> Result<Option<U64>, Fault> {
+        self.0.run("eth_getUncleCountByBlockNumber", move |ledger| uncles(ledger, number.into())).await
+    }
+
+    async fn uncle_count_by_hash(&self, hash: B256) -> Result<Option<U64>, Fault> {
+        self.0.run("eth_getUncleCountByBlockHash", move |ledger| uncles(ledger, hash.into())).await
+    }
+
     async fn block_receipts(&self, block: BlockId) -> Result<Option<Vec<ReceiptJson>>, Fault> {
         self.0.run("eth_getBlockReceipts", move |ledger| receipts(ledger, block)).await
     }
 }
 
 fn block(ledger: &dyn Ledger, id: BlockId, full: Option<bool>) -> Result<Option<BlockJson>, Fault> {
-    Ok(select::block(ledger, id)?.map(|block| shape::block(&block, full.unwrap_or_default())))
+    let Some(block) = select::block(ledger, id)? else { return Ok(None) };
+    let outside = ledger.outside_body(block.height())?;
+    Ok(Some(shape::block(&block, full.unwrap_or_default(), outside.as_deref())))
 }
 
 fn count(ledger: &dyn Ledger, id: BlockId) -> Result<Option<U64>, Fault> {
     Ok(select::block(ledger, id)?.map(|block| U64::from(block.transactions.len())))
+}
+
+fn uncles(ledger: &dyn Ledger, id: BlockId) -> Result<Option<U64>, Fault> {
+    let Some(block) = select::block(ledger, id)? else { return Ok(None) };
+    let outside = ledger.outside_body(block.height())?;
+    Ok(Some(U64::from(outside.map_or(0, |outside| outside.ommers.len()))))
 }
 
 fn receipts(ledger: &dyn Ledger, id: BlockId) -> Result<Option<Vec<ReceiptJson>>, Fault> {

@@ -1,26 +1,39 @@
-//! Calls that change nothing, and estimates of gas.
+//! Calls that change nothing: results, estimates of gas, access lists.
 
-use super::estimate;
-use crate::{context::Context, fault::Fault, select};
-use alloy_eips::BlockId;
-use alloy_primitives::{Bytes, TxKind, U64};
-use alloy_rpc_types_eth::TransactionRequest;
-use bxp_types::{CallOutcome, CallRequest, Ledger};
+use crate::{
+    context::{self, Context},
+    fault::Fault,
+    select,
+};
+use alloy_eips::{BlockId, eip2930::AccessList};
+use alloy_primitives::{Bytes, U64};
+use alloy_rpc_types_eth::{BlockOverrides, TransactionRequest, state::StateOverride};
+use bxp_simulate::{Overrides, Question, access_list, call, estimate};
+use bxp_types::Ledger;
 use jsonrpsee::{core::async_trait, proc_macros::rpc};
-use serde_json::Value;
+use serde::Serialize;
 
-/// Calls on the newest state.
+/// An access list and how the transaction runs with it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AccessListJson {
+    access_list: AccessList,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    gas_used: U64,
+}
+
+/// Calls on the state after a block, as in that block, with overrides of accounts and of the block.
 #[rpc(server, namespace = "eth")]
 trait Calls {
-    /// Runs a call and returns what it returned. A revert is error 3 with the revert data. Overrides of state or
-    /// block are refused.
+    /// Runs a call and returns what it returned. A revert is error 3 with the revert data.
     #[method(name = "call")]
     async fn call(
         &self,
         request: TransactionRequest,
         block: Option<BlockId>,
-        state_overrides: Option<Value>,
-        block_overrides: Option<Value>,
+        state_overrides: Option<StateOverride>,
+        block_overrides: Option<BlockOverrides>,
     ) -> Result<Bytes, Fault>;
 
     /// The gas limit with which the transaction would succeed now, at most 1.5 % above the least.
@@ -29,11 +42,44 @@ trait Calls {
         &self,
         request: TransactionRequest,
         block: Option<BlockId>,
-        state_overrides: Option<Value>,
+        state_overrides: Option<StateOverride>,
+        block_overrides: Option<BlockOverrides>,
     ) -> Result<U64, Fault>;
+
+    /// What the transaction reads beside sender, callee and precompiles (EIP-2930), and the gas that it uses then.
+    #[method(name = "createAccessList")]
+    async fn create_access_list(
+        &self,
+        request: TransactionRequest,
+        block: Option<BlockId>,
+        state_overrides: Option<StateOverride>,
+    ) -> Result<AccessListJson, Fault>;
 }
 
 struct Methods(Context);
+
+impl Methods {
+    async fn ask<T: Send + 'static>(
+        &self,
+        method: &'static str,
+        block: Option<BlockId>,
+        overrides: Overrides,
+        answer: impl FnOnce(&Question<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let spec = self.0.spec();
+        let run = move |ledger: &dyn Ledger| {
+            let (block, view) = select::state(ledger, block)?;
+            answer(&Question {
+                view: &*view,
+                spec: &spec,
+                header: &block.header,
+                overrides,
+                deadline: context::call_deadline(),
+            })
+        };
+        self.0.run(method, run).await
+    }
+}
 
 #[async_trait]
 impl CallsServer for Methods {
@@ -41,122 +87,38 @@ impl CallsServer for Methods {
         &self,
         request: TransactionRequest,
         block: Option<BlockId>,
-        state_overrides: Option<Value>,
-        block_overrides: Option<Value>,
+        state: Option<StateOverride>,
+        block_overrides: Option<BlockOverrides>,
     ) -> Result<Bytes, Fault> {
-        refuse_overrides(state_overrides)?;
-        refuse_overrides(block_overrides)?;
-        let run = move |ledger: &dyn Ledger| {
-            select::require_newest(ledger, block)?;
-            let call = call_request(ledger, request)?;
-            returned(ledger.call(&call)?).map(|(output, _)| output)
-        };
-        self.0.run("eth_call", run).await
+        let overrides = Overrides { state, block: block_overrides };
+        self.ask("eth_call", block, overrides, move |question| Ok(call(question, &request)?.returned()?))
+            .await
     }
 
     async fn estimate_gas(
         &self,
         request: TransactionRequest,
         block: Option<BlockId>,
-        state_overrides: Option<Value>,
+        state: Option<StateOverride>,
+        block_overrides: Option<BlockOverrides>,
     ) -> Result<U64, Fault> {
-        refuse_overrides(state_overrides)?;
-        let run = move |ledger: &dyn Ledger| {
-            select::require_newest(ledger, block)?;
-            Ok(U64::from(estimate::gas(ledger, request)?))
+        let overrides = Overrides { state, block: block_overrides };
+        let answer = move |question: &Question<'_>| Ok(U64::from(estimate(question, &request)?));
+        self.ask("eth_estimateGas", block, overrides, answer).await
+    }
+
+    async fn create_access_list(
+        &self,
+        request: TransactionRequest,
+        block: Option<BlockId>,
+        state: Option<StateOverride>,
+    ) -> Result<AccessListJson, Fault> {
+        let answer = move |question: &Question<'_>| {
+            let found = access_list(question, &request)?;
+            let gas_used = U64::from(found.gas_used);
+            Ok(AccessListJson { access_list: found.list, error: found.error, gas_used })
         };
-        self.0.run("eth_estimateGas", run).await
-    }
-}
-
-fn refuse_overrides(overrides: Option<Value>) -> Result<(), Fault> {
-    match overrides {
-        None | Some(Value::Null) => Ok(()),
-        Some(Value::Object(fields)) if fields.is_empty() => Ok(()),
-        Some(_) => Err(Fault::InvalidParams("overrides of state or block are not supported".to_owned())),
-    }
-}
-
-/// What a call returned and the gas it used.
-pub(super) fn returned(outcome: CallOutcome) -> Result<(Bytes, u64), Fault> {
-    match outcome {
-        CallOutcome::Success { output, gas_used } => Ok((output, gas_used)),
-        CallOutcome::Revert { output, .. } => Err(Fault::Reverted(output)),
-        CallOutcome::Halt { reason, .. } if is_out_of_gas(&reason) => {
-            Err(Fault::Halted("out of gas".to_owned()))
-        }
-        CallOutcome::Halt { reason, .. } => Err(Fault::Halted(reason)),
-    }
-}
-
-/// Whether the EVM's word for a halt means that there was too little gas (`OutOfGas` and its kinds).
-pub(super) fn is_out_of_gas(reason: &str) -> bool {
-    reason.starts_with("OutOfGas")
-}
-
-/// The call that a request of JSON-RPC means.
-pub(super) fn call_request(ledger: &dyn Ledger, request: TransactionRequest) -> Result<CallRequest, Fault> {
-    let invalid = |words: &str| Err(Fault::InvalidParams(words.to_owned()));
-    if request.max_fee_per_blob_gas.is_some()
-        || request.blob_versioned_hashes.is_some()
-        || request.sidecar.is_some()
-    {
-        return invalid("transaction type not supported: no blobs");
-    }
-    let want = ledger.genesis().chain_id;
-    if let Some(have) = request.chain_id.filter(|have| *have != want) {
-        return invalid(&format!("chainId does not match node's (have={have}, want={want})"));
-    }
-    let data = match (request.input.input, request.input.data) {
-        (Some(input), Some(data)) if input != data => {
-            return invalid(
-                "both \"data\" and \"input\" are set and not equal; use \"input\" to pass calldata",
-            );
-        }
-        (input, data) => input.or(data).unwrap_or_default(),
-    };
-    let fees = Fees {
-        price: request.gas_price,
-        cap: request.max_fee_per_gas,
-        tip: request.max_priority_fee_per_gas,
-    };
-    Ok(CallRequest {
-        from: request.from,
-        to: request.to.and_then(TxKind::into_to),
-        gas: request.gas,
-        gas_price: fees.offered(ledger)?,
-        value: request.value.unwrap_or_default(),
-        data,
-    })
-}
-
-/// What a request offers for a unit of gas, in wei.
-struct Fees {
-    price: Option<u128>,
-    cap: Option<u128>,
-    tip: Option<u128>,
-}
-
-impl Fees {
-    /// What the call pays for a unit of gas: the price, or the newest block's base fee and the tip up to the cap
-    /// (EIP-1559). Calls run as in the newest block.
-    fn offered(&self, ledger: &dyn Ledger) -> Result<Option<u128>, Fault> {
-        let invalid = |words: String| Err(Fault::InvalidParams(words));
-        match (self.price, self.cap, self.tip) {
-            (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
-                invalid("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified".to_owned())
-            }
-            (_, Some(cap), Some(tip)) if tip > cap => {
-                invalid(format!("maxFeePerGas ({cap}) < maxPriorityFeePerGas ({tip})"))
-            }
-            (None, None, None) => Ok(None),
-            (Some(price), None, None) => Ok(Some(price)),
-            (None, cap, tip) => {
-                let base = u128::from(ledger.head().header.base_fee_per_gas.unwrap_or_default());
-                let wanted = base.saturating_add(tip.unwrap_or_default());
-                Ok(Some(cap.map_or(wanted, |cap| cap.min(wanted))))
-            }
-        }
+        self.ask("eth_createAccessList", block, Overrides { state, block: None }, answer).await
     }
 }
 

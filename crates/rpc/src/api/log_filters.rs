@@ -1,14 +1,21 @@
 //! Logs, and filters that tell of new logs and blocks.
 
-use crate::{context::Context, fault::Fault, filters::Kind, select, shape};
+use crate::{
+    context::{Context, call_deadline},
+    fault::Fault,
+    filters::Kind,
+    select, shape,
+};
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{B256, U128};
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, FilterChanges, Log};
-use bxp_types::{Height, Ledger};
+use bxp_types::{Height, Ledger, LogQuery};
 use jsonrpsee::{core::async_trait, proc_macros::rpc};
 
-/// Blocks that one query covers at most.
+/// Blocks that one query looks through at most where no index helps: it names neither address nor topic.
 const RANGE_BLOCKS_MAX: u64 = 10_000;
+/// Blocks whose receipts one query reads at most, once the index has found them.
+const FOUND_BLOCKS_MAX: usize = 10_000;
 /// Logs that one query gives at most, except that a single block's are given whole.
 const LOGS_MAX: usize = 20_000;
 /// Addresses, and topics at one position, that a filter has at most, as in geth.
@@ -17,8 +24,9 @@ const ALTERNATIVES_MAX: usize = 1_000;
 /// Logs and filters.
 #[rpc(server, namespace = "eth")]
 trait LogFilters {
-    /// The logs of a range of blocks or of one block, by address and topics. A range of more than 10000 blocks or
-    /// with more than 20000 logs is error -32005.
+    /// The logs of a range of blocks or of one block, by address and topics, which are looked up in an index over the
+    /// whole chain. More than 20000 logs, more than 10000 blocks that hold some, or, without address and topics, a
+    /// range of more than 10000 blocks is error -32005; it says which range to ask for first.
     #[method(name = "getLogs")]
     async fn logs(&self, filter: Filter) -> Result<Vec<Log>, Fault>;
 
@@ -30,7 +38,12 @@ trait LogFilters {
     #[method(name = "newBlockFilter")]
     fn new_block_filter(&self) -> Result<U128, Fault>;
 
-    /// What came since the filter was installed or last asked: logs, or hashes of blocks.
+    /// Installs a filter for transactions that this node's pool takes in. It expires five minutes after its last use.
+    #[method(name = "newPendingTransactionFilter")]
+    fn new_arrival_filter(&self) -> Result<U128, Fault>;
+
+    /// What came since the filter was installed or last asked: logs, or hashes of blocks or
+    /// transactions.
     #[method(name = "getFilterChanges")]
     async fn filter_changes(&self, id: U128) -> Result<FilterChanges, Fault>;
 
@@ -48,19 +61,32 @@ struct Methods(Context);
 #[async_trait]
 impl LogFiltersServer for Methods {
     async fn logs(&self, filter: Filter) -> Result<Vec<Log>, Fault> {
-        self.0.run("eth_getLogs", move |ledger| query(ledger, &filter)).await
+        let search = move |ledger: &dyn Ledger| {
+            if filter.get_to_block().is_some_and(|to| to > ledger.head().header.number) {
+                return Err(Fault::InvalidParams("block range extends beyond current head block".to_owned()));
+            }
+            query(ledger, &filter)
+        };
+        self.0.run("eth_getLogs", search).await
     }
 
     fn new_filter(&self, filter: Filter) -> Result<U128, Fault> {
         check_alternatives(&filter)?;
-        self.0.filters.install(Kind::Logs(filter.into()), self.0.ledger.head().height())
+        self.0.filters.install(Kind::Logs(filter.into()), self.0.ledger.head().height().next())
     }
 
     fn new_block_filter(&self) -> Result<U128, Fault> {
-        self.0.filters.install(Kind::Blocks, self.0.ledger.head().height())
+        self.0.filters.install(Kind::Blocks, self.0.ledger.head().height().next())
+    }
+
+    fn new_arrival_filter(&self) -> Result<U128, Fault> {
+        self.0.filters.install(Kind::Arrivals, Height(self.0.arrivals.next()))
     }
 
     async fn filter_changes(&self, id: U128) -> Result<FilterChanges, Fault> {
+        if matches!(self.0.filters.kind(id)?, Kind::Arrivals) {
+            return self.arrivals(id);
+        }
         let head = self.0.ledger.head().height();
         let mut last = head;
         // Counted as told before the logs are read, so that two polls at once never tell of the same block.
@@ -88,13 +114,26 @@ impl LogFiltersServer for Methods {
 
     async fn filter_logs(&self, id: U128) -> Result<Vec<Log>, Fault> {
         match self.0.filters.kind(id)? {
-            Kind::Blocks => Err(Fault::FilterNotFound),
+            Kind::Blocks | Kind::Arrivals => Err(Fault::FilterNotFound),
             Kind::Logs(filter) => self.0.run("eth_getFilterLogs", move |ledger| query(ledger, &filter)).await,
         }
     }
 
     fn uninstall_filter(&self, id: U128) -> Result<bool, Fault> {
         Ok(self.0.filters.uninstall(id))
+    }
+}
+
+impl Methods {
+    /// The transactions that came since the filter was last asked.
+    fn arrivals(&self, id: U128) -> Result<FilterChanges, Fault> {
+        let mut hashes = Vec::new();
+        self.0.filters.advance(id, |first| {
+            let (arrived, next) = self.0.arrivals.since(first.0);
+            hashes = arrived;
+            next.checked_sub(1).map(Height)
+        })?;
+        Ok(FilterChanges::Hashes(hashes))
     }
 }
 
@@ -116,14 +155,15 @@ fn query(ledger: &dyn Ledger, filter: &Filter) -> Result<Vec<Log>, Fault> {
     let (logs, next) = collect(ledger, filter, first, last)?;
     if next <= last {
         return Err(Fault::Limit(format!(
-            "query returns more than {LOGS_MAX} logs; ask for blocks {first} to {} first",
-            next.0.saturating_sub(1)
+            "query needs more than {LOGS_MAX} logs or {RANGE_BLOCKS_MAX} blocks; ask for blocks {first} to {} \
+             first, or name an address or topic",
+            next.0.saturating_sub(1).max(first.0)
         )));
     }
     Ok(logs)
 }
 
-/// The first and last block of a query, the last no higher than the head. Empty if the first is the higher one.
+/// The first and last block of a query, the last no higher than the head.
 fn range(ledger: &dyn Ledger, option: &FilterBlockOption) -> Result<(Height, Height), Fault> {
     let (from, to) = match option {
         FilterBlockOption::AtBlockHash(hash) => {
@@ -135,35 +175,44 @@ fn range(ledger: &dyn Ledger, option: &FilterBlockOption) -> Result<(Height, Hei
     let at = |number: &Option<BlockNumberOrTag>| select::height(ledger, number.unwrap_or_default());
     let (first, last) = (at(from), at(to));
     if first > last {
-        return Err(Fault::InvalidParams(format!("invalid block range: from {first} to {last}")));
+        return Err(Fault::InvalidParams(format!("invalid block range params: from {first} to {last}")));
     }
-    let last = last.min(ledger.head().height());
-    if last.0.saturating_sub(first.0) >= RANGE_BLOCKS_MAX {
-        return Err(Fault::Limit(format!(
-            "query covers more than {RANGE_BLOCKS_MAX} blocks; ask for blocks {first} to {} first",
-            first.0.saturating_add(RANGE_BLOCKS_MAX - 1)
-        )));
-    }
-    Ok((first, last))
+    // What a filter is installed for may lie ahead.
+    Ok((first, last.min(ledger.head().height())))
 }
 
 /// The logs from `first` on, and the first block that was not searched: the one after `last`, or an earlier one where
-/// there are too many logs.
+/// there are too many logs or blocks, or where time is over.
 fn collect(
     ledger: &dyn Ledger,
     filter: &Filter,
     first: Height,
     last: Height,
 ) -> Result<(Vec<Log>, Height), Fault> {
+    let (blocks, known) = ledger.log_blocks(&index_query(filter), first, last, FOUND_BLOCKS_MAX)?;
+    let beyond = known.map_or(first, Height::next).max(first);
+    // The index follows the head at some distance; the newest blocks are looked through one by one.
+    let end = Height(beyond.0.saturating_add(RANGE_BLOCKS_MAX - 1)).min(last);
+    let full = blocks.len() >= FOUND_BLOCKS_MAX;
+    let rest = (beyond.0..=end.0).map(Height).filter(|_| !full);
     let mut found = Vec::new();
-    for height in (first.0..=last.0).map(Height) {
+    let deadline = call_deadline();
+    for height in blocks.into_iter().chain(rest) {
+        if deadline.is_over() && !found.is_empty() {
+            return Ok((found, height));
+        }
         let logs = logs_at(ledger, filter, height)?;
         if !found.is_empty() && found.len().saturating_add(logs.len()) > LOGS_MAX {
             return Ok((found, height));
         }
         found.extend(logs);
     }
-    Ok((found, last.next()))
+    Ok((found, if full { beyond } else { end.next().max(beyond) }))
+}
+
+fn index_query(filter: &Filter) -> LogQuery {
+    let topics = std::array::from_fn(|position| filter.topics[position].iter().copied().collect());
+    LogQuery { addresses: filter.address.iter().copied().collect(), topics }
 }
 
 /// The block's logs that `filter` asks for. Receipts are read only where the header's bloom allows a match.
@@ -191,6 +240,7 @@ fn changes(
             let hashes = (first.0..=last.0).map(hash).collect::<Result<_, _>>()?;
             Ok((FilterChanges::Hashes(hashes), last.next()))
         }
+        Kind::Arrivals => Ok((FilterChanges::Empty, last.next())),
         Kind::Logs(filter) => {
             let (logs, next) = new_logs(ledger, filter, first, last)?;
             Ok((FilterChanges::Logs(logs), next))

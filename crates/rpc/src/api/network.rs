@@ -48,7 +48,11 @@ trait Chain {
     /// False, or how far the node is where it knows of blocks that it does not have.
     #[method(name = "syncing")]
     fn syncing(&self) -> Result<SyncStatus, Fault>;
+}
 
+/// Accounts of a node that signs for nobody.
+#[rpc(server, namespace = "eth")]
+trait NoAccounts {
     /// Empty: the node signs for nobody.
     #[method(name = "accounts")]
     fn accounts(&self) -> Result<Vec<Address>, Fault>;
@@ -105,10 +109,16 @@ impl ChainServer for Methods {
             ..SyncInfo::default()
         })))
     }
+}
 
+impl NoAccountsServer for Methods {
     fn accounts(&self) -> Result<Vec<Address>, Fault> {
         Ok(Vec::new())
     }
+}
+
+pub(super) fn no_accounts(context: &Context) -> jsonrpsee::Methods {
+    NoAccountsServer::into_rpc(Methods(context.clone())).into()
 }
 
 pub(super) fn methods(context: &Context) -> Result<jsonrpsee::Methods, RegisterMethodError> {

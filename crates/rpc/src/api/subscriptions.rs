@@ -1,11 +1,17 @@
-//! `eth_subscribe` over WebSocket: new headers and new logs.
+//! `eth_subscribe` over WebSocket: new headers, new logs, arrivals in the pool, synchronisation.
 
-use super::log_filters::{check_alternatives, logs_at};
-use crate::{context::Context, fault::Fault, metric::SubscriptionCount, select, shape};
-use alloy_rpc_types_eth::{Filter, pubsub::SubscriptionKind};
-use bxp_types::{Height, Ledger};
+mod arrivals;
+mod blocks;
+mod syncing;
+
+use super::log_filters::check_alternatives;
+use crate::{context::Context, fault::Fault, metric::SubscriptionCount};
+use alloy_rpc_types_eth::{
+    Filter,
+    pubsub::{Params, SubscriptionKind},
+};
 use jsonrpsee::{
-    PendingSubscriptionSink, SubscriptionSink,
+    PendingSubscriptionSink,
     core::{SubscriptionResult, async_trait},
     proc_macros::rpc,
 };
@@ -18,11 +24,21 @@ use std::sync::Arc;
 trait Subscriptions {
     /// Tells of each new block: `newHeads` with its header, `logs` with its logs that the filter asks for, each on
     /// its own. A client that reads slowly is told later, and misses nothing while it stays connected.
+    /// `newPendingTransactions` tells of each transaction that this node's pool takes in, by hash or, with `true`, in
+    /// full; a slow client misses some. `syncing` tells when the node falls behind and when it has caught up.
     #[subscription(name = "subscribe" => "subscription", unsubscribe = "unsubscribe", item = serde_json::Value)]
-    async fn subscribe(&self, kind: SubscriptionKind, filter: Option<Filter>) -> SubscriptionResult;
+    async fn subscribe(&self, kind: SubscriptionKind, params: Option<Params>) -> SubscriptionResult;
 }
 
 struct Methods(Context);
+
+/// What a subscription tells of.
+enum Topic {
+    Headers,
+    Logs(Arc<Filter>),
+    Arrivals { full: bool },
+    Syncing,
+}
 
 #[async_trait]
 impl SubscriptionsServer for Methods {
@@ -30,78 +46,40 @@ impl SubscriptionsServer for Methods {
         &self,
         pending: PendingSubscriptionSink,
         kind: SubscriptionKind,
-        filter: Option<Filter>,
+        params: Option<Params>,
     ) -> SubscriptionResult {
-        let topic = match topic(kind, filter) {
+        let topic = match topic(kind, params.unwrap_or_default()) {
             Ok(topic) => topic,
             Err(fault) => {
                 pending.reject(fault).await;
                 return Ok(());
             }
         };
-        // Taken before the client knows its id, so that no block falls between.
-        let mut heads = self.0.ledger.heads();
-        let mut told = *heads.borrow_and_update();
-        let sink = pending.accept().await?;
         let _count = SubscriptionCount::new();
-        loop {
-            tokio::select! {
-                () = sink.closed() => return Ok(()),
-                changed = heads.changed() => changed?,
-            }
-            let newest = *heads.borrow_and_update();
-            while told < newest {
-                told = told.next();
-                if !self.tell(&sink, &topic, told).await? {
-                    return Ok(());
-                }
-            }
+        match topic {
+            Topic::Headers => blocks::tell(&self.0, pending, None).await,
+            Topic::Logs(filter) => blocks::tell(&self.0, pending, Some(filter)).await,
+            Topic::Arrivals { full } => arrivals::tell(&self.0, pending, full).await,
+            Topic::Syncing => syncing::tell(&self.0, pending).await,
         }
     }
 }
 
-/// What a subscription tells of.
-#[derive(Clone)]
-enum Topic {
-    Headers,
-    Logs(Arc<Filter>),
-}
-
-fn topic(kind: SubscriptionKind, filter: Option<Filter>) -> Result<Topic, Fault> {
-    match kind {
-        SubscriptionKind::NewHeads => Ok(Topic::Headers),
-        SubscriptionKind::Logs => {
-            let filter = filter.unwrap_or_default();
+fn topic(kind: SubscriptionKind, params: Params) -> Result<Topic, Fault> {
+    match (kind, params) {
+        (SubscriptionKind::NewHeads, _) => Ok(Topic::Headers),
+        (SubscriptionKind::Logs, Params::Logs(filter)) => {
             check_alternatives(&filter)?;
-            Ok(Topic::Logs(filter.into()))
+            Ok(Topic::Logs((*filter).into()))
         }
-        other => {
-            Err(Fault::InvalidParams(format!("no \"{other}\" subscription; there are newHeads and logs")))
-        }
-    }
-}
-
-impl Methods {
-    /// Sends what the block at `height` has for the subscription. False if the client has gone.
-    async fn tell(&self, sink: &SubscriptionSink, topic: &Topic, height: Height) -> Result<bool, Fault> {
-        let topic = topic.clone();
-        let messages = self.0.run("eth_subscription", move |ledger| messages(ledger, &topic, height)).await?;
-        for message in messages {
-            if sink.send(message).await.is_err() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-}
-
-fn messages(ledger: &dyn Ledger, topic: &Topic, height: Height) -> Result<Vec<Box<RawValue>>, Fault> {
-    match topic {
-        Topic::Headers => {
-            let block = select::block_at(ledger, height)?.ok_or(Fault::MissingBlock(height))?;
-            Ok(vec![raw(&shape::header(&block))?])
-        }
-        Topic::Logs(filter) => logs_at(ledger, filter, height)?.iter().map(raw).collect(),
+        (SubscriptionKind::Logs, Params::None) => Ok(Topic::Logs(Arc::default())),
+        (SubscriptionKind::NewPendingTransactions, Params::Bool(full)) => Ok(Topic::Arrivals { full }),
+        (SubscriptionKind::NewPendingTransactions, Params::None) => Ok(Topic::Arrivals { full: false }),
+        (SubscriptionKind::Syncing, _) => Ok(Topic::Syncing),
+        (other, _) => Err(Fault::InvalidParams(format!(
+            "no \"{other}\" subscription with these parameters; there are newHeads, logs, newPendingTransactions \
+             and syncing"
+        ))),
     }
 }
 

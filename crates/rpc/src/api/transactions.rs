@@ -6,10 +6,10 @@ use crate::{
     select,
     shape::{self, ReceiptJson, TransactionJson},
 };
-use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::B256;
+use alloy_eips::{BlockId, BlockNumberOrTag, eip2718::Encodable2718};
+use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_eth::Index;
-use bxp_types::{Ledger, StoredBlock};
+use bxp_types::{Ledger, RecoveredTransaction, StoredBlock};
 use jsonrpsee::{core::async_trait, proc_macros::rpc};
 use std::sync::Arc;
 
@@ -35,6 +35,10 @@ trait Transactions {
         hash: B256,
         index: Index,
     ) -> Result<Option<TransactionJson>, Fault>;
+
+    /// The transaction with this hash in EIP-2718 encoding, in a block or waiting in this node's pool.
+    #[method(name = "getRawTransactionByHash")]
+    async fn raw_transaction_by_hash(&self, hash: B256) -> Result<Option<Bytes>, Fault>;
 
     /// The receipt of an executed transaction.
     #[method(name = "getTransactionReceipt")]
@@ -71,6 +75,12 @@ impl TransactionsServer for Methods {
             .await
     }
 
+    async fn raw_transaction_by_hash(&self, hash: B256) -> Result<Option<Bytes>, Fault> {
+        let read =
+            move |ledger: &dyn Ledger| Ok(find(ledger, hash)?.map(|one| one.inner().encoded_2718().into()));
+        self.0.run("eth_getRawTransactionByHash", read).await
+    }
+
     async fn transaction_receipt(&self, hash: B256) -> Result<Option<ReceiptJson>, Fault> {
         self.0.run("eth_getTransactionReceipt", move |ledger| receipt(ledger, hash)).await
     }
@@ -98,8 +108,16 @@ pub(super) fn receipt(ledger: &dyn Ledger, hash: B256) -> Result<Option<ReceiptJ
     Ok(shape::receipt(&block, &receipts, index))
 }
 
+/// The transaction with this hash, in a block or waiting in this node's pool.
+pub(super) fn find(ledger: &dyn Ledger, hash: B256) -> Result<Option<RecoveredTransaction>, Fault> {
+    if let Some(waiting) = ledger.pending(hash) {
+        return Ok(Some(waiting));
+    }
+    Ok(located(ledger, hash)?.and_then(|(block, index)| block.transactions.get(index).cloned()))
+}
+
 /// The block of an executed transaction and its index there.
-fn located(ledger: &dyn Ledger, hash: B256) -> Result<Option<(Arc<StoredBlock>, usize)>, Fault> {
+pub(super) fn located(ledger: &dyn Ledger, hash: B256) -> Result<Option<(Arc<StoredBlock>, usize)>, Fault> {
     let Some(location) = ledger.locate(hash)? else { return Ok(None) };
     let Some(block) = select::block_at(ledger, location.height)? else { return Ok(None) };
     Ok(usize::try_from(location.index).ok().map(|index| (block, index)))

@@ -1,6 +1,7 @@
 //! A server on a free port and a client of it, over HTTP and WebSocket.
 
-use crate::ledger::MemoryLedger;
+use crate::ledger::{CHAIN_ID, MemoryLedger};
+use bxp_execution::ChainSpec;
 use bxp_rpc::{NodeInfo, NodeStatus, RpcServer, serve};
 use bxp_types::{Height, ValidatorIndex};
 use futures::io::{BufReader, BufWriter};
@@ -52,7 +53,13 @@ pub(crate) struct Rig {
 }
 
 pub(crate) fn info(status: Arc<Status>) -> NodeInfo {
-    NodeInfo { version: "bxp/v0.1.0/test".to_owned(), validator: Some(ValidatorIndex(2)), status }
+    NodeInfo {
+        version: "bxp/v0.1.0/test".to_owned(),
+        validator: Some(ValidatorIndex(2)),
+        status,
+        spec: Arc::new(ChainSpec::bxp(CHAIN_ID)),
+        developer: None,
+    }
 }
 
 impl Rig {
@@ -99,7 +106,7 @@ impl Rig {
     }
 }
 
-fn answer(mut answer: Value) -> Result<Value, Refusal> {
+pub(crate) fn answer(mut answer: Value) -> Result<Value, Refusal> {
     match answer.get_mut("error") {
         None => Ok(answer["result"].take()),
         Some(error) => Err(Refusal {

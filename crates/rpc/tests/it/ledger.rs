@@ -1,34 +1,35 @@
 //! A ledger in memory, of real signed transactions, headers and receipts.
 
 use alloy_consensus::{
-    Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, SignableTransaction, Transaction as _, TxEip1559,
-    TxEnvelope, TxLegacy, proofs, transaction::SignerRecoverable,
+    Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, SignableTransaction, Transaction as _, TrieAccount,
+    TxEip1559, TxEnvelope, TxLegacy,
+    constants::{EMPTY_ROOT_HASH, KECCAK_EMPTY},
+    proofs,
+    transaction::SignerRecoverable,
 };
 use alloy_eips::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, B256, Bloom, Bytes, Log, Signature, TxKind, U256, keccak256};
 use async_trait::async_trait;
 use bxp_types::{
     AccountState, CallOutcome, CallRequest, Certificate, Genesis, Height, Jurisdiction, Ledger, LedgerError,
-    RecoveredTransaction, StoredBlock, StoredReceipt, SubmitError, TransactionLocation, ValidatorEntry,
+    LogQuery, PoolContent, RecoveredTransaction, StateDiff, StateReader, StoredBlock, StoredReceipt,
+    SubmitError, TransactionLocation, ValidatorEntry,
 };
 use ed25519_zebra::{SigningKey, VerificationKey};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use secp256k1::{Message, SECP256K1, SecretKey};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 pub(crate) const CHAIN_ID: u64 = 7801;
 pub(crate) const GAS_LIMIT: u64 = 30_000_000;
 pub(crate) const BASE_FEE: u64 = 1_000;
-
-/// What `eth_call` does.
-pub(crate) type Evm = dyn Fn(&CallRequest) -> Result<CallOutcome, LedgerError> + Send + Sync;
 
 #[derive(Default)]
 struct Chain {
@@ -47,8 +48,10 @@ pub(crate) struct MemoryLedger {
     genesis: Genesis,
     chain: RwLock<Chain>,
     heads: watch::Sender<Height>,
-    evm: Mutex<Arc<Evm>>,
+    arrivals: broadcast::Sender<B256>,
     pub(crate) receipts_read: AtomicUsize,
+    /// The lowest block whose state is given.
+    pub(crate) oldest_state: AtomicU64,
 }
 
 /// A secret key for tests, by number.
@@ -131,10 +134,9 @@ impl MemoryLedger {
             genesis: genesis(),
             chain: RwLock::default(),
             heads: watch::Sender::new(Height(0)),
-            evm: Mutex::new(Arc::new(|_: &CallRequest| {
-                Ok(CallOutcome::Success { output: Bytes::new(), gas_used: 21_000 })
-            })),
+            arrivals: broadcast::Sender::new(16),
             receipts_read: AtomicUsize::new(0),
+            oldest_state: AtomicU64::new(0),
         };
         ledger.mine(Vec::new());
         Arc::new(ledger)
@@ -157,6 +159,7 @@ impl MemoryLedger {
             gas_used: envelopes.last().map_or(0, ReceiptEnvelope::cumulative_gas_used),
             base_fee_per_gas: Some(BASE_FEE),
             timestamp: time_ms / 1000,
+            extra_data: time_ms.to_be_bytes().into(),
             mix_hash: B256::repeat_byte(0x3c),
             transactions_root: proofs::calculate_transaction_root(&bare),
             receipts_root: proofs::calculate_receipt_root(&envelopes),
@@ -180,13 +183,6 @@ impl MemoryLedger {
         drop(chain);
         self.heads.send_replace(block.height());
         block
-    }
-
-    pub(crate) fn set_evm(
-        &self,
-        evm: impl Fn(&CallRequest) -> Result<CallOutcome, LedgerError> + Send + Sync + 'static,
-    ) {
-        *self.evm.lock() = Arc::new(evm);
     }
 
     pub(crate) fn set_account(&self, address: Address, nonce: u64, balance: U256) {
@@ -297,9 +293,75 @@ impl Ledger for MemoryLedger {
         Ok(self.chain.read().storage.get(&(address, slot)).copied().unwrap_or_default())
     }
 
-    fn call(&self, request: &CallRequest) -> Result<CallOutcome, LedgerError> {
-        let evm = self.evm.lock().clone();
-        evm(request)
+    fn call(&self, _: &CallRequest) -> Result<CallOutcome, LedgerError> {
+        Err(LedgerError::Storage("JSON-RPC runs its calls itself".to_owned()))
+    }
+
+    fn state(&self, height: Height) -> Result<Box<dyn StateReader + '_>, LedgerError> {
+        let oldest = Height(self.oldest_state.load(Ordering::Relaxed));
+        if height < oldest || height > self.head().height() {
+            return Err(LedgerError::StateNotKept { asked: height, oldest });
+        }
+        Ok(Box::new(MemoryState(self)))
+    }
+
+    fn log_blocks(
+        &self,
+        query: &LogQuery,
+        from: Height,
+        to: Height,
+        max: usize,
+    ) -> Result<(Vec<Height>, Option<Height>), LedgerError> {
+        if query.is_any() {
+            return Ok((Vec::new(), None));
+        }
+        let chain = self.chain.read();
+        let fits = |height: &u64| {
+            chain.receipts.get(*height as usize).is_some_and(|receipts| {
+                receipts.iter().flat_map(|one| one.receipt.logs()).any(|log| fits(query, log))
+            })
+        };
+        let found: Vec<Height> = (from.0..=to.0).filter(fits).take(max).map(Height).collect();
+        let known = if found.len() == max { found.last().copied() } else { Some(to) };
+        Ok((found, known))
+    }
+
+    fn account_blocks(
+        &self,
+        account: Address,
+        from: Height,
+        to: Height,
+        newest_first: bool,
+        max: usize,
+    ) -> Result<Vec<Height>, LedgerError> {
+        let chain = self.chain.read();
+        let takes_part = |block: &&Arc<StoredBlock>| {
+            block.transactions.iter().any(|one| one.signer() == account || one.to() == Some(account))
+        };
+        let mut found: Vec<Height> = chain.blocks.iter().filter(takes_part).map(|one| one.height()).collect();
+        found.retain(|height| from <= *height && *height <= to);
+        if newest_first {
+            found.reverse();
+        }
+        found.truncate(max);
+        Ok(found)
+    }
+
+    fn pool(&self, sender: Option<Address>, max: usize) -> PoolContent {
+        let chain = self.chain.read();
+        let mut pending: Vec<_> =
+            chain.pool.values().filter(|one| sender.is_none_or(|of| of == one.signer())).cloned().collect();
+        pending.sort_by_key(|one| (one.signer(), one.nonce()));
+        pending.truncate(max);
+        PoolContent { pending, queued: Vec::new() }
+    }
+
+    fn pool_size(&self) -> (usize, usize) {
+        (self.chain.read().pool.len(), 0)
+    }
+
+    fn arrivals(&self) -> broadcast::Receiver<B256> {
+        self.arrivals.subscribe()
     }
 
     fn next_base_fee(&self) -> u64 {
@@ -320,7 +382,10 @@ impl Ledger for MemoryLedger {
         }
         match self.chain.write().pool.insert(hash, transaction) {
             Some(_) => Err(SubmitError::AlreadyKnown),
-            None => Ok(hash),
+            None => {
+                let _ = self.arrivals.send(hash);
+                Ok(hash)
+            }
         }
     }
 }
@@ -328,4 +393,57 @@ impl Ledger for MemoryLedger {
 /// A transaction as a client sends it.
 pub(crate) fn raw(transaction: &RecoveredTransaction) -> Bytes {
     transaction.inner().encoded_2718().into()
+}
+
+fn fits(query: &LogQuery, log: &Log) -> bool {
+    let topics = query.topics.iter().enumerate().all(|(position, wanted)| {
+        wanted.is_empty() || log.topics().get(position).is_some_and(|topic| wanted.contains(topic))
+    });
+    topics && (query.addresses.is_empty() || query.addresses.contains(&log.address))
+}
+
+/// The one state that the ledger has, after whichever block.
+struct MemoryState<'a>(&'a MemoryLedger);
+
+impl StateReader for MemoryState<'_> {
+    fn account(&self, address: Address) -> Result<Option<TrieAccount>, LedgerError> {
+        let account = self.0.account(address)?;
+        let code = self.0.code(address)?;
+        if account == AccountState::default() && code.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(TrieAccount {
+            nonce: account.nonce,
+            balance: account.balance,
+            storage_root: EMPTY_ROOT_HASH,
+            code_hash: if code.is_empty() { KECCAK_EMPTY } else { keccak256(&code) },
+        }))
+    }
+
+    fn code(&self, hash: B256) -> Result<Bytes, LedgerError> {
+        let chain = self.0.chain.read();
+        let code = chain.code.values().find(|code| keccak256(code) == hash);
+        code.cloned().ok_or_else(|| LedgerError::Storage("no such code".to_owned()))
+    }
+
+    fn slot(&self, address: Address, slot: U256) -> Result<U256, LedgerError> {
+        self.0.storage(address, slot)
+    }
+
+    fn block_hash(&self, height: Height) -> Result<Option<B256>, LedgerError> {
+        Ok(self.0.block(height)?.map(|block| block.hash))
+    }
+
+    fn prove_account(&self, _: Address) -> Result<Vec<Bytes>, LedgerError> {
+        Err(LedgerError::Storage("the ledger in memory has no tries".to_owned()))
+    }
+
+    fn prove_slot(&self, _: Address, _: U256) -> Result<Vec<Bytes>, LedgerError> {
+        Err(LedgerError::Storage("the ledger in memory has no tries".to_owned()))
+    }
+
+    fn root_after(&self, changes: &StateDiff) -> Result<B256, LedgerError> {
+        // Not a trie's root, but another one for other changes.
+        Ok(keccak256(format!("{changes:?}")))
+    }
 }

@@ -60,8 +60,7 @@ async fn logs_are_found_by_address_topics_and_range() {
         (with(json!({ "toBlock": "0x1", "topics": [topic(3)] })), vec![place(1, 2)]),
         (with(json!({ "address": address(0x55) })), vec![]),
         (json!({}), vec![]),
-        (json!({ "fromBlock": "0x3", "toBlock": "0x99" }), vec![place(3, 0)]),
-        (json!({ "fromBlock": "0x90", "toBlock": "0x99" }), vec![]),
+        (json!({ "fromBlock": "0x3", "toBlock": "0x4" }), vec![place(3, 0)]),
     ] {
         assert_eq!(places(&rig, filter.clone()).await, expected, "{filter}");
     }
@@ -84,11 +83,14 @@ async fn too_wide_or_senseless_queries_are_refused() {
         rig.ledger.mine(Vec::new());
     }
     let refusal = rig.refused("eth_getLogs", json!([{ "fromBlock": "0x0", "toBlock": "latest" }])).await;
-    let words = "query covers more than 10000 blocks; ask for blocks 0 to 9999 first";
-    assert_eq!((refusal.code, refusal.message.as_str()), (-32_005, words));
+    assert_eq!(refusal.code, -32_005);
+    assert!(refusal.message.contains("ask for blocks 0 to 9999 first"), "{}", refusal.message);
+    let whole = json!({ "fromBlock": "0x0", "toBlock": "latest", "address": address(0x11) });
+    assert!(places(&rig, whole).await.is_empty(), "the index covers the whole chain");
     assert!(places(&rig, json!({ "fromBlock": "0x0", "toBlock": "0x270f" })).await.is_empty());
     for filter in [
         json!({ "fromBlock": "0x5", "toBlock": "0x4" }),
+        json!({ "fromBlock": "0x5", "toBlock": "0x99999" }),
         json!({ "blockHash": topic(1), "fromBlock": "0x1" }),
         json!({ "topics": [null, null, null, null, null] }),
         json!({ "address": (0..1001_u64).map(|at| Address::left_padding_from(&at.to_be_bytes())).collect::<Vec<_>>() }),
@@ -106,7 +108,7 @@ async fn an_answer_of_too_many_logs_is_refused_with_a_range_that_works() {
         rig.ledger.mine(vec![(transfer(1, nonce, 1), vec![log(0xa1, &[]); 8_000])]);
     }
     let refusal = rig.refused("eth_getLogs", json!([{ "fromBlock": "0x1" }])).await;
-    let words = "query returns more than 20000 logs; ask for blocks 1 to 2 first";
-    assert_eq!((refusal.code, refusal.message.as_str()), (-32_005, words));
+    assert_eq!(refusal.code, -32_005);
+    assert!(refusal.message.contains("ask for blocks 1 to 2 first"), "{}", refusal.message);
     assert_eq!(places(&rig, json!({ "fromBlock": "0x1", "toBlock": "0x2" })).await.len(), 16_000);
 }

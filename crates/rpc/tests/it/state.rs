@@ -53,6 +53,7 @@ async fn an_older_state_is_refused_in_clear_words() {
     let rig = Rig::start().await;
     let old = rig.ledger.mine(Vec::new());
     rig.ledger.mine(Vec::new());
+    rig.ledger.oldest_state.store(2, std::sync::atomic::Ordering::Relaxed);
     let account = Address::ZERO;
     for block in [json!("0x1"), json!({ "blockHash": old.hash }), json!({ "blockNumber": "0x1" })] {
         for (method, params) in [
@@ -64,7 +65,7 @@ async fn an_older_state_is_refused_in_clear_words() {
             ("eth_estimateGas", json!([{ "to": account }, block])),
         ] {
             let refusal = rig.refused(method, params).await;
-            let words = "state of block 1 is not kept; only the newest (2)";
+            let words = "state of block 1 is not kept; the oldest is that of block 2";
             assert_eq!((refusal.code, refusal.message.as_str()), (-32_000, words), "{method}");
         }
     }

@@ -38,7 +38,7 @@ async fn logs_are_told_as_the_filter_asks() {
         let told = socket.notified(&id).await;
         assert_eq!((&told["logIndex"], &told["blockHash"]), (&json!(index), &json!(block.hash)));
     }
-    let refusal = socket.try_call("eth_subscribe", json!(["newPendingTransactions"])).await.unwrap_err();
+    let refusal = socket.try_call("eth_subscribe", json!(["logs", true])).await.unwrap_err();
     assert_eq!(refusal.code, -32_602);
     assert_eq!(socket.try_call("eth_subscribe", json!(["nonsense"])).await.unwrap_err().code, -32_602);
 }

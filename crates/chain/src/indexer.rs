@@ -1,0 +1,60 @@
+//! Keeps the block index up to the head, behind the chain's back.
+
+use crate::{ChainError, block_index::BlockIndex, blocks::Blocks};
+use bxp_storage::{Durability, Store};
+use bxp_types::Height;
+use tokio::sync::{oneshot, watch};
+
+/// Blocks that one batch indexes at most.
+const BLOCKS_PER_BATCH: u64 = 256;
+
+/// What the index is made of.
+#[derive(Clone)]
+pub(crate) struct Indexer {
+    pub(crate) store: Store,
+    pub(crate) blocks: Blocks,
+    pub(crate) index: BlockIndex,
+}
+
+impl Indexer {
+    /// Indexes every block that becomes the head, until `stop` is dropped. A failure ends the indexing, not the chain:
+    /// queries then look through the blocks that are not indexed, and the next start goes on.
+    pub(crate) async fn run(self, mut heads: watch::Receiver<Height>, mut stop: oneshot::Receiver<()>) {
+        loop {
+            let head = *heads.borrow_and_update();
+            let indexer = self.clone();
+            let indexed = tokio::task::spawn_blocking(move || indexer.advance(head)).await;
+            let behind = match indexed {
+                Ok(Ok(height)) => height < head,
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "index blocks; queries for logs get slower until the node is restarted");
+                    return;
+                }
+                Err(_) => return,
+            };
+            tokio::select! {
+                biased;
+                _ = &mut stop => return,
+                changed = heads.changed(), if !behind => if changed.is_err() { return },
+                () = std::future::ready(()), if behind => {}
+            }
+        }
+    }
+
+    /// Indexes blocks up to `head`, one batch of them; gives how far it came.
+    fn advance(&self, head: Height) -> Result<Height, ChainError> {
+        let next = self.index.indexed()?.map_or(Height(0), Height::next);
+        let last = Height(next.0.saturating_add(BLOCKS_PER_BATCH - 1)).min(head);
+        let mut batch = self.store.batch();
+        for height in (next.0..=last.0).map(Height) {
+            let Some(block) = self.blocks.block(height)? else {
+                return Err(ChainError::decode("block", "missing below the head"));
+            };
+            // The genesis block has no receipts to store.
+            let receipts = self.blocks.receipts(height)?.unwrap_or_default();
+            self.index.put(&mut batch, &block, &receipts);
+        }
+        batch.commit(Durability::Buffered)?;
+        Ok(last.max(Height(next.0.saturating_sub(1))))
+    }
+}
