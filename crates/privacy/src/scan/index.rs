@@ -47,7 +47,10 @@ impl Haystack {
                 self.value(path, element, depth);
             }
         } else if let Some(number) = value.as_raw_number() {
-            self.leaf(path, number.as_str());
+            // 11220.19 is an amount, and not the twelfth of January 2019.
+            for digits in number.as_str().split(|one: char| !one.is_ascii_digit()) {
+                self.leaf(path, digits);
+            }
         }
     }
 
@@ -185,5 +188,8 @@ mod tests {
         assert_eq!(index.find("057aa36eb892996475b9ffb46b097e34"), Some("Observation.id"));
         assert_eq!(index.find("057aa36eb8929964"), None, "a part of a random name");
         assert_eq!(index.find("observation"), None, "FHIR's own word");
+        let amount = self::index(r#"{"resourceType":"Claim","net":11220.19,"n":19490321}"#);
+        assert_eq!(amount.find("1122019"), None, "a point in a number is no separator");
+        assert_eq!(amount.find("19490321"), Some("Claim.n"));
     }
 }
