@@ -57,7 +57,10 @@ for (const [name, start] of [
     });
 
     test("cast decodes a revert, estimates, proves and traces", async () => {
-      await assert.rejects(cast("call", counter, "add(uint256)", "3", "--rpc-url", target.rpc), /revert/);
+        // npm's wrapper of cast ends with 0 whatever cast says.
+      const odd = run(here("node_modules/.bin/cast"), ["call", counter, "add(uint256)", "3", "--rpc-url", target.rpc]);
+      const said = await odd.then(({ stderr }) => stderr, ({ stderr }) => stderr);
+      assert.match(said, /execution reverted.*0x922e883a/);
       assert.ok(BigInt(await cast("estimate", counter, "add(uint256)", "2", "--rpc-url", target.rpc)) > 21_000n);
       const proof = JSON.parse(await cast("proof", counter, "0x0", "--rpc-url", target.rpc));
       assert.equal(BigInt(proof.storageProof[0].value), 4n);
