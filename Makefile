@@ -41,8 +41,9 @@ check: prerequisites ## Formatting, lints, house rules, generated files
 
 conformance: prerequisites ## What needs real data
 	@test -d "$(SHARED)/synthea" || { echo 'error: $(SHARED)/synthea is not there; set SHARED=FOLDER' >&2; exit 1; }
-	BXP_SHARED_DATA="$(abspath $(SHARED))" cargo test --locked -p bxp-privacy --test it conformance -- --nocapture
-	BXP_DATA="$(abspath $(SHARED))" cargo test --locked -p bxp-clinical --features conformance --test conformance
+	# The whole workspace is named so that its features stay those of `make test`, and nothing is built twice.
+	BXP_SHARED_DATA="$(abspath $(SHARED))" cargo test --locked --workspace --test it conformance -- --nocapture
+	BXP_DATA="$(abspath $(SHARED))" cargo test --locked --workspace --features bxp-clinical/conformance --test conformance
 	cargo build --locked --bin bxp
 	"$(BXP)" dev statetest "$(SHARED)/ethereum/statetests"
 	"$(BXP)" dev import-chain --genesis "$(SHARED)/ethereum/rpc-compat/genesis.json" "$(SHARED)/ethereum/rpc-compat/chain.rlp"
