@@ -148,14 +148,14 @@ mod tests {
 
     #[test]
     fn codes_and_positions_are_the_wire_format() {
-        for service in [Service::Sync, Service::KeyRelease, Service::Market] {
+        for service in [Service::Sync, Service::KeyRelease, Service::Market, Service::Erasure] {
             assert_eq!(Service::from_code(service.code()), Some(service));
         }
         assert_eq!(
-            [1, 2, 3].map(|code| Service::from_code(code).map(Service::name)),
-            [Some("sync"), Some("key-release"), Some("market")]
+            [1, 2, 3, 4].map(|code| Service::from_code(code).map(Service::name)),
+            [Some("sync"), Some("key-release"), Some("market"), Some("erasure")]
         );
-        assert_eq!((Service::from_code(0), Service::from_code(4)), (None, None));
+        assert_eq!((Service::from_code(0), Service::from_code(5)), (None, None));
         for (position, channel) in Channel::ALL.into_iter().enumerate() {
             assert_eq!(channel.position(), position);
         }

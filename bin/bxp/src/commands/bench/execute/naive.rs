@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(naive.root(), EMPTY_ROOT);
         let mut leaves = Vec::new();
         for index in 0_u32..300 {
-            let (key, value) = (keccak256((index % 250).to_be_bytes()), vec![index as u8 + 1; 40]);
+            let (key, value) = (keccak256((index % 250).to_be_bytes()), vec![(index % 251) as u8; 40]);
             naive.insert(key, value.clone());
             leaves.push((key, Some(value)));
             let ours = bxp_trie::update(&std::collections::BTreeMap::new(), leaves.clone()).unwrap().root;
