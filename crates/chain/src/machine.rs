@@ -70,6 +70,7 @@ pub struct Machine {
     /// Imports that wait.
     queue: VecDeque<Job>,
     working: bool,
+    /// A peer was asked for blocks, or what it gave waits to be imported.
     fetching: bool,
     /// Requests for blocks so far, so that the peers are asked in turn.
     fetches: usize,
@@ -335,12 +336,14 @@ impl Machine {
     }
 
     fn on_fetched(&mut self, from: ValidatorIndex, answer: Option<SyncResponse>) {
-        self.fetching = false;
+        let items = answer.as_ref().map_or(0, |answer| answer.items.len());
+        // Asked again before the import, a peer would give the same blocks: a slow node would drown in them.
+        self.fetching = items > 0;
         let Some(answer) = answer else { return };
         self.shared.highest_known.fetch_max(answer.certified.0, Ordering::Relaxed);
         self.behind = answer.certified > self.shared.head.load().height();
-        if !answer.items.is_empty() {
-            tracing::debug!(%from, blocks = answer.items.len(), "import certified blocks");
+        if items > 0 {
+            tracing::debug!(%from, blocks = items, "import certified blocks");
             self.queue.push_back(Job::Import { from, items: answer.items });
         }
     }

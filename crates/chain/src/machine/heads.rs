@@ -17,6 +17,7 @@ impl Machine {
                 self.attest(block.height(), block.hash);
             }
             Done::Imported { blocks, certified } => {
+                self.fetching = false;
                 for block in &blocks {
                     self.take_head(block, now)?;
                 }
