@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import Client from "fhir-kit-client";
+import { Client } from "fhir-kit-client";
 
 const patient = (family, more = {}) => ({
   resourceType: "Patient",
