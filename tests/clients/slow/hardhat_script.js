@@ -32,7 +32,7 @@ await provider.request({ method: "evm_increaseTime", params: [3600] });
 await provider.request({ method: "evm_mine", params: [] });
 assert.ok((await ethers.provider.getBlock("latest")).timestamp >= before + 3600);
 
-const whale = "0x00000000000000000000000000000000000000aB";
+const whale = "0x00000000000000000000000000000000000000ab";
 await provider.request({ method: "hardhat_setBalance", params: [whale, "0xde0b6b3a7640000"] });
 await provider.request({ method: "hardhat_impersonateAccount", params: [whale] });
 const signer = await ethers.getSigner(whale);
