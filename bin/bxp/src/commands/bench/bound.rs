@@ -20,6 +20,10 @@ const TRANSFERS_PER_BLOCK: usize = 2_000;
 pub(super) struct Bound {
     pub(super) cores: usize,
     recovery_cpu_us: f64,
+    /// What one core recovers that does nothing else.
+    recoveries_per_second_one_core: f64,
+    /// `committed_per_second` / the recoveries of one core.
+    ratio_to_recoveries: f64,
     /// EVM, trie and the write of the block to the database, without waiting for the disk.
     execution_cpu_us: f64,
     /// cores / ((t + 1) recoveries + n executions).
@@ -50,12 +54,21 @@ pub(super) fn measure(genesis: &Genesis, raw: impl Iterator<Item = Bytes>) -> Re
     let of_a_transfer =
         (genesis.fault_bound() + 1) as f64 * recovery_cpu_us + validators as f64 * execution_cpu_us;
     let bound_per_second = cores as f64 * 1e6 / of_a_transfer;
-    Ok(Bound { cores, recovery_cpu_us, execution_cpu_us, bound_per_second, ratio_to_bound: 0.0 })
+    Ok(Bound {
+        cores,
+        recovery_cpu_us,
+        recoveries_per_second_one_core: 1e6 / recovery_cpu_us,
+        ratio_to_recoveries: 0.0,
+        execution_cpu_us,
+        bound_per_second,
+        ratio_to_bound: 0.0,
+    })
 }
 
 impl Bound {
     /// How near a run came.
     pub(super) fn reached(mut self, committed_per_second: f64) -> Self {
+        self.ratio_to_recoveries = committed_per_second / self.recoveries_per_second_one_core;
         self.ratio_to_bound = committed_per_second / self.bound_per_second;
         self
     }
