@@ -98,7 +98,7 @@ impl Driver {
 
     fn carry_out(&mut self, effect: Effect) -> Result<(), ChainError> {
         match effect {
-            Effect::Append { begun, record } => self.journal.append(begun, record)?,
+            Effect::Append { begun, record } => self.journal.append(begun, &record)?,
             Effect::Sync => tokio::task::block_in_place(|| self.journal.sync())?,
             Effect::Settled(height) => self.journal.settled(height)?,
             Effect::Send { to, channel, bytes } => {

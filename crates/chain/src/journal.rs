@@ -1,65 +1,55 @@
 //! What consensus said, on disk before it is said.
 //!
-//! Consensus gives opaque records. A record is kept until every height that had begun when it was written is settled;
-//! then the log is rewritten without it.
+//! Consensus gives opaque records. A record is kept at least until every height that had begun when it was written is
+//! settled; then the file that holds it goes (ADR 29).
 
 use crate::ChainError;
-use bxp_storage::{Disk, Log};
+use bxp_storage::{Disk, SegmentedLog};
 use bxp_types::Height;
 use bytes::Bytes;
 use std::{path::Path, sync::Arc};
 
-/// Records after which a settled height triggers a rewrite.
-const REWRITE_RECORDS: usize = 512;
-/// Bytes after which a settled height triggers a rewrite.
-const REWRITE_BYTES: usize = 32 << 20;
+/// About how many bytes a file of the log takes: little to read at a start, and under load one file a second or fewer.
+const SEGMENT_BYTES: u64 = 16 << 20;
 
 /// The write-ahead log of what consensus said.
 #[derive(Debug)]
 pub struct Journal {
-    log: Log,
-    /// Records in order, each with the newest height that had begun.
-    records: Vec<(Height, Bytes)>,
-    bytes: usize,
+    log: SegmentedLog,
     dirty: bool,
 }
 
 impl Journal {
     /// Opens the log and gives the earlier run's records for consensus to recover from. They count as of `begun`, the
-    /// height above the head, which may have been under way.
+    /// greatest height that may have been under way.
     ///
     /// # Errors
     /// [`ChainError::Storage`].
     pub fn open(path: &Path, begun: Height) -> Result<(Self, Vec<Bytes>), ChainError> {
-        Ok(Self::resume(Log::open(path)?, begun))
+        let (log, records) = SegmentedLog::open(path, SEGMENT_BYTES, begun.0)?;
+        Ok((Self { log, dirty: false }, records))
     }
 
-    /// [`Journal::open`] on another disk than the operating system's.
+    /// [`Journal::open`] on another disk than the operating system's, with files of about `segment_bytes`.
     ///
     /// # Errors
     /// [`ChainError::Storage`].
     pub fn open_on(
         disk: Arc<dyn Disk>,
         path: &Path,
+        segment_bytes: u64,
         begun: Height,
     ) -> Result<(Self, Vec<Bytes>), ChainError> {
-        Ok(Self::resume(Log::open_on(disk, path)?, begun))
-    }
-
-    fn resume((log, replayed): (Log, Vec<Bytes>), begun: Height) -> (Self, Vec<Bytes>) {
-        let bytes = replayed.iter().map(Bytes::len).sum();
-        let records = replayed.iter().map(|record| (begun, record.clone())).collect();
-        (Self { log, records, bytes, dirty: false }, replayed)
+        let (log, records) = SegmentedLog::open_on(disk, path, segment_bytes, begun.0)?;
+        Ok((Self { log, dirty: false }, records))
     }
 
     /// Adds a record of height `begun` or an earlier one. It is safe after [`Journal::sync`].
     ///
     /// # Errors
     /// [`ChainError::Storage`].
-    pub fn append(&mut self, begun: Height, record: Bytes) -> Result<(), ChainError> {
-        self.log.append(&record)?;
-        self.bytes += record.len();
-        self.records.push((begun, record));
+    pub fn append(&mut self, begun: Height, record: &[u8]) -> Result<(), ChainError> {
+        self.log.append(begun.0, record)?;
         self.dirty = true;
         Ok(())
     }
@@ -75,46 +65,37 @@ impl Journal {
         Ok(())
     }
 
-    /// Heights up to `settled` are final: drops their records once enough have gathered.
+    /// Heights up to `settled` are final: files that hold nothing of later ones go.
     ///
     /// # Errors
     /// [`ChainError::Storage`].
     pub fn settled(&mut self, settled: Height) -> Result<(), ChainError> {
-        if self.records.len() < REWRITE_RECORDS && self.bytes < REWRITE_BYTES {
-            return Ok(());
-        }
-        let kept = self.records.iter().position(|(begun, _)| *begun > settled).unwrap_or(self.records.len());
-        if kept == 0 {
-            return Ok(());
-        }
-        self.records.drain(..kept);
-        self.bytes = self.records.iter().map(|(_, record)| record.len()).sum();
-        self.log.rotate(self.records.iter().map(|(_, record)| record))?;
-        self.dirty = false;
-        Ok(())
+        Ok(self.log.settled(settled.0)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bxp_storage::MemoryDisk;
 
     #[test]
     fn records_live_until_their_heights_are_settled() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("consensus.log");
-        let (mut journal, replayed) = Journal::open(&path, Height(0)).unwrap();
+        let (disk, path) = (MemoryDisk::new(1), Path::new("/node/consensus.log"));
+        let open = |begun| Journal::open_on(Arc::new(disk.clone()), path, 4_096, Height(begun)).unwrap();
+        let (mut journal, replayed) = open(0);
         assert!(replayed.is_empty());
         for height in 1..=3 {
-            for record in 0..REWRITE_RECORDS / 2 {
-                journal.append(Height(height), Bytes::from(format!("{height}/{record}"))).unwrap();
+            for record in 0..500 {
+                journal.append(Height(height), format!("{height}/{record}").as_bytes()).unwrap();
             }
         }
         journal.sync().unwrap();
         journal.settled(Height(2)).unwrap();
         drop(journal);
-        let (_, replayed) = Journal::open(&path, Height(2)).unwrap();
-        assert_eq!(replayed.len(), REWRITE_RECORDS / 2);
-        assert_eq!(replayed[0], Bytes::from("3/0"));
+        let (_, replayed) = open(2);
+        let of_height_3 = replayed.iter().filter(|record| record.starts_with(b"3/")).count();
+        assert_eq!(of_height_3, 500);
+        assert!(replayed.len() < 1_000, "files of settled heights are gone");
     }
 }

@@ -99,8 +99,8 @@ impl Machine {
         config.heights_ahead = start::LAG_MAX + 2;
         config.verification = shared.config.verification;
         let mut engine = Engine::new(config).map_err(|error| ChainError::Recovery(error.to_string()))?;
-        engine.recover(records).map_err(|error| ChainError::Recovery(error.to_string()))?;
         engine.take_in(Consensus::Settled(certified));
+        engine.recover(records).map_err(|error| ChainError::Recovery(error.to_string()))?;
         let certificates =
             Certificates::new(shared.network_id, genesis.verification_keys(), genesis.quorum(), certified);
         let mut machine = Self {

@@ -17,7 +17,7 @@ use crate::wire::{Envelope, Message};
 pub struct Engine {
     pub(crate) settings: Settings,
     pub(crate) heights: BTreeMap<Height, HeightState>,
-    settled: Height,
+    pub(crate) settled: Height,
     /// The highest height that was started or settled.
     top: Height,
     peers: Vec<Peer>,

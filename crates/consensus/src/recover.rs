@@ -13,8 +13,8 @@ use crate::votes::Votes;
 use crate::wire::{Envelope, Message, SECTIONS_MAX};
 
 impl Engine {
-    /// Rebuilds the heights of the log, before the first [`Engine::handle`]. Records of settled heights may be there
-    /// or not; tell [`crate::Input::Settled`] first thing after this. What follows from the log (timers, votes that
+    /// Rebuilds the heights of the log that are not settled, after [`crate::Input::Settled`] and before anything else
+    /// is handed in. Records of settled heights may be there or not. What follows from the log (timers, votes that
     /// were due, superblocks decided before) comes with the effects of the first call of [`Engine::handle`].
     ///
     /// # Errors
@@ -23,6 +23,9 @@ impl Engine {
     pub fn recover(&mut self, records: impl IntoIterator<Item = Bytes>) -> Result<(), ConsensusError> {
         for (position, record) in records.into_iter().enumerate() {
             let Envelope { height, message } = record::decode(&self.settings, position, &record)?;
+            if height <= self.settled {
+                continue;
+            }
             let settings = &self.settings;
             let state = self.heights.entry(height).or_insert_with(|| HeightState::new(height, settings));
             match message {

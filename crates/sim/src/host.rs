@@ -8,6 +8,8 @@ use ed25519_zebra::SigningKey;
 use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
 
 const JOURNAL: &str = "/node/consensus.log";
+/// Small, so that a run fills many files.
+const JOURNAL_SEGMENT_BYTES: u64 = 64 << 10;
 const DATABASE: &str = "/node/chain";
 
 pub(crate) struct Host {
@@ -83,7 +85,8 @@ impl Host {
         let shared = Arc::new(Shared::open(genesis.clone(), config, store)?);
         let head = shared.head().height();
         let disk = Arc::new(self.disk.clone());
-        let (journal, records) = Journal::open_on(disk, Path::new(JOURNAL), Machine::begun_max(head))?;
+        let (journal, records) =
+            Journal::open_on(disk, Path::new(JOURNAL), JOURNAL_SEGMENT_BYTES, Machine::begun_max(head))?;
         let moment = self.moment_of(now, now);
         let keys = Box::new(Key(signing_key(self.validator)));
         let machine = Machine::open(Arc::clone(&shared), keys, records, moment)?;
@@ -108,7 +111,7 @@ impl Host {
     /// Breaks the rule that what was said is remembered.
     pub(crate) fn forget_journal(&self) {
         // There is none before the first start.
-        let _ = bxp_storage::Disk::remove(&self.disk, Path::new(JOURNAL));
+        let _ = bxp_storage::SegmentedLog::remove(&self.disk, Path::new(JOURNAL));
     }
 
     /// What the node's clocks say.

@@ -37,6 +37,12 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// What the operating system says; [`io::ErrorKind::NotFound`] when there is none.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// The names of the files in `folder`, in no order; none where there is no such folder.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn names(&self, folder: &Path) -> io::Result<Vec<String>>;
+
     /// Makes the names in `folder` durable.
     ///
     /// # Errors
@@ -98,6 +104,18 @@ impl Disk for FileSystem {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        // A name that is no text is not one of ours.
+        entries
+            .filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose())
+            .collect()
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {

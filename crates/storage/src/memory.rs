@@ -245,6 +245,13 @@ impl Disk for MemoryDisk {
         machine.change_names(life, NameChange::Remove(path.to_owned()))
     }
 
+    fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let machine = self.lock();
+        machine.read(machine.life)?;
+        let here = machine.names.keys().filter(|path| path.parent() == Some(folder));
+        Ok(here.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect())
+    }
+
     /// All folders are synced together, which is more than was asked for names elsewhere and never less.
     fn sync_folder(&self, _folder: &Path) -> io::Result<()> {
         let machine = &mut *self.lock();

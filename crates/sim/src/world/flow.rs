@@ -88,7 +88,7 @@ impl World {
             let Some(process) = self.process(host, life) else { return Ok(()) };
             let Some(effect) = process.effects.pop_front() else { break };
             let done = match effect {
-                Effect::Append { begun, record } => process.journal.append(begun, record),
+                Effect::Append { begun, record } => process.journal.append(begun, &record),
                 Effect::Settled(height) => process.journal.settled(height),
                 Effect::Sync if speaks_too_early => Ok(()),
                 Effect::Sync => {

@@ -24,7 +24,6 @@ const COPIED_BYTES_MAX: usize = 4096;
 /// opening the log again tells.
 #[derive(Debug)]
 pub struct Log {
-    disk: Arc<dyn Disk>,
     file: Box<dyn DiskFile>,
     path: PathBuf,
     salt: u64,
@@ -54,7 +53,7 @@ impl Log {
         let io = |source| StorageError::io("open log", path, source);
         remove_leftover(disk.as_ref(), path)?;
         let Some((mut file, bytes)) = disk.open(path).map_err(io)? else {
-            return Ok((Self::create(disk, path)?, Vec::new()));
+            return Ok((Self::create(disk.as_ref(), path)?, Vec::new()));
         };
         let length = bytes.len() as u64;
         let (salt, records, end) = replay(path, &bytes.into())?;
@@ -64,7 +63,7 @@ impl Log {
         // Records that the last process appended and did not sync are replayed, so they must not vanish later.
         file.sync().map_err(io)?;
         let torn_bytes = length.saturating_sub(end);
-        Ok((Self { disk, file, path: path.to_owned(), salt, end, torn_bytes, poisoned: false }, records))
+        Ok((Self { file, path: path.to_owned(), salt, end, torn_bytes, poisoned: false }, records))
     }
 
     /// Bytes that [`Log::open`] cut off behind the last whole record.
@@ -119,52 +118,12 @@ impl Log {
         })
     }
 
-    /// Puts a log that holds only `keep` in this one's place, durably and at once: a crash leaves the old log or the
-    /// new one.
-    ///
-    /// # Errors
-    /// [`StorageError::RecordTooLong`], [`StorageError::DiskFull`], [`StorageError::Io`]: the log is as it was,
-    /// unless the new file could not take its name; then it is [`StorageError::Poisoned`].
-    pub fn rotate<R: AsRef<[u8]>>(&mut self, keep: impl IntoIterator<Item = R>) -> Result<()> {
-        const ACTION: &str = "rotate log";
-        self.check_usable(ACTION)?;
-        let new = Self::write_beside(Arc::clone(&self.disk), ACTION, &self.path, keep)?;
-        files::move_in_place(self.disk.as_ref(), ACTION, &self.path).inspect_err(|_| self.poisoned = true)?;
-        *self = new;
-        Ok(())
-    }
-
-    /// Drops every record: [`Log::rotate`] with nothing to keep.
-    ///
-    /// # Errors
-    /// As [`Log::rotate`].
-    pub fn reset(&mut self) -> Result<()> {
-        self.rotate([[]; 0])
-    }
-
-    fn create(disk: Arc<dyn Disk>, path: &Path) -> Result<Self> {
-        const ACTION: &str = "create log";
-        let log = Self::write_beside(disk, ACTION, path, [[]; 0])?;
-        files::move_in_place(log.disk.as_ref(), ACTION, path)?;
-        Ok(log)
-    }
-
-    /// A new log for `path`, which does not have that name yet.
-    fn write_beside<R: AsRef<[u8]>>(
-        disk: Arc<dyn Disk>,
-        action: &'static str,
-        path: &Path,
-        records: impl IntoIterator<Item = R>,
-    ) -> Result<Self> {
+    fn create(disk: &dyn Disk, path: &Path) -> Result<Self> {
         let salt = disk.salt();
-        let mut bytes = record::file_header(salt);
-        for payload in records {
-            check_length(payload.as_ref())?;
-            record::write(salt, bytes.len() as u64, payload.as_ref(), &mut bytes);
-        }
-        let file = files::write_beside(disk.as_ref(), action, path, &bytes)?;
-        let end = bytes.len() as u64;
-        Ok(Self { disk, file, path: path.to_owned(), salt, end, torn_bytes: 0, poisoned: false })
+        let header = record::file_header(salt);
+        let file = files::replace(disk, "create log", path, &header)?;
+        let end = header.len() as u64;
+        Ok(Self { file, path: path.to_owned(), salt, end, torn_bytes: 0, poisoned: false })
     }
 
     fn check_usable(&self, action: &'static str) -> Result<()> {

@@ -32,7 +32,8 @@ pub(crate) fn read_file_header(bytes: &[u8]) -> Option<u64> {
     (*magic == MAGIC_AND_VERSION).then(|| u64::from_le_bytes(*salt))
 }
 
-/// Appends the record of `payload` to `file`, which stands at `offset`. The payload is at most [`RECORD_BYTES_MAX`].
+/// Appends the record of `payload` to `out`, which stands at `offset`.
+#[cfg(test)]
 pub(crate) fn write(salt: u64, offset: u64, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&header(salt, offset, payload));
     out.extend_from_slice(payload);

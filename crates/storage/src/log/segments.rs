@@ -1,20 +1,21 @@
 //! A log in several files, so that what is no longer needed goes with its file and nothing is written twice.
 
 use super::Log;
-use crate::{Result, StorageError, files};
+use crate::{Disk, Result, StorageError, disk::FileSystem, files};
 use bytes::Bytes;
 use std::{
     collections::VecDeque,
-    fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// A write-ahead log whose records carry a mark, such as a height. Files of which every mark is settled are deleted.
 ///
-/// The files are `PATH.1`, `PATH.2` and so on, each a [`Log`]. Records come back in the order in which they were
-/// added; those of settled marks may be among them.
+/// The files are `PATH`, `PATH.1`, `PATH.2` and so on, each a [`Log`]. Records come back in the order in which they
+/// were added; those of settled marks may be among them.
 #[derive(Debug)]
 pub struct SegmentedLog {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     segment_bytes_max: u64,
     /// Full segments, oldest first, each with its highest mark.
@@ -28,29 +29,31 @@ pub struct SegmentedLog {
 }
 
 impl SegmentedLog {
-    /// Opens the segments beside `path` and gives back their records in order; begins the first one where there is
+    /// Opens the segments of `path` and gives back their records in order; begins the first one where there is
     /// none. A segment of about `segment_bytes_max` is full. What is found counts as marked `mark`.
     ///
     /// # Errors
     /// As [`Log::open`]; [`StorageError::Corrupt`] too when a record was cut short in a segment that is not the last.
     pub fn open(path: &Path, segment_bytes_max: u64, mark: u64) -> Result<(Self, Vec<Bytes>)> {
-        let numbers = numbers(path)?;
-        let Some((&number, earlier)) = numbers.split_last() else {
-            let (active, records) = Log::open(&segment(path, 1))?;
-            let log = Self {
-                path: path.to_owned(),
-                segment_bytes_max,
-                full: VecDeque::new(),
-                active,
-                number: 1,
-                mark_max: mark,
-            };
-            return Ok((log, records));
-        };
+        Self::open_on(Arc::new(FileSystem), path, segment_bytes_max, mark)
+    }
+
+    /// [`SegmentedLog::open`] on another disk than the operating system's.
+    ///
+    /// # Errors
+    /// As [`SegmentedLog::open`].
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        segment_bytes_max: u64,
+        mark: u64,
+    ) -> Result<(Self, Vec<Bytes>)> {
+        let numbers = Self::numbers(disk.as_ref(), path)?;
+        let (number, earlier) = numbers.split_last().map_or((0, &[][..]), |(last, earlier)| (*last, earlier));
         let (mut full, mut records) = (VecDeque::new(), Vec::new());
         for earlier in earlier {
             let path = segment(path, *earlier);
-            let (log, replayed) = Log::open(&path)?;
+            let (log, replayed) = Log::open_on(Arc::clone(&disk), &path)?;
             if log.torn_bytes() > 0 {
                 let detail = "a record of a full segment is cut short".to_owned();
                 return Err(StorageError::Corrupt { action: "open log", path, detail });
@@ -58,10 +61,22 @@ impl SegmentedLog {
             records.extend(replayed);
             full.push_back((mark, path));
         }
-        let (active, replayed) = Log::open(&segment(path, number))?;
+        let (active, replayed) = Log::open_on(Arc::clone(&disk), &segment(path, number))?;
         records.extend(replayed);
         let path = path.to_owned();
-        Ok((Self { path, segment_bytes_max, full, active, number, mark_max: mark }, records))
+        Ok((Self { disk, path, segment_bytes_max, full, active, number, mark_max: mark }, records))
+    }
+
+    /// Deletes the log at `path`, all of its segments.
+    ///
+    /// # Errors
+    /// [`StorageError::Io`].
+    pub fn remove(disk: &dyn Disk, path: &Path) -> Result<()> {
+        for number in Self::numbers(disk, path)? {
+            let path = segment(path, number);
+            disk.remove(&path).map_err(|source| StorageError::io("drop log segment", &path, source))?;
+        }
+        Ok(())
     }
 
     /// Adds a record. It survives the process when this returns, and the machine after [`SegmentedLog::sync`].
@@ -91,7 +106,7 @@ impl SegmentedLog {
     /// [`StorageError::Io`].
     pub fn settled(&mut self, settled: u64) -> Result<()> {
         while let Some((_, path)) = self.full.front().filter(|(mark_max, _)| *mark_max <= settled) {
-            fs::remove_file(path).map_err(|source| StorageError::io("drop log segment", path, source))?;
+            self.disk.remove(path).map_err(|source| StorageError::io("drop log segment", path, source))?;
             self.full.pop_front();
         }
         Ok(())
@@ -100,47 +115,49 @@ impl SegmentedLog {
     /// The active segment is full and durable before the next one exists: a cut in an earlier one is damage.
     fn begin_segment(&mut self) -> Result<()> {
         self.active.sync()?;
-        let (next, _) = Log::open(&segment(&self.path, self.number + 1))?;
+        let (next, _) = Log::open_on(Arc::clone(&self.disk), &segment(&self.path, self.number + 1))?;
         self.full.push_back((self.mark_max, segment(&self.path, self.number)));
         self.number += 1;
         self.active = next;
         Ok(())
     }
+
+    /// The numbers of the segments that are there, ascending.
+    fn numbers(disk: &dyn Disk, path: &Path) -> Result<Vec<u64>> {
+        let folder = files::folder_of(path);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let names = disk.names(folder).map_err(|source| StorageError::io("open log", folder, source))?;
+        let number = |found: &String| match found.strip_prefix(name.as_ref())? {
+            "" => Some(0),
+            rest => rest.strip_prefix('.')?.parse().ok(),
+        };
+        let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
 }
 
 fn segment(path: &Path, number: u64) -> PathBuf {
+    if number == 0 {
+        return path.to_owned();
+    }
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));
     PathBuf::from(name)
 }
 
-/// The numbers of the segments that are there, ascending.
-fn numbers(path: &Path) -> Result<Vec<u64>> {
-    let folder = files::folder_of(path);
-    let prefix = path.file_name().map(|name| format!("{}.", name.to_string_lossy())).unwrap_or_default();
-    let list = || -> io::Result<Vec<u64>> {
-        let mut numbers = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            let name = entry?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_prefix(&prefix));
-            numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
-        }
-        numbers.sort_unstable();
-        Ok(numbers)
-    };
-    list().map_err(|source| StorageError::io("open log", folder, source))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MemoryDisk;
+    use std::fs;
 
     fn open(path: &Path, mark: u64) -> (SegmentedLog, Vec<Bytes>) {
         SegmentedLog::open(path, 64, mark).unwrap()
     }
 
     fn files(path: &Path) -> usize {
-        numbers(path).unwrap().len()
+        SegmentedLog::numbers(&FileSystem, path).unwrap().len()
     }
 
     #[test]
@@ -185,12 +202,41 @@ mod tests {
             let bytes = fs::read(&file).unwrap();
             fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
         };
-        let last = *numbers(&path).unwrap().last().unwrap();
+        let last = *SegmentedLog::numbers(&FileSystem, &path).unwrap().last().unwrap();
         cut(last);
         let (_, replayed) = open(&path, 0);
         assert_eq!(replayed.len(), 5);
         cut(1);
         let error = SegmentedLog::open(&path, 64, 0).unwrap_err();
         assert!(matches!(error, StorageError::Corrupt { .. }), "{error}");
+    }
+
+    #[test]
+    fn whenever_the_power_fails_what_was_synced_comes_back_in_order() {
+        let path = Path::new("/node/wal");
+        for power in 0..160 {
+            let disk = MemoryDisk::new(power);
+            disk.fail_power_after(power);
+            let mut synced = 0;
+            let mut run = || -> Result<()> {
+                let (mut log, _) = SegmentedLog::open_on(Arc::new(disk.clone()), path, 64, 0)?;
+                for mark in 1..=20_u64 {
+                    log.append(mark, &mark.to_le_bytes().repeat(4))?;
+                    log.sync()?;
+                    synced = mark;
+                    log.settled(mark.saturating_sub(5))?;
+                }
+                Ok(())
+            };
+            let ended = run();
+            assert_eq!(ended.is_err(), disk.is_off());
+            disk.crash(|below| power.wrapping_mul(0x9e37_79b9) % below);
+            let (_, replayed) = SegmentedLog::open_on(Arc::new(disk), path, 64, 20).unwrap();
+            let marks: Vec<u64> =
+                replayed.iter().map(|record| u64::from_le_bytes(record[..8].try_into().unwrap())).collect();
+            assert!(marks.is_sorted(), "{power}: {marks:?}");
+            let needed = synced.saturating_sub(4).max(1)..=synced;
+            assert!(needed.clone().all(|mark| marks.contains(&mark)), "{power}: {needed:?} of {marks:?}");
+        }
     }
 }
