@@ -12,7 +12,7 @@ pub(crate) use supervise::RunningDevnet;
 use alloy_primitives::{Address, B256};
 use anyhow::{Context, Result, bail, ensure};
 use bxp_enclave::{Enclave, PublicIdentity};
-use bxp_node::{Listen, NodeConfig, Verification};
+use bxp_node::{Listen, NodeConfig};
 use bxp_types::{Amount, Genesis, GenesisAccount, ValidatorEntry};
 use plan::PlannedNode;
 use serde::{Deserialize, Serialize};
@@ -166,7 +166,7 @@ fn config(node: &PlannedNode, plan: &Plan, listen: Listen) -> NodeConfig {
         archive: false,
         state_history_blocks: 256,
         release: bxp_node::Release::default(),
-        verification: Verification::All,
+        verification: plan.verification,
     }
 }
 

@@ -105,7 +105,7 @@ impl Shared {
             base_fee: bxp_execution::next_base_fee(&parent.header),
             transactions: order(
                 parent.hash,
-                proposals.iter().map(|proposal| proposal.transactions.clone()).collect(),
+                proposals.iter().map(|proposal| proposal.transactions.as_slice()),
             ),
         };
         let executed = self
@@ -185,14 +185,13 @@ impl Shared {
 
     pub(crate) fn check_own_block(&self, certificate: &Certificate) -> Result<(), ChainError> {
         let height = certificate.height;
+        if self.blocks.height_of(certificate.block_hash)? == Some(height) {
+            return Ok(());
+        }
         let Some(block) = self.blocks.block(height)? else {
             return Err(ChainError::decode("block", "missing below the head"));
         };
-        if block.hash == certificate.block_hash {
-            Ok(())
-        } else {
-            Err(ChainError::Diverged { height, ours: block.hash, certified: certificate.block_hash })
-        }
+        Err(ChainError::Diverged { height, ours: block.hash, certified: certificate.block_hash })
     }
 }
 

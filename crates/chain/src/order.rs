@@ -7,45 +7,43 @@
 
 use alloy_consensus::Transaction as _;
 use bxp_types::{Address, B256, RecoveredTransaction};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 
 /// One order for all transactions of a superblock. `proposals` stand by proposer index.
 #[must_use]
-pub fn order(parent: B256, proposals: Vec<Vec<RecoveredTransaction>>) -> Vec<RecoveredTransaction> {
-    let unique = deduplicate(rotate(parent, proposals));
-    nonce_order(unique)
+pub fn order<'a>(
+    parent: B256,
+    proposals: impl IntoIterator<Item = &'a [RecoveredTransaction]>,
+) -> Vec<RecoveredTransaction> {
+    let mut proposals: Vec<_> = proposals.into_iter().collect();
+    rotate(parent, &mut proposals);
+    let mut seen = HashSet::new();
+    let unique = proposals.into_iter().flatten().filter(|transaction| seen.insert(*transaction.tx_hash()));
+    // Copied once, when their places are known.
+    nonce_order(unique.collect()).into_iter().cloned().collect()
 }
 
-fn rotate(parent: B256, mut proposals: Vec<Vec<RecoveredTransaction>>) -> Vec<Vec<RecoveredTransaction>> {
+fn rotate(parent: B256, proposals: &mut [&[RecoveredTransaction]]) {
     if !proposals.is_empty() {
         let (seed, _) = parent.0.split_at(8);
         let seed = seed.iter().fold(0_u64, |seed, byte| (seed << 8) | u64::from(*byte));
         let first = seed % proposals.len() as u64;
         proposals.rotate_left(first as usize);
     }
-    proposals
 }
 
-fn deduplicate(proposals: Vec<Vec<RecoveredTransaction>>) -> Vec<RecoveredTransaction> {
-    let mut seen = BTreeSet::new();
-    proposals.into_iter().flatten().filter(|transaction| seen.insert(*transaction.tx_hash())).collect()
-}
-
-fn nonce_order(transactions: Vec<RecoveredTransaction>) -> Vec<RecoveredTransaction> {
-    let slots: Vec<Address> = transactions.iter().map(RecoveredTransaction::signer).collect();
-    let mut by_sender: BTreeMap<Address, Vec<RecoveredTransaction>> = BTreeMap::new();
-    for transaction in transactions {
-        by_sender.entry(transaction.signer()).or_default().push(transaction);
+fn nonce_order(transactions: Vec<&RecoveredTransaction>) -> Vec<&RecoveredTransaction> {
+    let mut queues: HashMap<Address, Vec<&RecoveredTransaction>> = HashMap::new();
+    for &transaction in &transactions {
+        queues.entry(transaction.signer()).or_default().push(transaction);
     }
-    let mut queues: BTreeMap<Address, VecDeque<RecoveredTransaction>> = by_sender
-        .into_iter()
-        .map(|(sender, mut list)| {
-            // The sort is stable: of two with one nonce, the earlier slot stays first and wins.
-            list.sort_by_key(|transaction| transaction.nonce());
-            (sender, list.into())
-        })
-        .collect();
-    slots.into_iter().filter_map(|sender| queues.get_mut(&sender)?.pop_front()).collect()
+    for queue in queues.values_mut() {
+        // The sort is stable: of two with one nonce, the earlier slot stays first and wins. Taken from the end.
+        queue.sort_by_key(|transaction| transaction.nonce());
+        queue.reverse();
+    }
+    let slots = transactions.into_iter().map(|transaction| transaction.signer());
+    slots.filter_map(|sender| queues.get_mut(&sender)?.pop()).collect()
 }
 
 #[cfg(test)]
@@ -63,7 +61,7 @@ mod tests {
         let first = vec![transfer(a, 2, 1), transfer(b, 0, 1), transfer(a, 0, 1)];
         let second = vec![transfer(a, 1, 1), transfer(b, 0, 1)];
         let signer = |seed: u8| transfer(seed, 0, 1).signer().0[0];
-        let ordered = order(B256::ZERO, vec![first, second]);
+        let ordered = order(B256::ZERO, [&first[..], &second[..]]);
         assert_eq!(
             nonces(&ordered),
             [(signer(a), 0), (signer(b), 0), (signer(a), 1), (signer(a), 2)],
@@ -77,18 +75,18 @@ mod tests {
         let first = |seed: u64| {
             let mut parent = B256::ZERO;
             parent.0[..8].copy_from_slice(&seed.to_be_bytes());
-            order(parent, proposals())[0].signer()
+            order(parent, proposals().iter().map(Vec::as_slice))[0].signer()
         };
         assert_eq!(first(0), transfer(1, 0, 1).signer());
         assert_eq!(first(4), transfer(2, 0, 1).signer());
         assert_eq!(first(5), transfer(3, 0, 1).signer());
-        assert!(order(B256::ZERO, vec![]).is_empty());
+        assert!(order(B256::ZERO, []).is_empty());
     }
 
     #[test]
     fn of_two_with_one_nonce_the_earlier_slot_stays_first() {
         let (cheap, dear) = (transfer(1, 7, 1), transfer(1, 7, 2));
-        let ordered = order(B256::ZERO, vec![vec![cheap.clone()], vec![dear.clone()]]);
+        let ordered = order(B256::ZERO, [&[cheap.clone()][..], &[dear.clone()][..]]);
         assert_eq!(ordered, [cheap, dear]);
     }
 }

@@ -5,7 +5,8 @@ use alloy_consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverab
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
 use bxp_types::{Address, Bytes, Genesis, RecoveredTransaction, SubmitError};
-use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
+use std::sync::LazyLock;
 
 /// The most bytes of a proposal's body, whatever the number of validators.
 const PROPOSAL_BYTES_MAX: usize = 4 << 20;
@@ -103,7 +104,7 @@ impl Proposal {
         }
         let wire = Wire::read(body)?;
         let transactions: Result<Vec<_>, SubmitError> =
-            wire.transactions.par_iter().map(|raw| recover(raw, rules.chain_id)).collect();
+            on_verifiers(|| wire.transactions.par_iter().map(|raw| recover(raw, rules.chain_id)).collect());
         let transactions =
             transactions.map_err(|error| ChainError::decode("proposal's transaction", error))?;
         if let Some(senders) = wire.senders {
@@ -133,6 +134,20 @@ impl Proposal {
         let transactions =
             transactions.map_err(|error| ChainError::decode("proposal's transaction", error))?;
         Ok(Self { time_ms, transactions })
+    }
+}
+
+/// Runs `work` on threads that only check proposals. On those of everybody a check would wait for the roots of a block to
+/// be ready, and consensus for the check.
+fn on_verifiers<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    static VERIFIERS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
+        let pool = ThreadPoolBuilder::new().thread_name(|index| format!("verify-{index}")).build();
+        pool.inspect_err(|error| tracing::warn!(%error, "no threads for checks alone; they share others"))
+            .ok()
+    });
+    match &*VERIFIERS {
+        Some(pool) => pool.install(work),
+        None => work(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who stands in a network on this machine, and under whose law.
 
 use alloy_primitives::Address;
+use bxp_node::Verification;
 use bxp_types::Jurisdiction;
 
 /// One validator to be.
@@ -20,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) funded_accounts: usize,
     /// Further accounts with a balance, whose keys the caller has.
     pub(crate) extra_accounts: Vec<Address>,
+    /// Who checks signatures.
+    pub(crate) verification: Verification,
 }
 
 /// Star and Dawn are the white paper's holders (row E), both in the US; a hospital in Germany and a regulator in
@@ -44,6 +47,7 @@ impl Plan {
             nodes: (0..usize::from(count)).map(node).collect(),
             funded_accounts: 10,
             extra_accounts: Vec::new(),
+            verification: Verification::All,
         }
     }
 }

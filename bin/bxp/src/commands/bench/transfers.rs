@@ -12,6 +12,7 @@ use crate::{
 use alloy_consensus::TxEip1559;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use anyhow::{Context, Result, ensure};
+use bxp_node::Verification;
 use clap::Args;
 use serde::Serialize;
 use std::{
@@ -49,6 +50,9 @@ pub(crate) struct Arguments {
     /// The most transactions a second to sign for before the run.
     #[arg(long, default_value_t = 6_000)]
     rate_max: u64,
+    /// Shard the checking of signatures: t + 1 validators check a proposal, the others go by their reports.
+    #[arg(long)]
+    sharded: bool,
     /// Print one JSON line.
     #[arg(long)]
     json: bool,
@@ -58,6 +62,7 @@ pub(crate) struct Arguments {
 #[derive(Serialize)]
 struct Report {
     validators: u16,
+    sharded: bool,
     seconds: f64,
     submitted: usize,
     committed: usize,
@@ -82,6 +87,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     );
     let wallets = (0..arguments.accounts).map(wallet).collect::<Result<Vec<_>>>()?;
     let mut plan = Plan::usual(arguments.validators);
+    if arguments.sharded {
+        plan.verification = Verification::Sharded;
+    }
     plan.extra_accounts = wallets.iter().map(Wallet::address).collect();
     let folder = tempfile::tempdir().context("make a folder for the network")?;
     let devnet = Devnet::open_or_create(&folder.path().join("net"), &plan)?;
@@ -224,6 +232,7 @@ fn report(mut measured: Measured, arguments: &Arguments, bound: Bound) -> Report
     let committed_per_second = committed as f64 / measured.seconds.max(f64::MIN_POSITIVE);
     Report {
         validators: arguments.validators,
+        sharded: arguments.sharded,
         seconds: measured.seconds,
         submitted: measured.submitted,
         committed,
