@@ -37,7 +37,12 @@ enum Verdict {
 enum SecondVerifiers {
     NotYet,
     Waiting,
+    /// The wait is over.
+    TimedOut,
+    /// The first ones disagree.
     Called,
+    /// All first ones have reported, and whether the wait was long enough has been learned.
+    Judged,
 }
 
 /// The state of one proposer's broadcast.
@@ -110,8 +115,10 @@ impl Broadcast {
     }
 
     /// V4: the first verifiers had their time.
-    pub(crate) const fn call_second_verifiers(&mut self) {
-        self.second = SecondVerifiers::Called;
+    pub(crate) fn time_out_first_verifiers(&mut self) {
+        if matches!(self.second, SecondVerifiers::NotYet | SecondVerifiers::Waiting) {
+            self.second = SecondVerifiers::TimedOut;
+        }
     }
 
     /// The digest that all correct nodes will deliver, once it is certain.
@@ -142,6 +149,7 @@ impl Broadcast {
     pub(crate) fn progress(&mut self, turn: &mut Turn<'_>) {
         self.accept_reports(turn);
         self.validate(turn);
+        self.judge_wait(turn);
         self.report_invalid(turn);
         self.echo(turn);
         self.ready(turn);
@@ -178,16 +186,38 @@ impl Broadcast {
         {
             return false;
         }
-        if self.second != SecondVerifiers::Called && self.first_verifiers_disagree(turn) {
+        if matches!(self.second, SecondVerifiers::NotYet | SecondVerifiers::Waiting)
+            && self.first_verifiers_disagree(turn)
+        {
             self.second = SecondVerifiers::Called;
         }
         if self.second == SecondVerifiers::NotYet {
             self.second = SecondVerifiers::Waiting;
             let timer = Timer::Verify { height, proposer: self.proposer };
             let bytes = self.candidate.as_ref().map_or(0, |candidate| candidate.body.len());
-            turn.timer(timer, settings.verify_wait(bytes));
+            let wait = settings.verify_wait(bytes).saturating_mul(turn.outbox.patience.factor());
+            turn.timer(timer, wait);
         }
-        self.second == SecondVerifiers::Called
+        matches!(self.second, SecondVerifiers::TimedOut | SecondVerifiers::Called)
+    }
+
+    /// V4: once all first verifiers have reported alike, it shows whether the wait for them was long enough.
+    fn judge_wait(&mut self, turn: &mut Turn<'_>) {
+        let timed_out = match self.second {
+            SecondVerifiers::Waiting => false,
+            SecondVerifiers::TimedOut => true,
+            SecondVerifiers::NotYet | SecondVerifiers::Called | SecondVerifiers::Judged => return,
+        };
+        let Some(candidate) = &self.candidate else { return };
+        let mut first = turn
+            .settings
+            .all()
+            .filter(|validator| turn.settings.is_first_verifier(turn.height, self.proposer, *validator));
+        if first.all(|validator| self.echoes.vote(validator) == Some(candidate.digest)) {
+            self.second = SecondVerifiers::Judged;
+            let patience = &mut turn.outbox.patience;
+            if timed_out { patience.was_too_short() } else { patience.was_long_enough() }
+        }
     }
 
     /// V4: one of them found the body held here invalid, or holds another one.

@@ -179,7 +179,7 @@ impl HeightState {
     /// V4: the first verifiers have had their time.
     pub(crate) fn verify_fired(&mut self, proposer: ValidatorIndex, desk: &mut Desk<'_>) {
         if let Some(broadcast) = self.broadcasts.get_mut(index(proposer)) {
-            broadcast.call_second_verifiers();
+            broadcast.time_out_first_verifiers();
         }
         self.progress_if_started(proposer, desk);
     }

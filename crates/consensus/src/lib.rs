@@ -41,6 +41,7 @@ mod error;
 mod height;
 mod interface;
 mod mutant;
+mod patience;
 mod record;
 mod recover;
 mod resend;

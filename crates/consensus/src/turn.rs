@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::config::Settings;
 use crate::interface::{Effect, Timer};
 use crate::mutant::Mutant;
+use crate::patience::Patience;
 use crate::record;
 use crate::votes::{Vote, Votes};
 use crate::wire::{Envelope, Message, SECTIONS_MAX};
@@ -44,6 +45,7 @@ pub(crate) struct Outbox {
     records: Vec<Effect>,
     votes: Vec<Effect>,
     rest: Vec<Effect>,
+    pub(crate) patience: Patience,
 }
 
 impl Outbox {

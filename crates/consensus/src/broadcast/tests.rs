@@ -162,7 +162,7 @@ fn reports_do_not_outweigh_an_own_check() {
 fn second_verifiers_check_when_the_first_are_slow_or_disagree() {
     let asks = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Validate { .. }));
     let (mut node, _) = Node::sharded(3);
-    assert!(asks(&node.act(Broadcast::call_second_verifiers)), "slow");
+    assert!(asks(&node.act(Broadcast::time_out_first_verifiers)), "slow");
     let (mut node, _) = Node::sharded(4);
     let (first, second) = (node.verifier(2), node.verifier(3));
     let digest = Digest::of(BODY);
@@ -173,6 +173,33 @@ fn second_verifiers_check_when_the_first_are_slow_or_disagree() {
     let (mut node, _) = Node::sharded(4);
     assert!(asks(&node.act(|broadcast| broadcast.count_echo(first, Digest([9; 32])))), "holds another one");
     let (mut node, _) = Node::sharded(5);
-    assert!(!asks(&node.act(Broadcast::call_second_verifiers)), "the others never check");
+    assert!(!asks(&node.act(Broadcast::time_out_first_verifiers)), "the others never check");
     assert!(!asks(&node.act(|broadcast| broadcast.count_invalid(first, digest))));
+}
+
+#[test]
+fn a_wait_that_was_too_short_makes_the_next_one_longer() {
+    let wait = |effects: &[Effect]| {
+        let timer = effects.iter().find_map(|effect| match effect {
+            Effect::SetTimer { timer: Timer::Verify { .. }, after } => Some(*after),
+            _ => None,
+        });
+        timer.unwrap()
+    };
+    let (mut node, effects) = Node::sharded(3);
+    let first = wait(&effects);
+    let reports: Vec<u16> = (0..=2).map(|rank| node.verifier(rank).0).collect();
+    node.act(Broadcast::time_out_first_verifiers);
+    node.echo(&reports[..2], Digest::of(BODY));
+    let again = |node: &mut Node| {
+        node.broadcast = Broadcast::new(PROPOSER, 7);
+        wait(&node.act(|broadcast| broadcast.offer(Bytes::from_static(BODY))))
+    };
+    let mut silent = Node { outbox: std::mem::take(&mut node.outbox), ..Node::sharded(3).0 };
+    assert_eq!(again(&mut silent), first, "one of them is silent: nothing is learned");
+    node.outbox = silent.outbox;
+    node.echo(&reports[2..], Digest::of(BODY));
+    assert_eq!(again(&mut node), 2 * first);
+    node.echo(&reports, Digest::of(BODY));
+    assert_eq!(again(&mut node), 2 * first, "one that was long enough does not make it shorter at once");
 }
