@@ -42,7 +42,7 @@ fn nonce_order(transactions: Vec<&RecoveredTransaction>) -> Vec<&RecoveredTransa
         queue.sort_by_key(|transaction| transaction.nonce());
         queue.reverse();
     }
-    let slots = transactions.into_iter().map(|transaction| transaction.signer());
+    let slots = transactions.into_iter().map(|one| one.signer());
     slots.filter_map(|sender| queues.get_mut(&sender)?.pop()).collect()
 }
 
