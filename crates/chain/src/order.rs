@@ -42,7 +42,7 @@ fn nonce_order(transactions: Vec<&RecoveredTransaction>) -> Vec<&RecoveredTransa
         queue.sort_by_key(|transaction| transaction.nonce());
         queue.reverse();
     }
-    let slots = transactions.into_iter().map(|one| one.signer());
+    let slots = transactions.into_iter().map(RecoveredTransaction::signer);
     slots.filter_map(|sender| queues.get_mut(&sender)?.pop()).collect()
 }
 
@@ -58,8 +58,8 @@ mod tests {
     #[test]
     fn each_sender_fills_its_own_slots_in_nonce_order() {
         let (a, b) = (1_u8, 2_u8);
-        let first = vec![transfer(a, 2, 1), transfer(b, 0, 1), transfer(a, 0, 1)];
-        let second = vec![transfer(a, 1, 1), transfer(b, 0, 1)];
+        let first = [transfer(a, 2, 1), transfer(b, 0, 1), transfer(a, 0, 1)];
+        let second = [transfer(a, 1, 1), transfer(b, 0, 1)];
         let signer = |seed: u8| transfer(seed, 0, 1).signer().0[0];
         let ordered = order(B256::ZERO, [&first[..], &second[..]]);
         assert_eq!(
