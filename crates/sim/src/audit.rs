@@ -1,7 +1,8 @@
 //! What must hold, whatever goes wrong: checked whenever a correct node has moved.
 //!
 //! - **Agreement**: all correct nodes have the same block at each height.
-//! - **Validity**: a block holds only transactions that a client signed, each once, in nonce order.
+//! - **Validity**: a proposal that is decided passes the whole check, whoever has checked it before; a block holds only
+//!   transactions that a client signed, by their signer, each once, in nonce order.
 //! - **Conservation**: the state of a block is what an independent book comes to; no wei appears or disappears.
 //! - **Nothing acknowledged is lost**: after every restart and at the end.
 
@@ -10,7 +11,9 @@ mod book;
 use crate::host::Process;
 use alloy_consensus::{Transaction as _, transaction::SignerRecoverable};
 use book::Book;
-use bxp_types::{Address, B256, Genesis, Height, StoredBlock};
+use bxp_chain::proposal::{Proposal, ProposalRules};
+use bxp_consensus::{Proposal as Decided, Superblock};
+use bxp_types::{Address, B256, Digest, Genesis, Height, StoredBlock};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most of anything that a correct node may keep waiting.
@@ -23,6 +26,9 @@ pub(crate) struct Audit {
     /// The hash of the block at each height, from block 1 on.
     chain: Vec<B256>,
     book: Book,
+    rules: ProposalRules,
+    /// The digests of decided proposals, all of them found valid here.
+    decided: BTreeSet<Digest>,
     /// Everything that clients have signed.
     signed: BTreeMap<B256, Slot>,
     signed_for: BTreeMap<Slot, BTreeSet<B256>>,
@@ -41,6 +47,8 @@ impl Audit {
     pub(crate) fn new(genesis: &Genesis) -> Self {
         Self {
             book: Book::new(genesis),
+            rules: ProposalRules::of(genesis),
+            decided: BTreeSet::new(),
             chain: Vec::new(),
             signed: BTreeMap::new(),
             signed_for: BTreeMap::new(),
@@ -82,6 +90,28 @@ impl Audit {
     /// Whether the slot of this transaction is taken by it or by another of the same sender.
     pub(crate) fn is_settled(&self, hash: B256) -> bool {
         self.signed.get(&hash).is_some_and(|(sender, nonce)| self.book.nonce(*sender) > *nonce)
+    }
+
+    /// How many proposals were decided.
+    pub(crate) fn proposals_decided(&self) -> usize {
+        self.decided.len()
+    }
+
+    /// A correct node has decided this.
+    pub(crate) fn decided(&mut self, superblock: &Superblock) -> Result<(), String> {
+        for Decided { proposer, digest, body } in &superblock.proposals {
+            if self.decided.contains(digest) {
+                continue;
+            }
+            if let Err(error) = Proposal::check(body, self.rules) {
+                let height = superblock.height;
+                return Err(format!(
+                    "validity: height {height} decides an invalid proposal of {proposer}: {error}"
+                ));
+            }
+            self.decided.insert(*digest);
+        }
+        Ok(())
     }
 
     /// Looks at a correct node after it has done something.

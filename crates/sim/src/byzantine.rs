@@ -6,7 +6,7 @@ mod speak;
 
 use bxp_chain::proposal::ProposalRules;
 use bxp_network::Channel;
-use bxp_types::{Genesis, Height, NetworkId, ValidatorIndex};
+use bxp_types::{Address, Genesis, Height, NetworkId, ValidatorIndex};
 use bytes::Bytes;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -86,10 +86,20 @@ pub enum Behaviour {
     Chaos,
     /// Two nodes with one key, each of which talks to some of the others.
     Twins,
+    /// Reports every body as valid, unseen, and proposes invalid ones itself.
+    FalseValid,
+    /// Reports every body as invalid.
+    FalseInvalid,
+    /// Reports every body as valid to one half and as invalid to the other.
+    TwoReports,
+    /// Takes part, but never reports on the body of another.
+    SilentVerifier,
+    /// Names other accounts as the senders of its transactions, and vouches for that.
+    WrongSenders,
 }
 
 impl Behaviour {
-    /// All of them.
+    /// All that have nothing to do with who verifies.
     pub const ALL: [Self; 33] = [
         Self::Silent,
         Self::SilentToSome,
@@ -126,6 +136,11 @@ impl Behaviour {
         Self::Twins,
     ];
 
+    /// Those of validators that verify falsely: they come up where verification is sharded (V1 to V5 of
+    /// `specs/consensus.md`), beside all others. A list of its own, so that seeds without sharding mean what they did.
+    pub const VERIFIERS: [Self; 5] =
+        [Self::FalseValid, Self::FalseInvalid, Self::TwoReports, Self::SilentVerifier, Self::WrongSenders];
+
     /// Whether a real node runs behind it.
     pub(crate) const fn runs_a_node(self) -> bool {
         !matches!(self, Self::Silent | Self::Garbage | Self::FarFuture | Self::FloodsRequests | Self::Chaos)
@@ -158,6 +173,10 @@ pub(crate) struct Byzantine {
     salt: u64,
     /// For twins: which of the two it is.
     twin: u64,
+    /// Whether its bodies name the senders.
+    names_senders: bool,
+    /// Accounts with money, in whose name it would like to pay.
+    accounts: Vec<Address>,
     words_left: u32,
     heard: VecDeque<Bytes>,
     said: VecDeque<Bytes>,
@@ -173,6 +192,7 @@ impl Byzantine {
         me: ValidatorIndex,
         twin: u64,
         genesis: &Genesis,
+        names_senders: bool,
         seed: u64,
     ) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (u64::from(me.0) << 32));
@@ -187,6 +207,8 @@ impl Byzantine {
             rng,
             salt,
             twin,
+            names_senders,
+            accounts: genesis.accounts.keys().copied().collect(),
             words_left: WORDS_MAX,
             heard: VecDeque::new(),
             said: VecDeque::new(),

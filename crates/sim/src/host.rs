@@ -2,6 +2,7 @@
 
 use crate::{byzantine::Byzantine, plan::Clock};
 use bxp_chain::{Attester, ChainConfig, ChainError, Effect, Input, Journal, Machine, Moment, Shared};
+use bxp_consensus::Verification;
 use bxp_storage::{MemoryDisk, Store};
 use bxp_types::{Attestation, B256, Genesis, Height, NetworkId, RecoveredTransaction, ValidatorIndex};
 use ed25519_zebra::SigningKey;
@@ -16,6 +17,7 @@ pub(crate) struct Host {
     pub(crate) validator: ValidatorIndex,
     pub(crate) disk: MemoryDisk,
     pub(crate) clock: Clock,
+    pub(crate) verification: Verification,
     pub(crate) byzantine: Option<Byzantine>,
     pub(crate) process: Option<Process>,
     /// Counts starts, so that what an earlier process asked for does not reach a later one.
@@ -79,7 +81,7 @@ impl Host {
             block_interval,
             pool: bxp_chain::mempool::PoolLimits { transactions_max: 4_096, per_sender_max: 512 },
             retention: bxp_chain::Retention::default(),
-            verification: bxp_chain::Verification::All,
+            verification: self.verification,
         };
         let store = Store::open_in(&self.disk, Path::new(DATABASE), network)?;
         let shared = Arc::new(Shared::open(genesis.clone(), config, store)?);
@@ -158,6 +160,7 @@ mod tests {
                 validator: ValidatorIndex(0),
                 disk: MemoryDisk::new(0),
                 clock: Clock { drift_ppm, offset_ms },
+                verification: Verification::All,
                 byzantine: None,
                 process: None,
                 life: 0,

@@ -19,18 +19,21 @@ mod trace;
 mod wallet;
 mod world;
 
+pub use bxp_consensus::Verification;
 pub use byzantine::Behaviour;
 pub use report::{Failure, Summary};
 pub use sabotage::Sabotage;
 
 /// Runs the network of `seed` with that many validators to its end. With `print`, every step is printed as it happens.
+/// Where verification is sharded, validators that verify falsely are among the Byzantine ones, and a third of the runs
+/// mixes nodes of both kinds.
 #[must_use]
-pub fn run(seed: u64, validators: usize, print: bool) -> Summary {
-    world::World::new(seed, validators, print, None).run()
+pub fn run(seed: u64, validators: usize, verification: Verification, print: bool) -> Summary {
+    world::World::new(seed, validators, verification, print, None).run()
 }
 
 /// [`run`] with something broken in the correct nodes: a rule should fail on some seed.
 #[must_use]
 pub fn run_sabotaged(seed: u64, validators: usize, sabotage: Sabotage) -> Summary {
-    world::World::new(seed, validators, false, Some(sabotage)).run()
+    world::World::new(seed, validators, Verification::All, false, Some(sabotage)).run()
 }

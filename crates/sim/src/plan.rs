@@ -1,6 +1,7 @@
 //! What a run is to be like: everything that goes wrong in it, drawn from its seed before it begins.
 
 use crate::byzantine::Behaviour;
+use bxp_consensus::Verification;
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use std::{ops::Range, time::Duration};
@@ -39,6 +40,8 @@ pub(crate) struct Clock {
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) validators: usize,
+    /// Who of them leaves most checks to others; in some runs with sharded verification a few do not.
+    pub(crate) sharding: Vec<bool>,
     /// The last validators are Byzantine.
     pub(crate) byzantine: Vec<Behaviour>,
     /// How long things go wrong.
@@ -64,15 +67,16 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// The plan of `seed` for that many validators.
-    pub(crate) fn of(seed: u64, validators: usize) -> Self {
+    pub(crate) fn of(seed: u64, validators: usize, verification: Verification) -> Self {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed ^ 0x5eed_0f91_a115_u64);
-        let byzantine = byzantine(seed, validators, rng);
+        let byzantine = byzantine(seed, validators, &behaviours(verification), rng);
         let hosts = validators + byzantine.iter().filter(|behaviour| **behaviour == Behaviour::Twins).count();
         let trouble = Duration::from_millis(rng.random_range(4_000..20_000));
         let slowest = *[20_000, 80_000, 400_000, 1_500_000].choose(rng).unwrap_or(&80_000);
         let flush = *[300, 2_000, 30_000, 500_000].choose(rng).unwrap_or(&300);
         Self {
             validators,
+            sharding: sharding(seed, validators, verification),
             trouble,
             delay_us: 200..slowest,
             calm_delay_us: 200..*[2_000, 20_000, 60_000].choose(rng).unwrap_or(&2_000),
@@ -95,14 +99,33 @@ impl Plan {
     }
 }
 
+/// The behaviours that there can be.
+fn behaviours(verification: Verification) -> Vec<Behaviour> {
+    let verifiers: &[Behaviour] = match verification {
+        Verification::All => &[],
+        Verification::Sharded => &Behaviour::VERIFIERS,
+    };
+    [verifiers, &Behaviour::ALL].concat()
+}
+
+/// Who shards. A random stream of its own keeps the plans of runs without sharding as they are.
+fn sharding(seed: u64, validators: usize, verification: Verification) -> Vec<bool> {
+    if verification == Verification::All {
+        return vec![false; validators];
+    }
+    let rng = &mut ChaCha8Rng::seed_from_u64(seed ^ 0x5ad_ed00_7e41_f1e5_u64);
+    let mixed = rng.random_ratio(1, 3);
+    (0..validators).map(|_| !mixed || rng.random()).collect()
+}
+
 /// Every behaviour comes up in turn, beside others where there is room; in some runs all are correct.
-fn byzantine(seed: u64, validators: usize, rng: &mut ChaCha8Rng) -> Vec<Behaviour> {
+fn byzantine(seed: u64, validators: usize, all: &[Behaviour], rng: &mut ChaCha8Rng) -> Vec<Behaviour> {
     let bound = Plan::fault_bound(validators);
-    let turns = Behaviour::ALL.len() as u64 + 6;
-    let first = usize::try_from(seed % turns).ok().and_then(|turn| Behaviour::ALL.get(turn));
+    let turns = all.len() as u64 + 6;
+    let first = usize::try_from(seed % turns).ok().and_then(|turn| all.get(turn));
     let Some(&first) = first.filter(|_| bound > 0) else { return Vec::new() };
     let others = rng.random_range(0..bound);
-    let any = |rng: &mut ChaCha8Rng| Behaviour::ALL.choose(rng).copied().unwrap_or(Behaviour::Silent);
+    let any = |rng: &mut ChaCha8Rng| all.choose(rng).copied().unwrap_or(Behaviour::Silent);
     std::iter::once(first).chain((0..others).map(|_| any(rng))).collect()
 }
 
@@ -161,10 +184,12 @@ fn two(hosts: usize, rng: &mut ChaCha8Rng) -> (usize, usize) {
 mod tests {
     use super::*;
 
+    const ALL: Verification = Verification::All;
+
     #[test]
     fn one_seed_is_one_plan_and_many_seeds_meet_every_behaviour_and_fault() {
-        assert_eq!(format!("{:?}", Plan::of(7, 4)), format!("{:?}", Plan::of(7, 4)));
-        let plans: Vec<Plan> = (0..200).map(|seed| Plan::of(seed, 4)).collect();
+        assert_eq!(format!("{:?}", Plan::of(7, 4, ALL)), format!("{:?}", Plan::of(7, 4, ALL)));
+        let plans: Vec<Plan> = (0..200).map(|seed| Plan::of(seed, 4, ALL)).collect();
         for behaviour in Behaviour::ALL {
             assert!(plans.iter().any(|plan| plan.byzantine.contains(&behaviour)), "{behaviour:?}");
         }
@@ -174,7 +199,18 @@ mod tests {
             assert!(plans.iter().any(has), "{kind}");
         }
         assert!(plans.iter().any(|plan| plan.byzantine.is_empty()));
-        assert!((0..50).all(|seed| Plan::of(seed, 3).byzantine.is_empty()), "t = 0 tolerates nobody");
-        assert!((0..200).all(|seed| Plan::of(seed, 10).byzantine.len() <= 3));
+        assert!((0..50).all(|seed| Plan::of(seed, 3, ALL).byzantine.is_empty()), "t = 0 tolerates nobody");
+        assert!((0..200).all(|seed| Plan::of(seed, 10, ALL).byzantine.len() <= 3));
+    }
+    #[test]
+    fn sharded_plans_meet_every_false_verifier_and_mix_kinds_of_nodes() {
+        let plans: Vec<Plan> = (0..100).map(|seed| Plan::of(seed, 4, Verification::Sharded)).collect();
+        for behaviour in Behaviour::ALL.iter().chain(&Behaviour::VERIFIERS) {
+            assert!(plans.iter().any(|plan| plan.byzantine.contains(behaviour)), "{behaviour:?}");
+        }
+        let sharding = |plan: &Plan| plan.sharding.iter().filter(|shards| **shards).count();
+        assert!(plans.iter().filter(|plan| sharding(plan) == 4).count() > 50);
+        assert!(plans.iter().any(|plan| (1..4).contains(&sharding(plan))));
+        assert!((0..50).all(|seed| sharding(&Plan::of(seed, 4, ALL)) == 0));
     }
 }

@@ -10,6 +10,8 @@ pub struct Summary {
     pub seed: u64,
     /// Number of validators.
     pub validators: usize,
+    /// How many of them run with sharded verification.
+    pub sharding: usize,
     /// How those that are Byzantine behave.
     pub byzantine: Vec<Behaviour>,
     /// Faults planned.
@@ -20,6 +22,8 @@ pub struct Summary {
     pub heights: u64,
     /// Transactions in them.
     pub transactions: u64,
+    /// Proposals that correct nodes decided, each of which was checked again.
+    pub proposals_decided: usize,
     /// Transactions that correct nodes acknowledged.
     pub acknowledged: usize,
     /// How often the state of a block was held against the independent book.

@@ -13,15 +13,18 @@ pub enum Sabotage {
     SpeaksBeforeSyncing,
     /// More than t validators are Byzantine, and lie alike.
     TooManyLiars,
+    /// More than t validators vouch for a body with wrong senders, where verification is sharded.
+    TooManyFalseVerifiers,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::ForgetsItsJournal,
         Self::AcknowledgesTooEarly,
         Self::DiskLies,
         Self::SpeaksBeforeSyncing,
         Self::TooManyLiars,
+        Self::TooManyFalseVerifiers,
     ];
 }

@@ -19,6 +19,7 @@ use crate::{
 };
 use alloy_primitives::{Address, B256};
 use bxp_chain::Job;
+use bxp_consensus::Verification;
 use bxp_network::Channel;
 use bxp_storage::MemoryDisk;
 use bxp_types::{Amount, Genesis, GenesisAccount, Height, Jurisdiction, ValidatorEntry, ValidatorIndex};
@@ -83,10 +84,23 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, validators: usize, print: bool, sabotage: Option<Sabotage>) -> Self {
-        let mut plan = Plan::of(seed, validators);
-        if sabotage == Some(Sabotage::TooManyLiars) {
-            plan.byzantine = vec![Behaviour::TwoBodies; Plan::fault_bound(validators) + 1];
+    pub(crate) fn new(
+        seed: u64,
+        validators: usize,
+        verification: Verification,
+        print: bool,
+        sabotage: Option<Sabotage>,
+    ) -> Self {
+        let mut plan = Plan::of(seed, validators, verification);
+        let liars = Plan::fault_bound(validators) + 1;
+        match sabotage {
+            Some(Sabotage::TooManyLiars) => plan.byzantine = vec![Behaviour::TwoBodies; liars],
+            Some(Sabotage::TooManyFalseVerifiers) => {
+                plan.sharding = vec![true; validators];
+                plan.byzantine = vec![Behaviour::WrongSenders];
+                plan.byzantine.resize(liars, Behaviour::FalseValid);
+            }
+            _ => {}
         }
         let clients = Clients::new();
         let genesis = genesis(validators, clients.addresses());
@@ -266,11 +280,13 @@ impl World {
         Summary {
             seed: self.seed,
             validators: self.plan.validators,
+            sharding: self.plan.sharding.iter().filter(|shards| **shards).count(),
             byzantine,
             faults: self.plan.faults.len(),
             crashes: self.crashes,
             heights: self.audit.height().0,
             transactions: self.audit.transactions,
+            proposals_decided: self.audit.proposals_decided(),
             acknowledged: self.audit.acknowledged_count(),
             books_checked: self.audit.books_checked,
             steps: self.steps,
@@ -317,11 +333,14 @@ fn hosts(plan: &Plan, genesis: &Genesis, seed: u64, rng: &mut ChaCha8Rng) -> Vec
     places.extend(twins.into_iter().map(|(index, behaviour, _)| (index, behaviour, 1)));
     let host = |(place, (index, behaviour, twin)): (usize, (usize, Option<Behaviour>, u64))| {
         let validator = ValidatorIndex(u16::try_from(index).unwrap_or(u16::MAX));
+        let shards = plan.sharding.get(index).copied().unwrap_or_default();
         Host {
             validator,
+            verification: if shards { Verification::Sharded } else { Verification::All },
             disk: MemoryDisk::new(rng.random()),
             clock: plan.clocks.get(place).copied().unwrap_or_default(),
-            byzantine: behaviour.map(|behaviour| Byzantine::new(behaviour, validator, twin, genesis, seed)),
+            byzantine: behaviour
+                .map(|behaviour| Byzantine::new(behaviour, validator, twin, genesis, shards, seed)),
             process: None,
             life: 0,
             paused_until: Duration::ZERO,

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use bxp_sim::Summary;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::{
     ops::Range,
     str::FromStr,
@@ -18,6 +18,9 @@ pub(crate) struct Arguments {
     /// Validators of each network; fewer than a third of them are Byzantine.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
     validators: u16,
+    /// Who checks proposals; where it is sharded, validators that verify falsely come up as well.
+    #[arg(long, value_enum, default_value_t)]
+    verification: Verification,
     /// A seed, or A..B for all seeds from A on and below B.
     #[arg(long, default_value = "0..100")]
     seeds: Seeds,
@@ -27,6 +30,34 @@ pub(crate) struct Arguments {
     /// Print every step of the runs, one after another.
     #[arg(long)]
     trace: bool,
+}
+
+/// Who checks the signatures of a proposal.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Verification {
+    /// Every validator.
+    #[default]
+    All,
+    /// t + 1 validators, t more where those are slow or disagree.
+    Sharded,
+}
+
+impl Verification {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Sharded => "sharded",
+        }
+    }
+}
+
+impl From<Verification> for bxp_sim::Verification {
+    fn from(verification: Verification) -> Self {
+        match verification {
+            Verification::All => Self::All,
+            Verification::Sharded => Self::Sharded,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +77,7 @@ impl FromStr for Seeds {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let validators = usize::from(arguments.validators);
+    let verification = arguments.verification;
     let Seeds(seeds) = arguments.seeds.clone();
     if seeds.is_empty() {
         bail!("--seeds names no seed; use a number or A..B");
@@ -62,7 +94,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= seeds.end
-                        || summaries.send(bxp_sim::run(seed, validators, arguments.trace)).is_err()
+                        || summaries
+                            .send(bxp_sim::run(seed, validators, verification.into(), arguments.trace))
+                            .is_err()
                     {
                         return;
                     }
@@ -81,9 +115,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if !failed.is_empty() {
         failed.sort_unstable();
         bail!(
-            "{} of {count} runs failed: seeds {failed:?}; `bxp sim --validators {validators} --seeds SEED --trace` \
+            "{} of {count} runs failed: seeds {failed:?}; `bxp sim --validators {validators} --verification {} --seeds SEED --trace` \
              replays one",
-            failed.len()
+            failed.len(),
+            verification.name(),
         );
     }
     if !arguments.json {

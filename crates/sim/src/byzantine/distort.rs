@@ -125,6 +125,8 @@ impl Byzantine {
             | Behaviour::InvalidProposals
             | Behaviour::OversizedBodies
             | Behaviour::LyingClock
+            | Behaviour::FalseValid
+            | Behaviour::WrongSenders
                 if instance == self.me =>
             {
                 vec![self.of_own_body(to, height, vote)]
@@ -136,6 +138,13 @@ impl Byzantine {
                 Vote::Decided(value) => vec![Vote::Decided(!value)],
                 vote => vec![vote],
             },
+            Behaviour::FalseValid => match vote {
+                Vote::Invalid(digest) => vec![Vote::Echo(digest)],
+                vote => vec![vote],
+            },
+            Behaviour::FalseInvalid if instance != self.me => denied(vote),
+            Behaviour::TwoReports if instance != self.me && favoured => denied(vote),
+            Behaviour::SilentVerifier if instance != self.me && is_report(vote) => Vec::new(),
             Behaviour::SelectiveEchoes if favoured && matches!(vote, Vote::Echo(_) | Vote::Ready(_)) => {
                 Vec::new()
             }
@@ -197,6 +206,19 @@ fn turned(vote: Vote) -> Vote {
         Vote::Auxiliary { round, .. } => Vote::Auxiliary { round, values: Values::only(true) },
         Vote::Decided(value) => Vote::Decided(!value),
         Vote::Invalid(digest) => Vote::Echo(digest),
+    }
+}
+
+/// Whether a vote says what its validator found when it verified (V3, V5).
+const fn is_report(vote: Vote) -> bool {
+    matches!(vote, Vote::Echo(_) | Vote::Invalid(_))
+}
+
+/// A report of a valid body as one of an invalid body.
+fn denied(vote: Vote) -> Vec<Vote> {
+    match vote {
+        Vote::Echo(digest) => vec![Vote::Invalid(digest)],
+        vote => vec![vote],
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Behaviour, Byzantine};
 use crate::host::signing_key;
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use bxp_chain::{codec, proposal::Proposal};
-use bxp_types::{Attestation, B256, Certificate, Height, ValidatorIndex};
+use bxp_types::{Address, Attestation, B256, Certificate, Height, RecoveredTransaction, ValidatorIndex};
 use bytes::Bytes;
 use rand::{Rng, seq::IteratorRandom};
 
@@ -45,7 +45,8 @@ impl Byzantine {
                 Proposal { time_ms, ..own }
             }
             Behaviour::ReplaysTransactions => self.replayed_transactions(own),
-            Behaviour::InvalidProposals => return Some(self.invalid_body(&own)),
+            Behaviour::InvalidProposals | Behaviour::FalseValid => return Some(self.invalid_body(&own)),
+            Behaviour::WrongSenders => return Some(self.wrongly_named(own)),
             Behaviour::OversizedBodies => {
                 // Large enough to be refused; few, since each costs every node a hash over all of it.
                 self.words_left = self.words_left.saturating_sub(800);
@@ -54,7 +55,22 @@ impl Byzantine {
             }
             _ => return None,
         };
-        Some(proposal.encode().into())
+        Some(self.encode(&proposal))
+    }
+
+    fn encode(&self, proposal: &Proposal) -> Bytes {
+        if self.names_senders { proposal.encode_with_senders() } else { proposal.encode() }.into()
+    }
+
+    /// The same transactions in the name of others who have money: whoever believes it executes theft.
+    fn wrongly_named(&self, own: Proposal) -> Bytes {
+        let named = |(place, transaction): (usize, RecoveredTransaction)| {
+            let others = self.accounts.iter().filter(|account| **account != transaction.signer());
+            let other = others.cycle().nth(place).copied().unwrap_or(Address::ZERO);
+            RecoveredTransaction::new_unchecked(transaction.into_inner(), other)
+        };
+        let transactions = own.transactions.into_iter().enumerate().map(named).collect();
+        Proposal { time_ms: own.time_ms, transactions }.encode_with_senders().into()
     }
 
     /// The node's proposal, turned round, twice, with whatever others have proposed before.
@@ -70,12 +86,12 @@ impl Byzantine {
     }
 
     fn invalid_body(&mut self, own: &Proposal) -> Bytes {
-        let mut body = own.encode();
+        let mut body = self.encode(own).to_vec();
         match self.rng.random_range(0..4) {
             0 => body.push(0),
             1 => body.truncate(body.len() / 2),
             2 => {
-                // A signature that recovers to nobody, or to somebody who has nothing.
+                // A signature that recovers to nobody, or to somebody who has nothing; or another sender.
                 if let Some(byte) = body.last_mut() {
                     *byte ^= 0x55;
                 }

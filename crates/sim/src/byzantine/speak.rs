@@ -33,6 +33,7 @@ impl Byzantine {
                 let peers: Vec<_> = self.peers().filter(|peer| *peer != from).collect();
                 peers.into_iter().filter_map(|peer| self.say(peer, channel, bytes.clone())).collect()
             }
+            Behaviour::FalseValid => self.vouch_unseen(from, bytes),
             Behaviour::FarFuture if self.rng.random_ratio(1, 3) => {
                 let message = self.of_the_future();
                 self.say(from, Channel::Consensus, message).into_iter().collect()
@@ -46,6 +47,20 @@ impl Byzantine {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Reports a body as valid to everybody before anyone can have looked at it.
+    fn vouch_unseen(&mut self, from: ValidatorIndex, bytes: &Bytes) -> Vec<Sent> {
+        let Ok(Envelope { height, message: Message::Init { body } }) =
+            Envelope::decode(bytes, self.validators, usize::MAX)
+        else {
+            return Vec::new();
+        };
+        let mut votes = Votes::new(self.validators);
+        votes.insert(from, Vote::Echo(Digest::of(&body)));
+        let message = Envelope { height, message: Message::Votes(votes) }.encode();
+        let peers: Vec<_> = self.peers().collect();
+        peers.into_iter().filter_map(|peer| self.say(peer, Channel::Consensus, message.clone())).collect()
     }
 
     /// Time has passed.

@@ -98,7 +98,7 @@ impl World {
                     return Ok(());
                 }
                 other => {
-                    self.outward(host, life, other);
+                    self.outward(host, life, other)?;
                     Ok(())
                 }
             };
@@ -109,7 +109,7 @@ impl World {
         self.after_turn(host, life)
     }
 
-    fn outward(&mut self, host: usize, life: u32, effect: Effect) {
+    fn outward(&mut self, host: usize, life: u32, effect: Effect) -> Result<(), Failure> {
         match effect {
             Effect::Send { to, channel, bytes } => self.send(host, to, channel, bytes),
             Effect::Broadcast { channel, bytes } => {
@@ -121,6 +121,10 @@ impl World {
                 }
             }
             Effect::Run(job) => {
+                if let (Job::Execute(superblock), true) = (&job, self.hosts[host].is_correct()) {
+                    let checked = self.audit.decided(superblock);
+                    checked.map_err(|what| self.failure(Some(host), &what))?;
+                }
                 let mut takes = self.between(self.plan.work_us.clone());
                 if !matches!(job, Job::Check { .. }) {
                     takes += self.flush_time();
@@ -130,6 +134,7 @@ impl World {
             Effect::Fetch { from, request } => self.ask(host, life, from, request),
             Effect::Append { .. } | Effect::Sync | Effect::Settled(_) => {}
         }
+        Ok(())
     }
 
     fn flush_time(&mut self) -> Duration {

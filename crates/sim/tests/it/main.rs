@@ -2,12 +2,16 @@
 
 mod found;
 
-use bxp_sim::{Behaviour, Sabotage, Summary};
+use bxp_sim::{Behaviour, Sabotage, Summary, Verification};
 use std::collections::BTreeSet;
 
-/// Runs every seed and says which of them failed.
-fn check(seeds: std::ops::Range<u64>, validators: usize) -> Vec<Summary> {
-    let runs: Vec<Summary> = seeds.map(|seed| bxp_sim::run(seed, validators, false)).collect();
+/// Runs every seed where all verify, and says which of them failed.
+fn check(seeds: std::ops::Range<u64>, validators: usize) {
+    check_with(seeds, validators, Verification::All);
+}
+
+fn check_with(seeds: std::ops::Range<u64>, validators: usize, verification: Verification) -> Vec<Summary> {
+    let runs: Vec<Summary> = seeds.map(|seed| bxp_sim::run(seed, validators, verification, false)).collect();
     let failed: Vec<String> = runs.iter().filter_map(describe).collect();
     assert!(failed.is_empty(), "{} of {} runs failed:\n{}", failed.len(), runs.len(), failed.join("\n"));
     runs
@@ -16,8 +20,8 @@ fn check(seeds: std::ops::Range<u64>, validators: usize) -> Vec<Summary> {
 fn describe(run: &Summary) -> Option<String> {
     let failure = run.failure.as_ref()?;
     Some(format!(
-        "seed {} with {} validators, Byzantine {:?}, at {:.3} s, host {:?}: {}",
-        run.seed, run.validators, run.byzantine, failure.at_s, failure.host, failure.what
+        "seed {} with {} validators, {} sharding, Byzantine {:?}, at {:.3} s, host {:?}: {}",
+        run.seed, run.validators, run.sharding, run.byzantine, failure.at_s, failure.host, failure.what
     ))
 }
 
@@ -47,11 +51,25 @@ fn ten_validators_three_of_them_byzantine() {
     check(3_000..3_010, 10);
 }
 
+/// Goal: with sharded verification nothing invalid is decided, whatever is reported, and nothing valid is kept out for ever.
+/// Way: every decided proposal is checked again, what was acknowledged must become final while the false verifiers go on,
+/// and the runs must have met every kind of them.
+#[test]
+fn sharded_verification_among_false_verifiers() {
+    let mut runs = check_with(4_000..4_132, 4, Verification::Sharded);
+    runs.extend(check_with(5_000..5_022, 7, Verification::Sharded));
+    let met: BTreeSet<Behaviour> = runs.iter().flat_map(|run| run.byzantine.clone()).collect();
+    assert!(Behaviour::VERIFIERS.iter().all(|verifier| met.contains(verifier)), "{met:?}");
+    let decided = runs.iter().map(|run| run.proposals_decided).sum::<usize>();
+    assert!(decided > 2_000, "{decided} decided proposals were checked again");
+    assert!(runs.iter().any(|run| (1..run.validators).contains(&run.sharding)), "nodes of both kinds");
+}
+
 /// Goal: a seed is a test. Way: the same seeds again, down to the last step.
 #[test]
 fn the_same_seed_is_the_same_run() {
     for seed in [3, 8, 31, 33] {
-        let [one, other] = [(); 2].map(|()| bxp_sim::run(seed, 4, false));
+        let [one, other] = [(); 2].map(|()| bxp_sim::run(seed, 4, Verification::All, false));
         assert_eq!((one.fingerprint, one.steps), (other.fingerprint, other.steps), "seed {seed}");
     }
 }
@@ -59,7 +77,7 @@ fn the_same_seed_is_the_same_run() {
 /// Goal: the runs are worth something: they crash nodes, make blocks, acknowledge, and meet every behaviour.
 #[test]
 fn the_runs_reach_what_they_are_for() {
-    let runs: Vec<Summary> = (0..40).map(|seed| bxp_sim::run(seed, 4, false)).collect();
+    let runs: Vec<Summary> = (0..40).map(|seed| bxp_sim::run(seed, 4, Verification::All, false)).collect();
     let met: BTreeSet<Behaviour> = runs.iter().flat_map(|run| run.byzantine.clone()).collect();
     assert_eq!(met.len(), Behaviour::ALL.len());
     let sum = |of: fn(&Summary) -> u64| runs.iter().map(of).sum::<u64>();
