@@ -3,10 +3,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance soak prerequisites
+.PHONY: help demo test check conformance soak fuzz prerequisites
 
 # A folder of FHIR bundles for the demonstration; without it the demonstration generates its own patients.
 DATA ?=
+# How long `make fuzz` runs each target.
+SECONDS_EACH ?= 60
 # Real data that is not part of this repository.
 SHARED ?= ../shared/data
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -17,6 +19,7 @@ help: ## List the commands
 	@echo 'make test                every test: Rust, then ethers and viem against a running devnet'
 	@echo 'make check               formatting, lints, house rules, generated files'
 	@echo 'make soak                20,000 simulated networks with everything going wrong that may'
+	@echo 'make fuzz [SECONDS_EACH=N]  each decoder against inputs that libFuzzer makes'
 	@echo 'make conformance         what needs real data in SHARED=$(SHARED)'
 
 demo: prerequisites ## One record's way, end to end
@@ -64,6 +67,9 @@ soak: prerequisites ## 20,000 simulated networks
 	$(TARGET)/release/bxp sim --validators 7 --seeds 500000..501500 --verification sharded >$(TARGET)/soak-7-sharded.txt || { tail -80 $(TARGET)/soak-7-sharded.txt; exit 1; }
 	$(TARGET)/release/bxp sim --validators 10 --seeds 300000..301000 >$(TARGET)/soak-10.txt || { tail -80 $(TARGET)/soak-10.txt; exit 1; }
 	@tail -qn 1 $(TARGET)/soak-4.txt $(TARGET)/soak-4-sharded.txt $(TARGET)/soak-7.txt $(TARGET)/soak-7-sharded.txt $(TARGET)/soak-10.txt
+
+fuzz: prerequisites ## Each decoder under libFuzzer
+	cargo xtask fuzz $(SECONDS_EACH)
 
 prerequisites:
 	@.ci/prerequisites

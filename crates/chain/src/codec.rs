@@ -171,6 +171,9 @@ pub fn encode_certificate(certificate: &Certificate) -> Vec<u8> {
 /// [`ChainError::Decode`].
 pub fn decode_certificate(bytes: &[u8]) -> Result<Certificate, ChainError> {
     let record: CertificateRecord = decode("certificate", bytes)?;
+    if !record.signatures.is_sorted_by(|one, next| one.validator < next.validator) {
+        return Err(ChainError::decode("certificate", "signatures do not ascend by validator"));
+    }
     let signatures = record.signatures.into_iter().map(|record| {
         let signature = record.signature.as_ref().try_into();
         let signature = signature.map_err(|_| ChainError::decode("signature", "not 64 bytes"))?;

@@ -65,6 +65,10 @@ impl Wire {
         if wire.senders.as_ref().is_some_and(|senders| !complete(senders)) {
             return Err(ChainError::decode("proposal", "a sender is missing"));
         }
+        // An empty item in the place of the senders reads as none.
+        if wire.length() != body.len() {
+            return Err(ChainError::decode("proposal", "not its one encoding"));
+        }
         Ok(wire)
     }
 }

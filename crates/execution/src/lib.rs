@@ -64,7 +64,7 @@ pub use error::{ExecutionError, VerifyError};
 pub use ethereum::{EthereumBlock, EthereumGenesis};
 pub use fees::next_base_fee;
 pub use history::Retention;
-pub use payments::{NEW_ACCOUNT_GAS, PAYMENT_GAS, PAYMENTS};
+pub use payments::{NEW_ACCOUNT_GAS, PAYMENT_GAS, PAYMENTS, payment_count};
 pub use precompiles::Precompiles;
 pub use state::{Head, State};
 pub use state_test::{StateTestResult, run_state_tests};

@@ -76,6 +76,12 @@ impl Refusal {
     }
 }
 
+/// How many payments a call with this calldata and this value in wei makes; nothing for one that is refused.
+#[must_use]
+pub fn payment_count(calldata: &[u8], value: U256) -> Option<usize> {
+    read(calldata, value).ok().map(|payments| payments.len())
+}
+
 /// Reads the payments of a call with this `value`. Calldata has one form: what follows the selector is exactly the ABI
 /// encoding of one `bytes`.
 pub(crate) fn read(calldata: &[u8], value: U256) -> Result<Vec<Payment>, Refusal> {

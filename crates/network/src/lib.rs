@@ -26,6 +26,7 @@ mod error;
 mod event;
 mod exchange;
 mod fence;
+pub mod fuzz;
 mod handle;
 mod handler;
 mod handshake;
