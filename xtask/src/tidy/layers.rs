@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, Metadata, Package};
 const LAYERS: &[&[&str]] = &[
     &["bxp-types", "bxp-contracts"],
     &["bxp-consensus", "bxp-trie", "bxp-privacy", "bxp-hl7v2"],
-    &["bxp-storage", "bxp-network", "bxp-enclave", "bxp-execution", "bxp-vault", "bxp-fhir-store"],
+    &["bxp-storage", "bxp-network", "bxp-enclave", "bxp-execution", "bxp-vault", "bxp-fhir-store", "bxp-content"],
     &["bxp-chain", "bxp-dev-chain", "bxp-simulate", "bxp-clinical", "bxp-market"],
     &["bxp-rpc", "bxp-fhir-api", "bxp-mllp", "bxp-node", "bxp-sim"],
 ];
@@ -18,6 +18,8 @@ const WITHIN_LAYER: &[(&str, &str)] = &[
     ("bxp-execution", "bxp-storage"),
     ("bxp-vault", "bxp-storage"),
     ("bxp-vault", "bxp-enclave"),
+    ("bxp-content", "bxp-storage"),
+    ("bxp-content", "bxp-enclave"),
     ("bxp-market", "bxp-clinical"),
     ("bxp-dev-chain", "bxp-chain"),
     ("bxp-node", "bxp-rpc"),
