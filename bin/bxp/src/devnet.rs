@@ -1,7 +1,7 @@
 //! A network of validators on this machine: its folder, its keys and ports, and its processes.
 //!
-//! `DIR/genesis.json`, `DIR/devnet.json` (funded development accounts), `DIR/nodes/NAME/node.toml` and beside it the
-//! node's data and log.
+//! `DIR/genesis.json`, `DIR/devnet.json` (funded development accounts), `DIR/swarm.key` (of the content swarm),
+//! `DIR/nodes/NAME/node.toml` and beside it the node's data and log.
 
 mod plan;
 mod supervise;
@@ -12,7 +12,7 @@ pub(crate) use supervise::RunningDevnet;
 use alloy_primitives::{Address, B256};
 use anyhow::{Context, Result, bail, ensure};
 use bxp_enclave::{Enclave, PublicIdentity};
-use bxp_node::{Listen, NodeConfig};
+use bxp_node::{Content, Listen, NodeConfig};
 use bxp_types::{Amount, Genesis, GenesisAccount, ValidatorEntry};
 use plan::PlannedNode;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,9 @@ use std::{
 };
 
 /// Sockets of one node.
-const PORTS: usize = 5;
+const PORTS: usize = 6;
+/// The key of the devnet's swarm, in its folder.
+const SWARM_KEY: &str = "swarm.key";
 const CHAIN_ID: u64 = 2018;
 const GAS_LIMIT: u64 = 600_000_000;
 const BASE_FEE_WEI: u64 = 1_000_000_000;
@@ -95,16 +97,17 @@ impl Devnet {
             let data_dir = dir.join("nodes").join(&node.name);
             fs::create_dir_all(&data_dir).with_context(|| format!("create {}", data_dir.display()))?;
             let identity = Enclave::create(&data_dir.join("enclave"), None, None)?.public();
-            let [p2p, rpc, fhir, metrics, mllp] = ports else { continue };
+            let [p2p, rpc, fhir, metrics, mllp, swarm] = ports else { continue };
             let (p2p, rpc, fhir, metrics) = (*p2p, *rpc, *fhir, *metrics);
             let listen = Listen { p2p, rpc, fhir, metrics, mllp: Some(*mllp) };
             validators.push(entry(node, identity, listen.p2p));
-            configs.push((data_dir, config(node, plan, listen)));
+            configs.push((data_dir, config(node, plan, listen, *swarm)));
         }
         let genesis = genesis(validators, &funded, plan)?;
         for (data_dir, config) in configs {
             write(&data_dir.join("node.toml"), &config.to_toml()?)?;
         }
+        crate::commands::content::write_swarm_key(&dir.join(SWARM_KEY))?;
         write(&dir.join("genesis.json"), &serde_json::to_string_pretty(&genesis)?)?;
         let nodes: Vec<String> = plan.nodes.iter().map(|node| node.name.clone()).collect();
         let file = DevnetFile { nodes: nodes.clone(), funded: funded.clone() };
@@ -152,7 +155,7 @@ fn entry(node: &PlannedNode, identity: PublicIdentity, p2p: SocketAddr) -> Valid
     }
 }
 
-fn config(node: &PlannedNode, plan: &Plan, listen: Listen) -> NodeConfig {
+fn config(node: &PlannedNode, plan: &Plan, listen: Listen, swarm: SocketAddr) -> NodeConfig {
     let regulators = plan.nodes.iter().filter(|node| node.regulator).map(|node| node.name.clone());
     NodeConfig {
         name: node.name.clone(),
@@ -167,6 +170,11 @@ fn config(node: &PlannedNode, plan: &Plan, listen: Listen) -> NodeConfig {
         state_history_blocks: 256,
         release: bxp_node::Release::default(),
         verification: plan.verification,
+        content: Content {
+            listen: Some(swarm),
+            swarm_key: Some(Path::new("../..").join(SWARM_KEY)),
+            ..Content::default()
+        },
     }
 }
 

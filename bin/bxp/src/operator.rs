@@ -47,6 +47,33 @@ impl Operator {
         self.answer(self.request(Method::POST, path).json(body)).await
     }
 
+    /// One PUT without a body.
+    pub(crate) async fn put<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.answer(self.request(Method::PUT, path)).await
+    }
+
+    /// One POST of bytes.
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        media_type: &'static str,
+        bytes: Vec<u8>,
+    ) -> Result<T> {
+        self.answer(self.request(Method::POST, path).header("content-type", media_type).body(bytes)).await
+    }
+
+    /// Opens a download.
+    pub(crate) async fn download(&self, path: &str, media_type: &'static str) -> Result<reqwest::Response> {
+        let response = self.request(Method::GET, path).header("accept", media_type).send().await;
+        let response =
+            response.with_context(|| format!("reach the node at {}; is it running?", self.base))?;
+        let status = response.status();
+        if !status.is_success() {
+            bail!("{}", refusal(status, &response.bytes().await?));
+        }
+        Ok(response)
+    }
+
     /// One DELETE.
     pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.answer(self.request(Method::DELETE, path)).await

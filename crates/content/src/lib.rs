@@ -25,6 +25,7 @@ mod dag_pb;
 mod error;
 pub mod gateway;
 mod metric;
+pub mod records;
 mod store;
 mod varint;
 
@@ -33,5 +34,12 @@ pub use block::{BLOCK_BYTES_MAX, Block, Codec};
 pub use error::ContentError;
 pub use store::{Collected, ContentStore, Draft, Hold, NewBlock, Publication, Quota, Statistics, View};
 
-/// A peer's name in the swarm.
+/// A peer's name in the swarm, and where it listens.
 pub use libp2p::{Multiaddr, PeerId};
+
+/// The id in the swarm of who has this Ed25519 key; nothing for bytes that are no key.
+#[must_use]
+pub fn peer_of(public_key: &[u8; 32]) -> Option<PeerId> {
+    let key = libp2p::identity::ed25519::PublicKey::try_from_bytes(public_key).ok()?;
+    Some(libp2p::identity::PublicKey::from(key).to_peer_id())
+}

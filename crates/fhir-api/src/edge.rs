@@ -5,8 +5,9 @@ use bxp_clinical::{
     ClinicalError, facts::ChainFacts, inbox::Inbox, ingest::Ingest, release::fetch_key,
     sender::TransactionSender,
 };
+use bxp_content::bitswap::Bitswap;
 use bxp_enclave::Enclave;
-use bxp_market::{DeliveryService, RequestReader};
+use bxp_market::{DeliveryService, Publisher, RequestReader};
 use bxp_network::Network;
 use bxp_privacy::Purpose;
 use bxp_types::{Jurisdiction, Ledger, RecordId, Secret, ValidatorIndex};
@@ -30,6 +31,10 @@ pub struct Edge {
     pub keys: Arc<dyn KeyReleases>,
     /// This holder's sealed deliveries.
     pub deliveries: DeliveryService,
+    /// Publishes charts in the content store, and has the store.
+    pub publisher: Publisher,
+    /// The swarm of IPFS peers, where the node is in one.
+    pub swarm: Option<Bitswap>,
     /// The market's requests.
     pub requests: RequestReader,
     /// What the operator's programs show. At least 16 random characters.

@@ -57,18 +57,26 @@ async fn admit(shared: &Shared, request: Request, next: Next) -> Response {
     response
 }
 
-/// What anyone may ask. Everything else needs the token, also what does not exist.
+/// What may be asked without the operator's token. Everything else needs it, also what does not exist. The gateway under
+/// `/ipfs/` looks at tokens itself, since it takes those of publications too.
 fn is_public(method: &Method, path: &str) -> bool {
     let reads = *method == Method::GET || *method == Method::HEAD;
-    reads && (path == "/metadata" || path == "/healthz" || path.starts_with("/content/"))
+    reads
+        && (path == "/metadata"
+            || path == "/healthz"
+            || path.starts_with("/content/")
+            || path.starts_with("/ipfs/"))
 }
 
 /// Whether the request shows the operator's token; compared in a time that does not tell how much of it is right.
-fn is_operator(headers: &HeaderMap, token: &Secret<String>) -> bool {
-    let given = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().split_at_checked(SCHEME.len()));
-    given.is_some_and(|(scheme, given)| {
-        scheme.eq_ignore_ascii_case(SCHEME) && bool::from(given.trim_ascii().ct_eq(token.expose().as_bytes()))
-    })
+pub(crate) fn is_operator(headers: &HeaderMap, token: &Secret<String>) -> bool {
+    bearer(headers).is_some_and(|given| bool::from(given.ct_eq(token.expose().as_bytes())))
+}
+
+/// The token that a request shows (RFC 6750).
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let (scheme, given) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(SCHEME.len())?;
+    scheme.eq_ignore_ascii_case(SCHEME).then(|| given.trim_ascii())
 }
 
 /// A method for the log; a client can make up others.
@@ -114,11 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn three_routes_are_public_for_reading() {
+    fn few_routes_are_public_for_reading() {
         for (method, path, public) in [
             (Method::GET, "/metadata", true),
             (Method::HEAD, "/content/x", true),
             (Method::GET, "/healthz", true),
+            (Method::GET, "/ipfs/x", true),
+            (Method::POST, "/ipfs/x", false),
+            (Method::GET, "/dags", false),
             (Method::POST, "/metadata", false),
             (Method::GET, "/", false),
             (Method::GET, "/contents", false),

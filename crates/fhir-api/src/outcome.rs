@@ -10,6 +10,7 @@ use bxp_clinical::{
     sender::SendFailure,
     validate::{Issue, Severity, operation_outcome},
 };
+use bxp_content::ContentError;
 use bxp_fhir_store::StoreError;
 use bxp_market::MarketError;
 use bxp_privacy::Denial;
@@ -244,7 +245,37 @@ impl From<LedgerError> for Failure {
 
 impl From<MarketError> for Failure {
     fn from(error: MarketError) -> Self {
-        Self::internal("read the market", &error)
+        match error {
+            MarketError::Content(error) => error.into(),
+            MarketError::Denied(denial) => denial.into(),
+            MarketError::Reader(_)
+            | MarketError::NothingToPublish
+            | MarketError::NotARequest(_)
+            | MarketError::TooLarge { .. }
+            | MarketError::TooIdentifying { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "business-rule", error.to_string())
+            }
+            other => Self::internal("use the market", &other),
+        }
+    }
+}
+
+impl From<ContentError> for Failure {
+    fn from(error: ContentError) -> Self {
+        match error {
+            error if error.is_full() => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "no-store", error.to_string())
+            }
+            error if error.is_input() => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", error.to_string())
+            }
+            ContentError::UnknownRoot(_) => Self::not_found(error.to_string()),
+            ContentError::Unreachable { .. } | ContentError::NotFetched { .. } => {
+                Self::new(StatusCode::BAD_GATEWAY, "transient", error.to_string())
+            }
+            ContentError::Stopped => Self::unavailable("the node is stopping"),
+            other => Self::internal("use the content store", &other),
+        }
     }
 }
 

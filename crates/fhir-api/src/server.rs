@@ -5,9 +5,9 @@ use crate::{
     listener::BoundedListener,
     metric,
     routes::{
-        consents, content, create, delete, disclosures, erase, everything, export, history, hl7v2, holdings,
-        ingest, metadata, patch, patients, privacy, read, records, requests, scrub, search, transaction,
-        unknown, update, validate, verify,
+        consents, content, create, dag_fetch, dag_publish, dags, delete, disclosures, erase, everything,
+        export, history, hl7v2, holdings, ingest, ipfs, metadata, patch, patients, privacy, read, records,
+        requests, scrub, search, transaction, unknown, update, validate, verify,
     },
     state::Shared,
 };
@@ -15,7 +15,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::from_fn_with_state,
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
 use std::{io, net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -132,6 +132,14 @@ fn router(shared: Shared) -> Router {
         .route("/privacy/risk", get(privacy::risk))
         .route("/scrub", post(scrub::now))
         .route("/consents", post(consents::change).layer(changes))
+        .route("/ipfs/{cid}", get(ipfs::content))
+        .route("/ipfs/{cid}/{*path}", get(ipfs::content))
+        .route("/dags", get(dags::list).post(dags::import).layer(submissions))
+        .route("/dags/{cid}", put(dags::pin).delete(dags::release))
+        .route("/dags/$publish", post(dag_publish::publish).layer(changes))
+        .route("/dags/$fetch", post(dag_fetch::fetch))
+        .route("/dags/$gc", post(dags::collect))
+        .route("/dags/$stat", get(dags::stat))
         .route("/requests", get(requests::list))
         .route("/hl7v2/dead-letters", get(hl7v2::dead_letters))
         .route("/hl7v2/dead-letters/replay", post(hl7v2::replay))

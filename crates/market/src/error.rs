@@ -1,6 +1,7 @@
 //! What the market refuses, and how it fails. No variant carries content or a chart.
 
 use bxp_clinical::{ClinicalError, sender::SendFailure};
+use bxp_content::ContentError;
 use bxp_enclave::EnclaveError;
 use bxp_privacy::Denial;
 use bxp_storage::StorageError;
@@ -28,6 +29,15 @@ pub enum MarketError {
     /// No permit. The text is the same for every reason; the code is for the holder's own log.
     #[error("decide on a delivery: {}", .0.code())]
     Denied(#[from] Denial),
+    /// The content store refused or failed.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// A reader whom the purpose does not allow.
+    #[error("publish: {0}")]
+    Reader(&'static str),
+    /// There is nothing to publish.
+    #[error("publish: no chart of this node may be given out for this purpose now")]
+    NothingToPublish,
     /// A transaction did not come to be.
     #[error("send a transaction to {request}")]
     Send {

@@ -22,6 +22,7 @@ mod contract;
 mod delivery;
 mod encoding;
 mod error;
+mod keeper;
 mod metric;
 mod pseudonyms;
 mod requests;
@@ -29,11 +30,15 @@ mod service;
 mod tables;
 mod view;
 
-pub use agent::{AgentConfig, CHARTS_PER_DELIVERY_MAX, HolderAgent, ReleasePolicy, ReleaseProfile};
+pub use agent::{
+    AgentConfig, CHARTS_PER_DELIVERY_MAX, HolderAgent, Order, Published, Publisher, ReleasePolicy,
+    ReleaseProfile,
+};
 pub use buyer::{Buyer, ContractCall, NewRequest, OpenedDelivery, accept, created_request, refund, withdraw};
 pub use contract::{Deliveries, Progress, RequestReader};
 pub use delivery::{Chart, SEALED_BYTES_MAX, delivery_info};
 pub use error::MarketError;
+pub use keeper::ContentKeeper;
 pub use requests::Requests;
 pub use service::DeliveryService;
 pub use view::{RecordShares, RequestView, SERVICE, SplitBps};

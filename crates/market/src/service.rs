@@ -51,6 +51,14 @@ impl DeliveryService {
         if counted && in_time { self.tables.block(cid) } else { Ok(None) }
     }
 
+    /// Whether the chain names this delivery of this holder.
+    ///
+    /// # Errors
+    /// [`MarketError::Storage`], [`MarketError::Malformed`].
+    pub fn is_counted(&self, cid: &Cid) -> Result<bool, MarketError> {
+        Ok(self.tables.delivery(cid)?.is_some_and(|row| row.number.is_some()))
+    }
+
     /// The answer to another node's request on `Service::Market`: the delivery whose CID it sent. `None` leaves the request
     /// unanswered.
     #[must_use]

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bxp_chain::Retention;
+use bxp_content::Quota;
 use bxp_market::{ReleasePolicy, ReleaseProfile};
 use bxp_types::Jurisdiction;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,50 @@ pub struct NodeConfig {
     /// How charts leave for buyers.
     #[serde(default)]
     pub release: Release,
+    /// The content store and its swarm of IPFS peers.
+    #[serde(default)]
+    pub content: Content,
+}
+
+/// The table `[content]`: the content store, and the private swarm in which it speaks bitswap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    /// Where IPFS peers reach this node; without it, the node is in no swarm. Another socket than the validators'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    /// The swarm key's file, in the format of Kubo's `swarm.key`; `bxp content swarm-key` makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swarm_key: Option<PathBuf>,
+    /// The most bytes of blocks.
+    #[serde(default = "default_quota_bytes")]
+    pub quota_bytes: u64,
+    /// Bytes that stay free on the disk: with less, the content store takes nothing more.
+    #[serde(default = "default_disk_free_bytes_min")]
+    pub disk_free_bytes_min: u64,
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        let Quota { bytes_max, disk_free_bytes_min } = Quota::default();
+        Self { listen: None, swarm_key: None, quota_bytes: bytes_max, disk_free_bytes_min }
+    }
+}
+
+impl Content {
+    /// How much the store may hold.
+    #[must_use]
+    pub const fn quota(&self) -> Quota {
+        Quota { bytes_max: self.quota_bytes, disk_free_bytes_min: self.disk_free_bytes_min }
+    }
+}
+
+fn default_quota_bytes() -> u64 {
+    Quota::default().bytes_max
+}
+
+fn default_disk_free_bytes_min() -> u64 {
+    Quota::default().disk_free_bytes_min
 }
 
 /// The table `[release]`: how de-identified charts leave for buyers.
@@ -143,6 +188,12 @@ impl NodeConfig {
         let folder = path.parent().unwrap_or(Path::new("."));
         config.genesis = folder.join(&config.genesis);
         config.data_dir = folder.join(&config.data_dir);
+        config.content.swarm_key = config.content.swarm_key.map(|key| folder.join(key));
+        ensure!(
+            config.content.listen.is_some() == config.content.swarm_key.is_some(),
+            "{} gives one of content.listen and content.swarm_key; a node in a swarm has both",
+            path.display()
+        );
         Ok(config)
     }
 
@@ -207,6 +258,17 @@ mod tests {
         assert_eq!(policy(declared), ReleasePolicy { profile, k_min: 11 });
         assert_eq!(policy(&format!("{declared}k_min = 5")), ReleasePolicy { profile, k_min: 5 });
         assert!(read(&format!("{TEXT}[release]\nprofile = \"limited-data-set\"")).is_err());
+    }
+
+    #[test]
+    fn a_node_in_a_swarm_has_a_socket_and_a_key() {
+        let content = |table: &str| read(&format!("{TEXT}[content]\n{table}")).map(|config| config.content);
+        assert_eq!(read(TEXT).unwrap().content, Content::default());
+        assert_eq!(content("quota_bytes = 5").unwrap().quota().bytes_max, 5);
+        let both = content("listen = \"127.0.0.1:6\"\nswarm_key = \"swarm.key\"").unwrap();
+        assert!(both.swarm_key.unwrap().is_absolute(), "beside the file");
+        let one = content("listen = \"127.0.0.1:6\"").unwrap_err().to_string();
+        assert!(one.contains("a node in a swarm has both"), "{one}");
     }
 
     #[test]

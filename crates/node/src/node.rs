@@ -43,6 +43,9 @@ pub struct NodeAddresses {
     /// HL7 v2 over MLLP, where it listens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mllp: Option<String>,
+    /// The address of the content swarm, where the node is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
 }
 
 impl Node {
@@ -96,6 +99,7 @@ impl Node {
             fhir: url(records.fhir_address()),
             metrics: url(metrics),
             mllp: records.mllp_address().map(|address| format!("mllp://{address}")),
+            content: records.content_address(),
         };
         Ok(Self { addresses, chain, network, rpc, records, driver })
     }

@@ -1,4 +1,5 @@
-//! The rooms around records, opened together: vault, ingest, anchoring, replication, market, and the HTTP edge.
+//! The rooms around records, opened together: vault, ingest, anchoring, replication, market, content store, and the HTTP
+//! edge.
 
 use crate::NodeConfig;
 use anyhow::{Context, Result, bail};
@@ -13,9 +14,13 @@ use bxp_clinical::{
     replicate::{Replication, accept_replica},
     sender::TransactionSender,
 };
+use bxp_content::{
+    ContentStore,
+    bitswap::{self, Bitswap, SwarmConfig, read_swarm_key},
+};
 use bxp_enclave::Enclave;
 use bxp_fhir_api::{Edge, FhirServer, NetworkKeys};
-use bxp_market::{AgentConfig, DeliveryService, HolderAgent, RequestReader, Requests};
+use bxp_market::{AgentConfig, ContentKeeper, DeliveryService, HolderAgent, RequestReader, Requests};
 use bxp_mllp::{Bounds, MllpServer};
 use bxp_network::{Event, Network, Service};
 use bxp_storage::Store;
@@ -40,6 +45,7 @@ pub(crate) struct Records {
 pub(crate) struct RecordWorkers {
     server: FhirServer,
     feeds: Option<MllpServer>,
+    swarm: Option<Bitswap>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -81,6 +87,11 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
         Clock::system(),
         AgentConfig { release: config.release.policy(), ..AgentConfig::default() },
     )?;
+    let keeper =
+        ContentKeeper::new(vault.clone(), facts.clone(), deliveries.clone(), genesis, Clock::system());
+    let content = ContentStore::open(store, enclave.clone(), Arc::new(keeper), config.content.quota())?;
+    let swarm = swarm(config, enclave, &content).await?;
+    let publisher = agent.publisher(content);
     let inbox = Inbox::open(store, enclave.clone(), ingest.clone(), Clock::system())?;
     let edge = Edge {
         ingest: ingest.clone(),
@@ -90,6 +101,8 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
         enclave: enclave.clone(),
         keys: Arc::new(NetworkKeys { vault: vault.clone(), network: network.clone() }),
         deliveries: deliveries.clone(),
+        publisher: publisher.clone(),
+        swarm: swarm.clone(),
         requests: RequestReader::new(Arc::clone(ledger)),
         operator_token: operator_token(&config.data_dir)?,
         body_bytes_max: Edge::BODY_BYTES_MAX,
@@ -106,9 +119,26 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     tasks.spawn(Erasing::new(ingest.clone(), network.clone(), genesis.clone()).run(stop.clone()));
     tasks.spawn(Repairing::new(ingest.clone(), network.clone()).run(stop.clone()));
     tasks.spawn(agent.run(stop.clone()));
+    tasks.spawn(publisher.keep_clean(stop.clone()));
     let records =
         Records { ingest, vault, store: store.clone(), facts, deliveries, ledger: Arc::clone(ledger) };
-    Ok((records, RecordWorkers { server, feeds, stop, tasks }))
+    Ok((records, RecordWorkers { server, feeds, swarm, stop, tasks }))
+}
+
+/// The swarm of IPFS peers, where the configuration names one. Peers know the node by the key that genesis names.
+async fn swarm(config: &NodeConfig, enclave: &Enclave, content: &ContentStore) -> Result<Option<Bitswap>> {
+    let (Some(listen), Some(path)) = (config.content.listen, &config.content.swarm_key) else {
+        return Ok(None);
+    };
+    let text =
+        Secret::new(fs::read_to_string(path).with_context(|| {
+            format!("read swarm key {}; `bxp content swarm-key` makes one", path.display())
+        })?);
+    let swarm_key =
+        read_swarm_key(text.expose()).with_context(|| format!("understand swarm key {}", path.display()))?;
+    let identity = enclave.network_key();
+    let swarm = SwarmConfig { listen, identity, swarm_key, limits: bitswap::Limits::default() };
+    Ok(Some(bitswap::start(swarm, content.clone()).await?))
 }
 
 fn regulators(genesis: &Genesis, names: &[String]) -> Result<BTreeSet<ValidatorIndex>> {
@@ -188,12 +218,20 @@ impl RecordWorkers {
         self.feeds.as_ref().map(MllpServer::local_addr)
     }
 
+    /// Where IPFS peers reach the node.
+    pub(crate) fn content_address(&self) -> Option<String> {
+        self.swarm.as_ref().map(|swarm| swarm.multiaddr().to_string())
+    }
+
     /// Takes no new requests, lets the workers finish what they are at, and returns.
     pub(crate) async fn stop(mut self) {
         if let Some(feeds) = self.feeds {
             feeds.stop().await;
         }
         self.server.stop().await;
+        if let Some(swarm) = self.swarm {
+            swarm.shutdown().await;
+        }
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
     }

@@ -7,7 +7,15 @@ use cargo_metadata::{DependencyKind, Metadata, Package};
 const LAYERS: &[&[&str]] = &[
     &["bxp-types", "bxp-contracts"],
     &["bxp-consensus", "bxp-trie", "bxp-privacy", "bxp-hl7v2"],
-    &["bxp-storage", "bxp-network", "bxp-enclave", "bxp-execution", "bxp-vault", "bxp-fhir-store", "bxp-content"],
+    &[
+        "bxp-storage",
+        "bxp-network",
+        "bxp-enclave",
+        "bxp-execution",
+        "bxp-vault",
+        "bxp-fhir-store",
+        "bxp-content",
+    ],
     &["bxp-chain", "bxp-dev-chain", "bxp-simulate", "bxp-clinical", "bxp-market"],
     &["bxp-rpc", "bxp-fhir-api", "bxp-mllp", "bxp-node", "bxp-sim"],
 ];

@@ -203,11 +203,12 @@ fn last_line(log: &std::path::Path) -> String {
 impl fmt::Display for RunningDevnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} validators, chain id {}", self.nodes.len(), self.devnet.genesis.chain_id)?;
-        for NodeAddresses { name, jurisdiction, rpc, fhir, metrics, mllp } in self.addresses() {
+        for NodeAddresses { name, jurisdiction, rpc, fhir, metrics, mllp, content } in self.addresses() {
             let feed = mllp.as_ref().map(|mllp| format!("  hl7 {mllp}")).unwrap_or_default();
+            let swarm = content.as_ref().map(|swarm| format!("  swarm {swarm}")).unwrap_or_default();
             writeln!(
                 f,
-                "  {name:<12} {jurisdiction}  rpc {rpc}  fhir {fhir}{feed}  metrics {metrics}/metrics"
+                "  {name:<12} {jurisdiction}  rpc {rpc}  fhir {fhir}{feed}{swarm}  metrics {metrics}/metrics"
             )?;
         }
         writeln!(f, "funded accounts (development keys, worth nothing elsewhere):")?;

@@ -45,14 +45,26 @@ struct ReceiptView {
 /// Erases a record that this node holds.
 pub(crate) async fn record(State(shared): State<Shared>, PathOf(id): PathOf<String>) -> Answer {
     let record: RecordId = id.parse().map_err(|_| Failure::not_found("no record with this id here"))?;
-    let tombstone = shared.blocking(move |edge| Ok(edge.ingest.erase_record(record)?)).await?;
+    let tombstone = shared
+        .blocking(move |edge| {
+            let tombstone = edge.ingest.erase_record(record)?;
+            edge.publisher.sweep()?;
+            Ok(tombstone)
+        })
+        .await?;
     answer::json(&erased(&[tombstone]))
 }
 
 /// Erases a patient whose records this node took in.
 pub(crate) async fn patient(State(shared): State<Shared>, PathOf(id): PathOf<String>) -> Answer {
     let subject: SubjectId = id.parse().map_err(|_| Failure::not_found("no patient with this id here"))?;
-    let tombstones = shared.blocking(move |edge| Ok(edge.ingest.erase_patient(subject)?)).await?;
+    let tombstones = shared
+        .blocking(move |edge| {
+            let tombstones = edge.ingest.erase_patient(subject)?;
+            edge.publisher.sweep()?;
+            Ok(tombstones)
+        })
+        .await?;
     answer::json(&erased(&tombstones))
 }
 

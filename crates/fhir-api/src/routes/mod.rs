@@ -3,6 +3,9 @@
 pub(crate) mod consents;
 pub(crate) mod content;
 pub(crate) mod create;
+pub(crate) mod dag_fetch;
+pub(crate) mod dag_publish;
+pub(crate) mod dags;
 pub(crate) mod delete;
 pub(crate) mod disclosures;
 pub(crate) mod erase;
@@ -12,6 +15,7 @@ pub(crate) mod history;
 pub(crate) mod hl7v2;
 pub(crate) mod holdings;
 pub(crate) mod ingest;
+pub(crate) mod ipfs;
 pub(crate) mod metadata;
 pub(crate) mod patch;
 pub(crate) mod patients;

@@ -2,6 +2,7 @@
 
 mod client;
 mod consents;
+mod content;
 mod export;
 mod fhir;
 mod gate;

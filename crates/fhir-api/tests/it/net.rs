@@ -11,10 +11,14 @@ use bxp_clinical::{
     sender::TransactionSender,
     validate::Mode,
 };
+use bxp_content::{
+    ContentStore, Quota,
+    bitswap::{Limits, SwarmConfig},
+};
 use bxp_contracts::genesis_accounts;
 use bxp_enclave::Enclave;
 use bxp_fhir_api::{Edge, FhirServer, NetworkKeys, serve};
-use bxp_market::{DeliveryService, RequestReader};
+use bxp_market::{AgentConfig, ContentKeeper, DeliveryService, HolderAgent, RequestReader, Requests};
 use bxp_network::{Event, NetworkConfig, Service};
 use bxp_storage::Store;
 use bxp_types::{
@@ -33,6 +37,7 @@ pub(crate) const TOKEN: &str = "a-token-of-the-tests-0123456789";
 pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
 /// The second node oversees.
 const REGULATOR: ValidatorIndex = ValidatorIndex(1);
+const SWARM_KEY: [u8; 32] = [9; 32];
 const WITHIN: Duration = Duration::from_secs(60);
 
 pub(crate) struct Net {
@@ -165,12 +170,39 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
     };
     tokio::spawn(route(events, rooms));
     let inbox = Inbox::open(&store, enclave.clone(), ingest.clone(), Clock::system()).unwrap();
+    let delivered = deliveries(&store, &ledger, &enclave);
+    let keeper =
+        ContentKeeper::new(vault.clone(), facts.clone(), delivered.clone(), genesis, Clock::system());
+    let content = ContentStore::open(
+        &store,
+        enclave.clone(),
+        Arc::new(keeper),
+        Quota { bytes_max: 1 << 30, disk_free_bytes_min: 0 },
+    );
+    let content = content.unwrap();
+    let agent = HolderAgent::new(
+        ingest.clone(),
+        Requests::open(&store, Arc::clone(&ledger)).unwrap(),
+        facts.clone(),
+        sender.clone(),
+        entry.account,
+        Clock::system(),
+        AgentConfig::default(),
+    );
+    let swarm = SwarmConfig {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        identity: enclave.network_key(),
+        swarm_key: Secret::new(SWARM_KEY),
+        limits: Limits::default(),
+    };
     let edge = Edge {
         inbox,
+        publisher: agent.unwrap().publisher(content.clone()),
+        swarm: Some(bxp_content::bitswap::start(swarm, content).await.unwrap()),
         facts,
         sender,
         keys: Arc::new(NetworkKeys { vault: vault.clone(), network: network.clone() }),
-        deliveries: deliveries(&store, &ledger, &enclave),
+        deliveries: delivered,
         requests: RequestReader::new(Arc::clone(&ledger)),
         ingest,
         enclave,

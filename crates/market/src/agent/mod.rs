@@ -7,10 +7,12 @@ mod deliver;
 mod matching;
 mod policy;
 mod prepare;
+mod publish;
 mod settle;
 
 use crate::{MarketError, RequestReader, Requests, metric, tables::Tables};
 use bxp_clinical::{facts::ChainFacts, ingest::Ingest, sender::TransactionSender};
+use bxp_content::ContentStore;
 use bxp_types::{Address, Amount};
 use bxp_vault::Clock;
 use cid::Cid;
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use policy::{ReleasePolicy, ReleaseProfile};
 pub use prepare::CHARTS_PER_DELIVERY_MAX;
+pub use publish::{Order, Published, Publisher};
 
 /// Deliveries to one request in one round; the others' turn comes then.
 const DELIVERIES_PER_ROUND: usize = 8;
@@ -130,6 +133,12 @@ impl HolderAgent {
         });
         let expire_at = Instant::now();
         Ok(Self { inner, sender, config, prepared, resting: BTreeMap::new(), expire_at })
+    }
+
+    /// Publishes charts of the same holder in `content`, by the same policy.
+    #[must_use]
+    pub fn publisher(&self, content: ContentStore) -> Publisher {
+        Publisher::new(Arc::clone(&self.inner), content)
     }
 
     /// Works until `stop`. Failures over one request are logged, and tried again with longer and longer pauses.

@@ -13,7 +13,7 @@ use bxp_contracts::{
     DataRequest::{self, DataRequestErrors},
     explain_revert,
 };
-use bxp_privacy::{Denial, Profile, Purpose, Remainder, Request, Scope, decide, release};
+use bxp_privacy::{Denial, Permit, Profile, Purpose, Remainder, Request, Scope, decide, release};
 use bxp_storage::Durability;
 use bxp_types::{Address, B256, BlockClass, Bytes, CallOutcome, CallRequest, RecordId, SubjectId, U256};
 use bxp_vault::{RecordEntry, VaultError};
@@ -216,26 +216,42 @@ impl Inner {
             purpose,
         };
         let permit = decide(&asked, &self.facts.of(vault.me(), &candidate.record, purpose)?)?;
+        let released = self.release_chart(candidate.subject, &[permit], rules)?;
+        let mut texts: Vec<String> = released.into_iter().map(|(_, text)| text).collect();
+        // In the order of the pseudonyms of this delivery: the holder's own order is the same for every buyer.
+        texts.sort_unstable();
+        Ok(Chart { subject: rand::random(), records: texts })
+    }
+
+    /// The records of a chart as they leave under the readers' `permits`, under fresh pseudonyms. The disclosures to each
+    /// reader are on disk when this returns.
+    pub(super) fn release_chart(
+        &self,
+        subject: SubjectId,
+        permits: &[Permit],
+        rules: &mut BTreeSet<B256>,
+    ) -> Result<Vec<(RecordId, String)>, MarketError> {
+        let vault = self.ingest.vault();
         let mut records = Vec::new();
-        for record in self.ingest.chart(candidate.subject)? {
+        for record in self.ingest.chart(subject)? {
             if vault.entry(record)?.is_some() {
                 records.push(record);
             }
         }
-        // The buyer's permit is what the disclosures are written by; the holder's own opens what it then prepares.
-        vault.open_deidentified_all(&records, &permit)?;
+        // The readers' permits are what the disclosures are written by; the holder's own opens what it then prepares.
+        for permit in permits {
+            vault.open_deidentified_all(&records, permit)?;
+        }
         let own = holder_permit(vault, &self.clock, BlockClass::Identity(vault.home()))?;
         let profile = self.policy.profile.of_chart(rand::random());
         let mut pseudonyms = Pseudonyms::default();
-        let mut texts = Vec::with_capacity(records.len());
-        for (identity, rest) in vault.open_whole_all(&records, &own)? {
+        let mut released = Vec::with_capacity(records.len());
+        for (record, (identity, rest)) in records.iter().zip(vault.open_whole_all(&records, &own)?) {
             let (text, digest) = leaving(identity.expose(), &rest, &profile)?;
             rules.insert(digest);
-            texts.push(pseudonyms.rename(&text)?);
+            released.push((*record, pseudonyms.rename(&text)?));
         }
-        // In the order of the pseudonyms of this delivery: the holder's own order is the same for every buyer.
-        texts.sort_unstable();
-        Ok(Chart { subject: rand::random(), records: texts })
+        Ok(released)
     }
 
     fn leave_out(&self, request: Address, subjects: &[SubjectId]) -> Result<(), MarketError> {
