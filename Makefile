@@ -57,6 +57,8 @@ conformance: prerequisites ## What needs real data
 	@# Hardhat's own packages install under Node 22 only, which the step before has brought.
 	cd tests/clients/slow && PATH="$$PWD/node_modules/node/bin:$$PATH" npm install --no-save --no-audit --no-fund --loglevel=error
 	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/slow/foundry.test.mjs tests/clients/slow/hardhat.test.mjs
+	cd tests/clients/ipfs && { npm ls --silent >/dev/null 2>&1 || npm ci --no-audit --no-fund --loglevel=error; }
+	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/ipfs/ipfs.test.mjs
 	$(MAKE) demo DATA="$(SHARED)/synthea"
 
 soak: prerequisites ## 20,000 simulated networks

@@ -12,9 +12,13 @@ use bxp_clinical::{
     source::{Limits, parse_json},
     validate::Mode,
 };
+use bxp_content::{ContentStore, Quota};
 use bxp_contracts::{CONSENT_REGISTRY, ConsentRegistry, consent};
 use bxp_enclave::Enclave;
-use bxp_market::{AgentConfig, DeliveryService, HolderAgent, ReleasePolicy, RequestReader, Requests};
+use bxp_market::{
+    AgentConfig, ContentKeeper, DeliveryService, HolderAgent, Publisher, ReleasePolicy, RequestReader,
+    Requests,
+};
 use bxp_privacy::Purpose;
 use bxp_storage::Store;
 use bxp_types::{
@@ -142,6 +146,23 @@ impl Holder {
 
     /// An agent that sees the chain through `ledger`.
     pub(crate) fn agent_on(&self, ledger: Arc<dyn Ledger>, sender: TransactionSender) -> Running {
+        let agent = self.new_agent(ledger, sender);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(agent.run(stop.clone()));
+        Running { stop, task }
+    }
+
+    /// What publishes in a content store of this holder's own.
+    pub(crate) fn publisher(&self) -> Publisher {
+        let (clock, ledger) = (Clock::system(), Arc::clone(&self.ledger));
+        let facts = ChainFacts::new(Arc::clone(&ledger), BTreeSet::new(), clock.clone());
+        let keeper = ContentKeeper::new(self.vault.clone(), facts, self.service(), ledger.genesis(), clock);
+        let quota = Quota { bytes_max: 64 << 20, disk_free_bytes_min: 0 };
+        let content = ContentStore::open(&self.store, self.enclave.clone(), Arc::new(keeper), quota);
+        self.new_agent(ledger, self.sender.clone()).publisher(content.unwrap())
+    }
+
+    fn new_agent(&self, ledger: Arc<dyn Ledger>, sender: TransactionSender) -> HolderAgent {
         let clock = Clock::system();
         let agent = HolderAgent::new(
             self.ingest.clone(),
@@ -157,9 +178,7 @@ impl Holder {
                 release: self.release,
             },
         );
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(agent.unwrap().run(stop.clone()));
-        Running { stop, task }
+        agent.unwrap()
     }
 
     pub(crate) fn service(&self) -> DeliveryService {

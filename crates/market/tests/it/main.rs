@@ -5,6 +5,7 @@ mod crashes;
 mod holder;
 mod ledger;
 mod money;
+mod publishing;
 mod releasing;
 mod serving;
 mod stack;
