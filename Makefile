@@ -58,7 +58,9 @@ conformance: prerequisites ## What needs real data
 	cd tests/clients/slow && PATH="$$PWD/node_modules/node/bin:$$PATH" npm install --no-save --no-audit --no-fund --loglevel=error
 	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/slow/foundry.test.mjs tests/clients/slow/hardhat.test.mjs
 	cd tests/clients/ipfs && { npm ls --silent >/dev/null 2>&1 || npm ci --no-audit --no-fund --loglevel=error; }
-	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/ipfs/ipfs.test.mjs
+	@# Kubo takes Go some minutes, once; without Go its tests are skipped.
+	tests/clients/ipfs/build_kubo.sh
+	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/ipfs/ipfs.test.mjs tests/clients/ipfs/kubo.test.mjs
 	$(MAKE) demo DATA="$(SHARED)/synthea"
 
 soak: prerequisites ## 20,000 simulated networks

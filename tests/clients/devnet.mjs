@@ -12,7 +12,8 @@ const READY_MS_MAX = 120_000;
 const STOP_MS_MAX = 30_000;
 const OUTPUT_CHARACTERS_KEPT = 20_000;
 
-const binary = process.env.BXP_BIN ?? fileURLToPath(new URL("../../target/debug/bxp", import.meta.url));
+/// The program under test.
+export const binary = process.env.BXP_BIN ?? fileURLToPath(new URL("../../target/debug/bxp", import.meta.url));
 
 /// Starts a devnet and waits until it says that it is ready.
 export async function startDevnet(validators) {
