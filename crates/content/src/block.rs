@@ -130,7 +130,7 @@ fn bounded(cid: &Cid, bytes: &[u8]) -> Result<(), ContentError> {
 }
 
 fn links(cid: &Cid, codec: Codec, bytes: &[u8]) -> Result<Vec<Cid>, ContentError> {
-    let wrong = |codec| move |what| ContentError::NotTheCodec { cid: *cid, codec, what };
+    let wrong = |codec| move |what| ContentError::NotTheCodec { cid: Box::new(*cid), codec, what };
     match codec {
         Codec::Raw => Ok(Vec::new()),
         Codec::DagCbor => dag_cbor::links(bytes).map_err(wrong("dag-cbor")),

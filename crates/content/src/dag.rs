@@ -27,7 +27,7 @@ impl<F: FnMut(&Cid) -> Result<Block, ContentError>> Walk<F> {
     }
 
     fn step(&mut self, cid: Cid, depth: u16) -> Result<Block, ContentError> {
-        let too_large = |what, max| ContentError::DagTooLarge { root: self.root, what, max };
+        let too_large = |what, max| ContentError::DagTooLarge { root: Box::new(self.root), what, max };
         if self.met.len() as u64 > BLOCKS_MAX {
             return Err(too_large("blocks", BLOCKS_MAX));
         }

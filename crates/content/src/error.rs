@@ -36,7 +36,7 @@ pub enum ContentError {
     #[error("{cid} is no valid {codec}: {what}")]
     NotTheCodec {
         /// The CID.
-        cid: Cid,
+        cid: Box<Cid>,
         /// `dag-cbor` or `dag-pb`.
         codec: &'static str,
         /// Where it breaks the codec's rules.
@@ -63,7 +63,7 @@ pub enum ContentError {
     #[error("the DAG under {root} has more {what} than {max}")]
     DagTooLarge {
         /// The root.
-        root: Cid,
+        root: Box<Cid>,
         /// What there is too much of.
         what: &'static str,
         /// The bound.

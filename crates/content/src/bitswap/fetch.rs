@@ -227,7 +227,7 @@ impl<'a> Fetch<'a> {
 
     /// Counts a block of the DAG and queues what it links to.
     fn accept(&mut self, block: &Block, depth: u16) -> Result<(), ContentError> {
-        let too_large = |what, max| ContentError::DagTooLarge { root: self.root, what, max };
+        let too_large = |what, max| ContentError::DagTooLarge { root: Box::new(self.root), what, max };
         self.fetched.blocks += 1;
         self.fetched.bytes += block.bytes().len() as u64;
         if self.met.len() as u64 > self.bounds.blocks_max {

@@ -81,9 +81,10 @@ impl ConnectionHandler for Handler {
                 protocol: stream,
                 info: (),
             }) => {
-                if self.inbound.try_send(stream).is_err() {
+                // The message on it is lost, and its wants are asked for again.
+                let _ = self.inbound.try_send(stream).inspect_err(|_| {
                     tracing::debug!("drop a stream: the peer opens them faster than they are read");
-                }
+                });
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol: stream, info }) => {
                 // A session that no longer waits drops the stream, which resets it.

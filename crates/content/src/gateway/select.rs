@@ -177,7 +177,7 @@ impl Entity {
     /// A block of the entity; nothing where it was given before. Its children are queued either way: a block may come
     /// twice in a file, at different places.
     fn visit(&mut self, cid: Cid, start: u64, depth: u16) -> Result<Option<Block>, ContentError> {
-        let too_large = |what, max| Err(ContentError::DagTooLarge { root: self.root, what, max });
+        let too_large = |what, max| Err(ContentError::DagTooLarge { root: Box::new(self.root), what, max });
         self.visits += 1;
         if self.visits > BLOCKS_MAX {
             return too_large("blocks", BLOCKS_MAX);

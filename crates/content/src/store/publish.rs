@@ -74,7 +74,7 @@ impl Draft {
         let bytes: u64 = self.blocks.iter().map(|one| one.block.bytes().len() as u64).sum();
         if bytes > PUBLICATION_BYTES_MAX {
             return Err(ContentError::DagTooLarge {
-                root: self.root,
+                root: Box::new(self.root),
                 what: "bytes",
                 max: PUBLICATION_BYTES_MAX,
             });

@@ -84,7 +84,7 @@ impl Stranger {
         heard.await.expect("the node says something")
     }
 
-    async fn is_cut_off(self) {
+    async fn ends_cut_off(self) {
         tokio::time::timeout(PATIENCE, self.closed).await.expect("the node closes the connection").unwrap();
     }
 }
@@ -190,10 +190,10 @@ async fn nonsense_and_floods_are_cut_off_and_refused_for_a_while() {
         let mut peer = Stranger::connect(key.clone(), &swarm).await;
         // All on one stream, so that their order is that of the bounds.
         peer.say(&said.repeat(times)).await;
-        peer.is_cut_off().await;
+        peer.ends_cut_off().await;
         assert!(swarm.peers().is_empty(), "{what}");
         let again = Stranger::connect(key, &swarm).await;
-        again.is_cut_off().await;
+        again.ends_cut_off().await;
         swarm.shutdown().await;
     }
 }
