@@ -12,6 +12,7 @@ mod byzantine;
 mod clients;
 mod host;
 mod links;
+mod model;
 mod plan;
 mod report;
 mod sabotage;
@@ -21,6 +22,7 @@ mod world;
 
 pub use bxp_consensus::Verification;
 pub use byzantine::Behaviour;
+pub use model::{Costs, Limit, ModelError, Place, Report, Setup, model};
 pub use report::{Failure, Summary};
 pub use sabotage::Sabotage;
 

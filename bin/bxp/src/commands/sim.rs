@@ -1,6 +1,8 @@
-//! `bxp sim`: whole networks on seeds, with everything going wrong that may.
+//! `bxp sim`: whole networks on seeds, with everything going wrong that may; and with `--model`, how fast they are.
 
-use anyhow::{Context, Result, bail};
+mod model;
+
+use anyhow::{Context, Result, bail, ensure};
 use bxp_sim::Summary;
 use clap::{Args, ValueEnum};
 use std::{
@@ -13,10 +15,13 @@ use std::{
     thread,
 };
 
+/// Whole nodes of more validators than this take too long for one run.
+const VALIDATORS_MAX: u16 = 100;
+
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Validators of each network; fewer than a third of them are Byzantine.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
+    /// Validators of each network; fewer than a third of them are Byzantine. At most 100, with --model 1,000.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1000))]
     validators: u16,
     /// Who checks proposals; where it is sharded, validators that verify falsely come up as well.
     #[arg(long, value_enum, default_value_t)]
@@ -30,6 +35,8 @@ pub(crate) struct Arguments {
     /// Print every step of the runs, one after another.
     #[arg(long)]
     trace: bool,
+    #[command(flatten)]
+    model: model::Arguments,
 }
 
 /// Who checks the signatures of a proposal.
@@ -76,6 +83,10 @@ impl FromStr for Seeds {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(place) = arguments.model.model {
+        return model::run(place, arguments);
+    }
+    ensure!(arguments.validators <= VALIDATORS_MAX, "--validators: at most {VALIDATORS_MAX} without --model");
     let validators = usize::from(arguments.validators);
     let verification = arguments.verification;
     let Seeds(seeds) = arguments.seeds.clone();

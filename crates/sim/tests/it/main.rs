@@ -1,6 +1,7 @@
 //! Whole networks on many seeds. A failing seed is printed; `bxp sim --seeds SEED --validators N --trace` replays it.
 
 mod found;
+mod model;
 
 use bxp_sim::{Behaviour, Sabotage, Summary, Verification};
 use std::collections::BTreeSet;

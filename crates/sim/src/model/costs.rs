@@ -1,0 +1,57 @@
+//! What work costs on one core, as measured on two cores of an AMD server processor in dev profile (`docs/benchmarks.md`
+//! has the runs). Everything else of the model is counted, not assumed.
+
+use serde::Serialize;
+
+/// Costs in CPU time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Costs {
+    /// Recovering a sender from its signature: `recovery_cpu_us` of `bxp bench transfers`.
+    pub recovery_us: f64,
+    /// Executing a transfer, its share of the trie and of the database: `execution_cpu_us` of `bxp bench transfers`.
+    pub execution_us: f64,
+    /// Both ends of an encrypted connection: `transport_cpu_s_per_gb` of `bxp bench consensus`.
+    pub transport_s_per_gb: f64,
+    /// SHA-256 over a body: `sha256_cpu_s_per_gb` of `bxp bench consensus`.
+    pub sha256_s_per_gb: f64,
+    /// Appending to the write-ahead log: `log_cpu_s_per_gb` of `bxp bench consensus`.
+    pub log_s_per_gb: f64,
+    /// Sending one frame to one peer, and receiving one, beside its bytes. From `bxp bench consensus --rate 40000`: what
+    /// its transactions cost there more than at saturation, over the frames that they took, is 8 us for both ends.
+    pub frame_send_us: f64,
+    /// See [`Self::frame_send_us`].
+    pub frame_receive_us: f64,
+    /// What of a frame's receiving only the driver of consensus can do, once a frame.
+    pub frame_driver_us: f64,
+    /// Decoding and counting one vote: the wall time of the engines in this model over the votes that they took in.
+    pub vote_us: f64,
+    /// A node's taking in of one opaque transaction from its client, and answering it. From `bxp bench consensus` at
+    /// saturation: what transport, hashes and logs of a transaction leave of the nodes' CPU time.
+    pub intake_us: f64,
+    /// The client's own side of one transaction, which counts where it shares the machine: `client_cpu_us_per_tx`.
+    pub client_us: f64,
+    /// What one flush of the log takes, and what the disk takes in after that: `disk_gb_per_s`.
+    pub sync_ms: f64,
+    /// See [`Self::sync_ms`].
+    pub disk_gb_per_s: f64,
+}
+
+impl Default for Costs {
+    fn default() -> Self {
+        Self {
+            recovery_us: 44.0,
+            execution_us: 10.0,
+            transport_s_per_gb: 2.4,
+            sha256_s_per_gb: 0.57,
+            log_s_per_gb: 0.42,
+            frame_send_us: 3.0,
+            frame_receive_us: 4.0,
+            frame_driver_us: 1.0,
+            vote_us: 0.2,
+            intake_us: 1.5,
+            client_us: 0.25,
+            sync_ms: 4.0,
+            disk_gb_per_s: 0.22,
+        }
+    }
+}

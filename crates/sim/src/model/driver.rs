@@ -1,0 +1,254 @@
+//! A driver's turn, as in `bxp bench consensus`: up to so many inputs, then the log, then what consensus says.
+
+use super::{
+    Place,
+    network::{ATTESTATION_BYTES, Content, Event, Frame, Network},
+    validator::{Handed, Taken},
+};
+use bxp_consensus::{
+    Effect, Input, Superblock,
+    wire::{Envelope, Message, carries_body},
+};
+use bxp_types::{Height, ValidatorIndex};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// Inputs taken in one turn, whose votes leave together, as in the driver.
+const INPUTS_PER_TURN: usize = 256;
+/// A record of the log begins with the names of network and validator.
+const RECORD_PREFIX_BYTES: usize = 10;
+/// A message's header.
+const HEADER_BYTES: u64 = 10;
+
+impl Network<'_> {
+    /// The driver takes in what has come, and does what consensus wants.
+    pub(super) fn turn(&mut self, node: usize) {
+        let (costs, mut cost_us) = (self.setup.costs, 0.0);
+        for _ in 0..INPUTS_PER_TURN {
+            let validator = &mut self.validators[node];
+            let Some(taken) = validator.inbox.pop_front() else { break };
+            match taken {
+                Taken::Frame { input, votes, hashed_bytes } => {
+                    cost_us += costs.frame_driver_us
+                        + f64::from(votes) * costs.vote_us
+                        + hashed_bytes as f64 * costs.sha256_s_per_gb / 1e3;
+                    validator.engine.take_in(input);
+                }
+                Taken::Reached(from, height) => validator.reach(from, height),
+                Taken::Validated { height, proposer, digest } => {
+                    validator.engine.take_in(Input::Validated { height, proposer, digest, valid: true });
+                }
+                Taken::Timer(timer) => validator.engine.take_in(Input::TimerFired(timer)),
+                Taken::Look => {}
+            }
+        }
+        self.begin_heights(node, &mut cost_us);
+        let mut effects = Vec::new();
+        self.gather(node, &mut effects, &mut cost_us);
+        let begun = self.now.max(self.validators[node].driver_free);
+        let end = self.work(node, begun, cost_us, 1.0, true);
+        let next = end.max(begun + self.setup.turn_every);
+        let (log_us, said) = self.log(node, end, &effects);
+        let end = end + Duration::from_secs_f64(log_us / 1e6);
+        self.carry_out(node, effects, end, said.max(end));
+        let validator = &mut self.validators[node];
+        validator.driver_free = next.max(end);
+        validator.turn_set = !validator.inbox.is_empty();
+        if validator.turn_set {
+            let at = validator.driver_free;
+            self.at(at, Event::Turn(node));
+        }
+    }
+
+    /// Begins what may begin.
+    fn begin_heights(&mut self, node: usize, cost_us: &mut f64) {
+        let full = self.setup.transactions_max();
+        loop {
+            let validator = &mut self.validators[node];
+            let (may, later) = validator.may_begin(self.now, full, self.setup);
+            if !may {
+                if let Some(at) = later.filter(|at| validator.look_at != *at) {
+                    validator.look_at = at;
+                    self.at(at, Event::Taken(node, Taken::Look));
+                }
+                return;
+            }
+            let height = validator.started.next();
+            let batch = validator.next_batch(full);
+            let count = batch.iter().map(|handed| handed.count).sum();
+            if count > 0 {
+                validator.ours.insert(height, batch);
+            }
+            validator.started = height;
+            validator.started_at = self.now;
+            validator.wanted = validator.wanted.split_off(&height.next());
+            let me = ValidatorIndex(u16::try_from(node).unwrap_or(u16::MAX));
+            self.declared.insert((height, me), count);
+            *cost_us += self.setup.body_bytes(count) as f64 * self.setup.costs.sha256_s_per_gb / 1e3;
+            let stand_in = [height.0.to_be_bytes().as_slice(), &me.0.to_be_bytes()].concat();
+            validator.engine.take_in(Input::Start { height, proposal: stand_in.into() });
+        }
+    }
+
+    /// All effects of the turn. Opaque bodies are valid at once, as in the driver.
+    fn gather(&mut self, node: usize, effects: &mut Vec<Effect>, cost_us: &mut f64) {
+        loop {
+            let more = self.validators[node].engine.effects();
+            if more.is_empty() {
+                return;
+            }
+            for effect in more {
+                match effect {
+                    Effect::Validate { height, proposer, digest, .. } if self.setup.signed.is_none() => {
+                        let engine = &mut self.validators[node].engine;
+                        engine.take_in(Input::Validated { height, proposer, digest, valid: true });
+                        *cost_us += self.setup.costs.frame_driver_us;
+                    }
+                    Effect::Wanted { height } => {
+                        self.validators[node].wanted.insert(height);
+                        self.begin_heights(node, cost_us);
+                    }
+                    other => effects.push(other),
+                }
+            }
+        }
+    }
+
+    /// Writes the turn's records; says what that costs, and when they are on the disk where that is waited for.
+    fn log(&mut self, node: usize, from: Duration, effects: &[Effect]) -> (f64, Duration) {
+        let mut bytes = 0;
+        for effect in effects {
+            if let Effect::Persist(record) = effect {
+                bytes += self.measure_frame(node, &record.slice(RECORD_PREFIX_BYTES..)).bytes;
+            }
+        }
+        if bytes == 0 {
+            return (0.0, from);
+        }
+        let cost_us = bytes as f64 * self.setup.costs.log_s_per_gb / 1e3;
+        let written = self.work(node, from, cost_us, 1.0, true);
+        let mut said = written;
+        if self.setup.durable {
+            let costs = self.setup.costs;
+            // One flush at a time; what comes meanwhile goes with the next one. One machine has one disk.
+            let sharing = if self.setup.place == Place::Local { self.setup.validators as f64 } else { 1.0 };
+            let takes = Duration::from_secs_f64(bytes as f64 * sharing / costs.disk_gb_per_s / 1e9);
+            let flush = Duration::from_secs_f64(costs.sync_ms / 1e3);
+            let validator = &mut self.validators[node];
+            if validator.flushed_at <= written {
+                validator.flushed_at = written + flush + takes;
+            } else {
+                validator.flushed_at += takes;
+            }
+            said = validator.flushed_at;
+        }
+        (written.saturating_sub(from).as_secs_f64() * 1e6, said)
+    }
+
+    /// Checks and timers do not wait for the log, what is said does.
+    fn carry_out(&mut self, node: usize, effects: Vec<Effect>, end: Duration, said: Duration) {
+        for effect in effects {
+            match effect {
+                Effect::Validate { height, proposer, digest, .. } => {
+                    self.check(node, end, height, proposer, digest);
+                }
+                Effect::SetTimer { timer, after } => self.at(end + after, Event::Timer(node, timer)),
+                Effect::Send { to, message } => {
+                    let frame = self.measure_frame(node, &message);
+                    self.send(node, Some(usize::from(to.0)), &frame, said);
+                }
+                Effect::Broadcast { message } => {
+                    let frame = self.measure_frame(node, &message);
+                    self.send(node, None, &frame, said);
+                }
+                Effect::Decided(superblock) => self.decided(node, superblock, said),
+                Effect::Persist(_)
+                | Effect::Wanted { .. }
+                | Effect::Behind { .. }
+                | Effect::ProposalTooLarge { .. } => {}
+            }
+        }
+    }
+
+    /// What a message is charged for.
+    fn measure_frame(&self, node: usize, message: &Bytes) -> Frame {
+        let from = ValidatorIndex(u16::try_from(node).unwrap_or(u16::MAX));
+        let n = u16::try_from(self.setup.validators).unwrap_or(u16::MAX);
+        let body = |height, proposer| {
+            let count = self.declared.get(&(height, proposer)).copied().unwrap_or(0);
+            HEADER_BYTES + self.setup.body_bytes(count)
+        };
+        let (bytes, votes) = match Envelope::decode(message, n, usize::MAX) {
+            Ok(Envelope { height, message: Message::Init { .. } }) => (body(height, from), 0),
+            Ok(Envelope { height, message: Message::Body { proposer, .. } }) => {
+                (body(height, proposer) + 2, 0)
+            }
+            Ok(Envelope { message: Message::Votes(votes), .. }) => {
+                (message.len() as u64, u32::try_from(votes.iter().count()).unwrap_or(u32::MAX))
+            }
+            _ => (message.len() as u64, 0),
+        };
+        let content = Content::Consensus(message.clone());
+        Frame { from, content, bytes, votes, is_body: carries_body(message) }
+    }
+
+    /// A superblock is decided; they are taken in order.
+    fn decided(&mut self, node: usize, superblock: Superblock, at: Duration) {
+        let validator = &mut self.validators[node];
+        validator.early.insert(superblock.height, superblock);
+        let before = validator.decided;
+        loop {
+            let validator = &mut self.validators[node];
+            let next = validator.decided.next();
+            let Some(superblock) = validator.early.remove(&next) else { break };
+            validator.decided = next;
+            let in_it = |proposer| self.declared.get(&(next, proposer)).copied().unwrap_or(0);
+            let transactions =
+                superblock.proposals.iter().map(|proposal| in_it(proposal.proposer)).sum::<u64>();
+            let me = ValidatorIndex(u16::try_from(node).unwrap_or(u16::MAX));
+            if !superblock.bitmask.contains(me)
+                && let Some(batch) = validator.ours.remove(&next)
+            {
+                self.measure.left_out();
+                validator.again(batch);
+            }
+            let done = if self.setup.signed.is_some() {
+                // Blocks are made one after the other.
+                let begun = at.max(self.validators[node].execution_free);
+                let cost_us = transactions as f64 * self.setup.costs.execution_us;
+                let done = self.work_wide(node, begun, cost_us);
+                self.validators[node].execution_free = done;
+                done
+            } else {
+                at
+            };
+            self.at(done, Event::Executed(node, next, transactions));
+        }
+        let decided = self.validators[node].decided;
+        if decided > before {
+            let me = ValidatorIndex(u16::try_from(node).unwrap_or(u16::MAX));
+            let content = Content::Attestation(decided);
+            let frame = Frame { from: me, content, bytes: ATTESTATION_BYTES, votes: 0, is_body: false };
+            self.send(node, None, &frame, at);
+            self.validators[node].reach(me, decided);
+        }
+    }
+
+    /// What a superblock held is final here: its clients hear of it, and hand the next ones in.
+    pub(super) fn executed(&mut self, node: usize, height: Height, transactions: u64) {
+        let now = self.now;
+        let validator = &mut self.validators[node];
+        validator.head = height;
+        let batch: Vec<Handed> = validator.ours.remove(&height).unwrap_or_default();
+        for handed in &batch {
+            self.measure.answered(height, now - handed.at, handed.count);
+        }
+        let count = batch.iter().map(|handed| handed.count).sum();
+        let busy = self.busy();
+        self.measure.executed(height, transactions, now, busy);
+        if count > 0 {
+            self.submit(node, count);
+        }
+        self.take(node, Taken::Look);
+    }
+}
