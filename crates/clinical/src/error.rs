@@ -7,13 +7,13 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ClinicalError {
     /// A path that was handed in is not there.
-    #[error("{path} is not there; give files or folders with FHIR R4 in .json or .ndjson or HL7 v2 in .hl7, also as .gz or .bz2", path = .0.display())]
+    #[error("{path} is not there; give files or folders with FHIR R4 in .json or .ndjson, HL7 v2 in .hl7 or C-CDA in .xml, also as .gz or .bz2", path = .0.display())]
     PathMissing(PathBuf),
     /// A file that was named has an ending that is not read.
-    #[error("{path} is not read: the name must end in .json, .ndjson or .hl7, or in one of these and .gz or .bz2", path = .0.display())]
+    #[error("{path} is not read: the name must end in .json, .ndjson, .hl7 or .xml, or in one of these and .gz or .bz2", path = .0.display())]
     UnknownEnding(PathBuf),
     /// No file under the given paths is readable input.
-    #[error("nothing to read under {0}: no .json, .ndjson or .hl7, .gz or .bz2 of these; check the folder")]
+    #[error("nothing to read under {0}: no .json, .ndjson, .hl7 or .xml, .gz or .bz2 of these; check the folder")]
     NothingFound(String),
     /// Folders nested deeper than the walk goes.
     #[error("{path} lies deeper than {max} folders; name it directly", path = path.display())]
@@ -84,6 +84,15 @@ pub enum ClinicalError {
         /// Where in it, and what.
         #[source]
         source: Box<bxp_hl7v2::Hl7Error>,
+    },
+    /// No C-CDA, or not in a form that is read.
+    #[error("{place}: not a C-CDA document that can be taken; see the cause")]
+    Ccda {
+        /// The file.
+        place: Place,
+        /// Where in it, and what.
+        #[source]
+        source: Box<bxp_ccda::CcdaError>,
     },
     /// More resources than one submission may have.
     #[error("{source_name} has more than {resources_max} resources in one submission; split it")]

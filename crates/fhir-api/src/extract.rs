@@ -84,8 +84,8 @@ pub(crate) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
 
 /// The one resource in a body, of the type that the address says.
 pub(crate) async fn resource(kind: Kind, request: Request) -> Result<Value, Failure> {
-    if form(&request)? == Form::Ndjson {
-        return Err(Failure::bad_request("NDJSON goes to POST /$ingest"));
+    if matches!(form(&request)?, Form::Ndjson | Form::Hl7v2 | Form::Ccda) {
+        return Err(Failure::bad_request("NDJSON, HL7 v2 and C-CDA go to POST /$ingest"));
     }
     let body = body(request).await?;
     let submission = parse_json("resource", &body, &Limits::default())?;
@@ -120,6 +120,8 @@ pub(crate) enum Form {
     Ndjson,
     /// HL7 v2 messages in their usual encoding.
     Hl7v2,
+    /// A C-CDA document.
+    Ccda,
     /// It does not say.
     Unsaid,
 }
@@ -137,6 +139,7 @@ pub(crate) fn form(request: &Request) -> Result<Form, Failure> {
         "application/fhir+json" | "application/json" | "text/json" => Ok(Form::Json),
         "application/fhir+ndjson" | "application/ndjson" | "application/x-ndjson" => Ok(Form::Ndjson),
         "x-application/hl7-v2+er7" | "application/hl7-v2" | "application/edi-hl7v2" => Ok(Form::Hl7v2),
+        "application/hl7-cda+xml" | "application/cda+xml" | "application/xml" | "text/xml" => Ok(Form::Ccda),
         "" | "application/octet-stream" => Ok(Form::Unsaid),
         _ => unsupported("Content-Type must be application/fhir+json or application/fhir+ndjson"),
     }
@@ -185,8 +188,9 @@ mod tests {
         };
         assert_eq!(of("content-type", "application/fhir+json; charset=utf-8").unwrap(), Form::Json);
         assert_eq!(of("content-type", "Application/NDJSON").unwrap(), Form::Ndjson);
+        assert_eq!(of("content-type", "application/hl7-cda+xml").unwrap(), Form::Ccda);
         assert_eq!(of("x-other", "1").unwrap(), Form::Unsaid);
-        assert_eq!(of("content-type", "application/xml").unwrap_err().status().as_u16(), 415);
+        assert_eq!(of("content-type", "application/pdf").unwrap_err().status().as_u16(), 415);
         assert_eq!(of("content-encoding", "gzip").unwrap_err().status().as_u16(), 415);
     }
 }

@@ -175,6 +175,8 @@ impl From<ClinicalError> for Failure {
                 Self::new(StatusCode::BAD_REQUEST, "structure", error.to_string())
             }
             ClinicalError::NotFhir { .. } => Self::bad_request(error.to_string()),
+            // The cause names the place in the message or document, and no value.
+            ClinicalError::Hl7v2 { .. } | ClinicalError::Ccda { .. } => Self::bad_request(chain(&error)),
             ClinicalError::TooLarge { .. } | ClinicalError::TooManyResources { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", error.to_string())
             }

@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, Metadata, Package};
 /// Crates by layer, lowest first. The programs in `bin/` stand above all of them.
 const LAYERS: &[&[&str]] = &[
     &["bxp-types", "bxp-contracts"],
-    &["bxp-consensus", "bxp-trie", "bxp-privacy", "bxp-hl7v2"],
+    &["bxp-consensus", "bxp-trie", "bxp-privacy", "bxp-hl7v2", "bxp-ccda"],
     &[
         "bxp-storage",
         "bxp-network",
@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
 /// Uses within one layer that are meant to be.
 const WITHIN_LAYER: &[(&str, &str)] = &[
     ("bxp-contracts", "bxp-types"),
+    ("bxp-ccda", "bxp-hl7v2"),
     ("bxp-execution", "bxp-storage"),
     ("bxp-vault", "bxp-storage"),
     ("bxp-vault", "bxp-enclave"),

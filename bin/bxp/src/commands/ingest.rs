@@ -1,4 +1,4 @@
-//! `bxp ingest`: hands files of FHIR and HL7 v2 in at a node.
+//! `bxp ingest`: hands files of FHIR, HL7 v2 and C-CDA in at a node.
 
 use crate::{demo::tables::table, operator::Operator};
 use anyhow::{Result, bail};
@@ -15,7 +15,7 @@ const UNMAPPED_SHOWN: usize = 20;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Files or folders of FHIR R4 bundles or NDJSON, or HL7 v2 messages (.hl7); .gz and .bz2 too.
+    /// Files or folders of FHIR R4 bundles or NDJSON, HL7 v2 messages (.hl7) or C-CDA documents (.xml); .gz and .bz2 too.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The configuration file of the node that takes them in.
@@ -39,7 +39,7 @@ pub(crate) struct Taken {
     pub(crate) patients_new: u64,
     pub(crate) countries_defaulted: u64,
     pub(crate) identifiers: BTreeMap<String, u64>,
-    /// Fields of HL7 v2 without a place in FHIR, each with the reason and how often.
+    /// Fields of HL7 v2, and paths of C-CDA, without a place in FHIR, each with the reason and how often.
     #[serde(default)]
     pub(crate) unmapped: BTreeMap<String, u64>,
     /// Files that were not taken, each with the reason.
@@ -96,14 +96,14 @@ impl Taken {
 }
 
 impl Taken {
-    /// Names what of HL7 v2 messages is kept in the original message only.
+    /// Names what of HL7 v2 messages and C-CDA documents is kept in the original only.
     fn name_unmapped(&self) {
         if self.unmapped.is_empty() {
             return;
         }
         let all: u64 = self.unmapped.values().sum();
         println!(
-            "{all} fields of HL7 v2 messages have no place in FHIR; the messages are kept whole beside:"
+            "{all} fields of HL7 v2 messages and C-CDA documents have no place in FHIR; these are kept whole beside:"
         );
         let mut fields: Vec<_> = self.unmapped.iter().collect();
         fields.sort_by_key(|(field, count)| (std::cmp::Reverse(**count), *field));
@@ -159,6 +159,7 @@ const fn media_type(shape: Shape) -> &'static str {
         Shape::Json => "application/fhir+json",
         Shape::Ndjson => "application/fhir+ndjson",
         Shape::Hl7v2 => "x-application/hl7-v2+er7",
+        Shape::Ccda => "application/hl7-cda+xml",
     }
 }
 

@@ -34,7 +34,7 @@ impl Ingest {
     }
 
     /// Whether a Patient was handed in under this id. Where the tables fail, taking in what follows fails too.
-    fn knows_patient(&self, id: &str) -> bool {
+    pub(super) fn knows_patient(&self, id: &str) -> bool {
         self.find("Patient", id).is_ok_and(|found| found.is_some())
     }
 }

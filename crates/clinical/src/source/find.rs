@@ -30,6 +30,8 @@ pub enum Shape {
     Ndjson,
     /// HL7 v2 messages, one after the other.
     Hl7v2,
+    /// One C-CDA document.
+    Ccda,
 }
 
 /// A file to read.
@@ -120,6 +122,7 @@ fn classify(path: &Path, bytes: u64) -> Option<InputFile> {
         "json" => Shape::Json,
         "ndjson" => Shape::Ndjson,
         "hl7" => Shape::Hl7v2,
+        "xml" => Shape::Ccda,
         _ => return None,
     };
     Some(InputFile { path: path.to_owned(), compression, shape, bytes })
@@ -186,7 +189,7 @@ mod tests {
         let missing = find(&[folder.path().join("nowhere")]).unwrap_err();
         assert!(matches!(missing, ClinicalError::PathMissing(_)), "{missing}");
         assert!(matches!(find(&[folder.path().to_owned()]), Err(ClinicalError::NothingFound(_))));
-        fs::write(folder.path().join("x.xml"), "").unwrap();
-        assert!(matches!(find(&[folder.path().join("x.xml")]), Err(ClinicalError::UnknownEnding(_))));
+        fs::write(folder.path().join("x.pdf"), "").unwrap();
+        assert!(matches!(find(&[folder.path().join("x.pdf")]), Err(ClinicalError::UnknownEnding(_))));
     }
 }

@@ -3,6 +3,7 @@
 //! A submission is all or nothing: a damaged file gives an error that names file and place, and nothing of it is
 //! taken. An NDJSON file is cut into submissions of at most [`NDJSON_RESOURCES`] resources.
 
+mod ccda;
 mod decompress;
 mod find;
 mod hl7v2;
@@ -10,6 +11,7 @@ mod parse;
 mod read;
 mod submission;
 
+pub use ccda::translate_document;
 pub use find::{Compression, Found, InputFile, Shape, find};
 pub use hl7v2::{Translation, split_messages, translate, translate_or_refuse};
 pub use parse::{parse_json, parse_ndjson, parse_tree};

@@ -2,7 +2,7 @@
 
 use super::{
     InputFile, Limits, NDJSON_RESOURCES, Shape, Submission, Translation, decompress::Bounded,
-    parse::NdjsonParser, parse_json, split_messages, translate_or_refuse,
+    parse::NdjsonParser, parse_json, split_messages, translate_document, translate_or_refuse,
 };
 use crate::ClinicalError;
 use std::io::{BufRead, BufReader, Read};
@@ -18,6 +18,7 @@ enum State {
     Json(Box<Bounded>),
     Ndjson { reader: BufReader<Bounded>, line: usize },
     Messages(std::vec::IntoIter<Submission>),
+    Document(Box<Bounded>),
     Done,
 }
 
@@ -31,6 +32,7 @@ pub fn read(file: &InputFile, limits: &Limits) -> Result<Submissions, ClinicalEr
         Shape::Json => State::Json(Box::new(bounded)),
         Shape::Ndjson => State::Ndjson { reader: BufReader::new(bounded), line: 0 },
         Shape::Hl7v2 => State::Messages(messages(file, limits)?.into_iter()),
+        Shape::Ccda => State::Document(Box::new(bounded)),
     };
     Ok(Submissions { source_name: file.path.display().to_string(), limits: *limits, state })
 }
@@ -61,6 +63,7 @@ impl Iterator for Submissions {
     fn next(&mut self) -> Option<Self::Item> {
         let item = match std::mem::replace(&mut self.state, State::Done) {
             State::Json(bounded) => Some(self.whole(*bounded)),
+            State::Document(bounded) => Some(self.document(*bounded)),
             State::Ndjson { reader, line } => self.chunk(reader, line).transpose(),
             State::Messages(mut rest) => {
                 let next = rest.next().map(Ok);
@@ -77,6 +80,13 @@ impl Iterator for Submissions {
 }
 
 impl Submissions {
+    /// Of a document. Its patient is told by the document alone here; see [`translate_document`].
+    fn document(&self, mut bounded: Bounded) -> Result<Submission, ClinicalError> {
+        let mut bytes = Vec::new();
+        bounded.read_to_end(&mut bytes).map_err(|source| bounded.explain(source))?;
+        translate_document(&self.source_name, &bytes, &self.limits, &|_| false)
+    }
+
     fn whole(&self, mut bounded: Bounded) -> Result<Submission, ClinicalError> {
         let mut bytes = Vec::new();
         bounded.read_to_end(&mut bytes).map_err(|source| bounded.explain(source))?;

@@ -100,6 +100,6 @@ pub struct Submission {
     pub entries: Vec<Entry>,
     /// What could not be taken before validation: entries that delete, or have no resource.
     pub refused: Vec<Refusal>,
-    /// What of another format (HL7 v2) was not translated: the field, and why.
+    /// What of another format (HL7 v2, C-CDA) was not translated: the field or path, and why.
     pub unmapped: Vec<(String, &'static str)>,
 }

@@ -1,5 +1,5 @@
-//! `POST /$ingest?source=NAME`: a submission (Bundle, NDJSON, HL7 v2 messages), answered with the report of what became of
-//! it.
+//! `POST /$ingest?source=NAME`: a submission (Bundle, NDJSON, HL7 v2 messages, a C-CDA document), answered with the report of what
+//! became of it.
 
 use crate::{
     answer::{self, Answer},
@@ -42,6 +42,9 @@ pub(crate) async fn submission(
         if is_hl7v2(&source, &body, form) {
             return Ok(edge.ingest.ingest_hl7v2(&source, &body)?);
         }
+        if form == Form::Ccda || form == Form::Unsaid && bxp_ccda::looks_like(&body) {
+            return Ok(edge.ingest.ingest_ccda(&source, &body)?);
+        }
         let submissions = parse(&source, &body, form)?;
         drop(body);
         let mut report = Report::default();
@@ -63,7 +66,7 @@ fn source_name(given: Option<String>) -> Result<String, Failure> {
 
 fn parse(source: &str, body: &[u8], form: Form) -> Result<Vec<Submission>, Failure> {
     let ndjson = match form {
-        Form::Json | Form::Hl7v2 => false,
+        Form::Json | Form::Hl7v2 | Form::Ccda => false,
         Form::Ndjson => true,
         Form::Unsaid => source.ends_with(".ndjson") || looks_like_ndjson(body),
     };
@@ -95,7 +98,7 @@ fn is_hl7v2(source: &str, body: &[u8], form: Form) -> bool {
     match form {
         Form::Hl7v2 => true,
         Form::Unsaid => source.to_ascii_lowercase().ends_with(".hl7") || begins(),
-        Form::Json | Form::Ndjson => false,
+        Form::Json | Form::Ndjson | Form::Ccda => false,
     }
 }
 
