@@ -24,12 +24,7 @@ pub(crate) struct Element {
 
 impl Element {
     pub(crate) fn named(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            attributes: Vec::new(),
-            children: Vec::new(),
-            seen: Cell::new(false),
-        }
+        Self { name: name.to_owned(), attributes: Vec::new(), children: Vec::new(), seen: Cell::new(false) }
     }
 
     /// Whether the mapping has looked at it.

@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn text_entities_and_prefixes_are_read() {
-        let root = read("<?xml version=\"1.0\"?><x:a b='1 &lt; &#x32;'>A&amp;B<![CDATA[<c>]]><d/></x:a>").unwrap();
+        let root =
+            read("<?xml version=\"1.0\"?><x:a b='1 &lt; &#x32;'>A&amp;B<![CDATA[<c>]]><d/></x:a>").unwrap();
         assert_eq!((root.name.as_str(), root.attribute("b")), ("a", Some("1 < 2")));
         assert_eq!(root.text(100), "A&B<c>");
     }
@@ -266,7 +267,8 @@ mod tests {
 
     #[test]
     fn damage_is_named_by_place() {
-        for text in ["<a>", "<a></b>", "</a>", "<a/><b/>", "x<a/>", "<a b=1/>", "<a b='1' b='2'/>", "<a", ""] {
+        for text in ["<a>", "<a></b>", "</a>", "<a/><b/>", "x<a/>", "<a b=1/>", "<a b='1' b='2'/>", "<a", ""]
+        {
             assert!(read(text).is_err(), "{text}");
         }
         assert_eq!(Document::parse(b"  ", &Limits::default()).unwrap_err(), CcdaError::Empty);
@@ -278,7 +280,8 @@ mod tests {
         let text = "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><a>\u{e9}</a>";
         let latin: Vec<u8> = text.chars().map(|one| u8::try_from(u32::from(one)).unwrap()).collect();
         assert_eq!(decode(&latin).unwrap(), text);
-        let wide: Vec<u8> = std::iter::once(0xfeff).chain("<a/>".encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        let wide: Vec<u8> =
+            std::iter::once(0xfeff).chain("<a/>".encode_utf16()).flat_map(u16::to_le_bytes).collect();
         assert_eq!(decode(&wide).unwrap(), "<a/>");
         assert_eq!(decode(b"<a>\xff</a>"), Err(CcdaError::CharacterSet));
         assert_eq!(decode(b"<?xml encoding=\"none\"?>"), Err(CcdaError::CharacterSet));
@@ -286,7 +289,9 @@ mod tests {
 
     #[test]
     fn documents_are_told_by_how_they_begin() {
-        assert!(looks_like(b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<ClinicalDocument xmlns=\"urn:hl7-org:v3\">"));
+        assert!(looks_like(
+            b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<ClinicalDocument xmlns=\"urn:hl7-org:v3\">"
+        ));
         assert!(!looks_like(b"{\"a\":\"<ClinicalDocument\"}") && !looks_like(b"<html/>") && !looks_like(b""));
     }
 

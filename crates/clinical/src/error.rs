@@ -13,7 +13,9 @@ pub enum ClinicalError {
     #[error("{path} is not read: the name must end in .json, .ndjson, .hl7 or .xml, or in one of these and .gz or .bz2", path = .0.display())]
     UnknownEnding(PathBuf),
     /// No file under the given paths is readable input.
-    #[error("nothing to read under {0}: no .json, .ndjson, .hl7 or .xml, .gz or .bz2 of these; check the folder")]
+    #[error(
+        "nothing to read under {0}: no .json, .ndjson, .hl7 or .xml, .gz or .bz2 of these; check the folder"
+    )]
     NothingFound(String),
     /// Folders nested deeper than the walk goes.
     #[error("{path} lies deeper than {max} folders; name it directly", path = path.display())]

@@ -118,6 +118,7 @@ fn router(shared: Shared) -> Router {
         )
         .route("/Patient/{id}/$everything", get(everything::patient))
         .route("/{type}/{id}/$validate", post(validate::existing).layer(submissions))
+        .route("/{type}/{id}/{within}", get(search::in_compartment))
         .route("/{type}/{id}/_history", get(history::of_resource))
         .route("/{type}/{id}/_history/{version}", get(read::version))
         .route("/records", get(records::list))

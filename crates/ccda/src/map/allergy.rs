@@ -40,7 +40,8 @@ pub(super) fn allergy(context: &mut Context<'_>, element: &Element, concern: Opt
     let times = Interval::of(context, element);
     let mut json = Json::object([("identifier", identifiers(element))]);
     let clinical = related_value(element, "33999-4").and_then(|value| value.attribute("code"));
-    let clinical = clinical.and_then(clinical_of).filter(|one| matches!(*one, "active" | "inactive" | "resolved"));
+    let clinical =
+        clinical.and_then(clinical_of).filter(|one| matches!(*one, "active" | "inactive" | "resolved"));
     let clinical = clinical.or(if times.high.is_empty() { concern } else { Some("resolved") });
     json.put("clinicalStatus", concept("allergyintolerance-clinical", clinical.unwrap_or("active"), ""));
     json.put("verificationStatus", concept("allergyintolerance-verification", "confirmed", ""));
@@ -93,8 +94,13 @@ fn agent(context: &mut Context<'_>, element: &Element) -> Json {
             true => concept("http://snomed.info/sct", NONE_KNOWN, "No known allergy"),
             false => {
                 let said = found.text("text").map(|text| format!("no known allergy to {text}"));
-                Json::object([("text", said.unwrap_or_else(|| "no known allergy to this".to_owned()).into()),
-                    ("coding", Json::List(vec![bxp_hl7v2::build::coding("http://snomed.info/sct", NONE_KNOWN, "")]))])
+                Json::object([
+                    ("text", said.unwrap_or_else(|| "no known allergy to this".to_owned()).into()),
+                    (
+                        "coding",
+                        Json::List(vec![bxp_hl7v2::build::coding("http://snomed.info/sct", NONE_KNOWN, "")]),
+                    ),
+                ])
             }
         };
     }

@@ -174,8 +174,7 @@ impl<'a> Context<'a> {
             if let Json::Object(inner) = json {
                 members.extend(inner);
             }
-            let request =
-                Json::object([("method", "PUT".into()), ("url", format!("{kind}/{id}").into())]);
+            let request = Json::object([("method", "PUT".into()), ("url", format!("{kind}/{id}").into())]);
             let whole = Json::object([
                 ("fullUrl", format!("urn:uuid:{id}").into()),
                 ("resource", Json::Object(members)),

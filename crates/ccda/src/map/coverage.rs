@@ -33,7 +33,8 @@ fn policy(context: &mut Context<'_>, element: &Element) {
     for performer in performers {
         // The payer; a guarantor is a person, who has no place in Coverage.
         let Some(role) = performer.child("assignedEntity") else { continue };
-        let payer = performer.follows("2.16.840.1.113883.10.20.22.4.87") || role.of("code", "code") == Some("PAYOR");
+        let payer =
+            performer.follows("2.16.840.1.113883.10.20.22.4.87") || role.of("code", "code") == Some("PAYOR");
         if !payer {
             role.see_all();
             context.within("performer", |context| {

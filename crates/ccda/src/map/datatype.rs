@@ -73,7 +73,10 @@ pub(crate) fn codeable(context: &mut Context<'_>, code: &Element) -> Json {
 
 /// As [`codeable`], of a child.
 pub(crate) fn codeable_at(context: &mut Context<'_>, element: &Element, name: &str) -> Json {
-    element.child(name).map(|code| context.within(name, |context| codeable(context, code))).unwrap_or_default()
+    element
+        .child(name)
+        .map(|code| context.within(name, |context| codeable(context, code)))
+        .unwrap_or_default()
 }
 
 fn coding(code: &Element) -> Option<Json> {
@@ -233,10 +236,7 @@ pub(crate) fn value(context: &mut Context<'_>, json: &mut Json, element: &Elemen
     if let Some(flavor) = element.attribute("nullFlavor")
         && !matches!(kind, "CD" | "CE" | "CV" | "CO")
     {
-        json.put(
-            "dataAbsentReason",
-            concept("data-absent-reason", absent_reason(flavor), ""),
-        );
+        json.put("dataAbsentReason", concept("data-absent-reason", absent_reason(flavor), ""));
         return;
     }
     let before = json.clone();
@@ -270,7 +270,10 @@ pub(crate) fn value(context: &mut Context<'_>, json: &mut Json, element: &Elemen
             };
             let (numerator, denominator) = (part(context, "numerator"), part(context, "denominator"));
             if !numerator.is_empty() && !denominator.is_empty() {
-                json.put("valueRatio", Json::object([("numerator", numerator), ("denominator", denominator)]));
+                json.put(
+                    "valueRatio",
+                    Json::object([("numerator", numerator), ("denominator", denominator)]),
+                );
             }
         }
         _ => {}

@@ -3,7 +3,8 @@
 use super::{
     context::Context,
     datatype::{Interval, codeable, identifiers},
-    procedure, section::Section,
+    procedure,
+    section::Section,
 };
 use crate::element::Element;
 use bxp_hl7v2::build::{Json, system_of_oid};
@@ -29,7 +30,10 @@ fn device(context: &mut Context<'_>, role: &Element) -> Json {
         match (id.attribute("root"), carrier) {
             (Some(UDI), Some(carrier)) => {
                 let issuer = system_of_oid(UDI);
-                json.push("udiCarrier", Json::object([("issuer", issuer.into()), ("carrierHRF", carrier.into())]));
+                json.push(
+                    "udiCarrier",
+                    Json::object([("issuer", issuer.into()), ("carrierHRF", carrier.into())]),
+                );
             }
             _ => others.extend(super::datatype::identifier(id)),
         }

@@ -69,10 +69,7 @@ pub(super) fn class(context: &mut Context<'_>, json: &mut Json, element: &Elemen
     let all = std::iter::once(code).chain(code.all("translation"));
     let class = all.filter(|one| one.attribute("codeSystem") == Some(ACT_CODE));
     let class = class.filter_map(|one| one.attribute("code").map(crate::element::tidy)).next();
-    json.put(
-        "class",
-        class.map(|class| coding(&system_of_oid(ACT_CODE), &class, "")).unwrap_or_default(),
-    );
+    json.put("class", class.map(|class| coding(&system_of_oid(ACT_CODE), &class, "")).unwrap_or_default());
     let kind = codeable(context, code);
     json.push("type", kind);
 }

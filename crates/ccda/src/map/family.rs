@@ -37,8 +37,11 @@ pub(super) fn history(context: &mut Context<'_>, element: &Element) -> bool {
             json.put("deceasedBoolean", Json::Bool(said == "true"));
         }
     }
-    let conditions: Vec<&Element> =
-        element.all("component").flat_map(Element::elements).filter(|one| one.name == "observation").collect();
+    let conditions: Vec<&Element> = element
+        .all("component")
+        .flat_map(Element::elements)
+        .filter(|one| one.name == "observation")
+        .collect();
     for one in conditions {
         one.mark();
         let found = context.within("observation", |context| condition(context, one));

@@ -25,8 +25,7 @@ pub(super) fn patient(context: &mut Context<'_>) -> Result<(), CcdaError> {
     let known = candidates.iter().find(|id| context.options.known.contains(*id));
     let id = known.or(candidates.first()).cloned();
     // A patient without any id is one of this document alone.
-    context.patient_id =
-        id.unwrap_or_else(|| derive_id("Patient", &["in document", &context.document_name]));
+    context.patient_id = id.unwrap_or_else(|| derive_id("Patient", &["in document", &context.document_name]));
     context.path = vec!["recordTarget".to_owned()];
     let mut json = Json::object([("identifier", identifiers(role)), ("telecom", telecoms(role))]);
     json.put("address", addresses(context, role));
@@ -48,10 +47,11 @@ fn demographics(context: &mut Context<'_>, json: &mut Json, person: &Element) {
     }
     let born = person.of("birthTime", "value");
     json.put("birthDate", date(context, born));
-    if born.is_some_and(|text| text.len() > 8) {
+    let exact = instant(context, born);
+    if !exact.is_empty() {
         let extension = Json::object([
             ("url", "http://hl7.org/fhir/StructureDefinition/patient-birthTime".into()),
-            ("valueDateTime", time(context, born)),
+            ("valueDateTime", exact),
         ]);
         json.put("_birthDate", Json::object([("extension", Json::List(vec![extension]))]));
     }
@@ -150,7 +150,9 @@ pub(super) fn people(context: &mut Context<'_>) {
                 json.push("participant", Json::object([("individual", who)]));
             }
         }
-        if let Some(place) = visit.at(&["location", "healthCareFacility"]).and_then(|one| location(context, one)) {
+        if let Some(place) =
+            visit.at(&["location", "healthCareFacility"]).and_then(|one| location(context, one))
+        {
             json.push("location", Json::object([("location", place)]));
         }
         let disposition = codeable_at(context, visit, "dischargeDispositionCode");
@@ -198,7 +200,8 @@ pub(super) fn finish(context: &mut Context<'_>, original: &[u8]) {
     about.push("encounter", context.encounter.clone().unwrap_or_default());
     let event = root.at(&["documentationOf", "serviceEvent"]);
     if let Some(event) = event {
-        let roles: Vec<&Element> = event.all("performer").filter_map(|one| one.child("assignedEntity")).collect();
+        let roles: Vec<&Element> =
+            event.all("performer").filter_map(|one| one.child("assignedEntity")).collect();
         for role in roles {
             let _ = assigned(context, role);
         }

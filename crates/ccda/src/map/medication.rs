@@ -105,7 +105,8 @@ pub(super) fn medicine(context: &mut Context<'_>, product: Option<&Element>) -> 
 /// How it is taken.
 fn dosage(context: &mut Context<'_>, element: &Element, times: &Interval, planned: bool) -> Json {
     let mut json = Json::default();
-    let sig = related(element, "substanceAdministration").find(|one| one.of("code", "code") == Some("76662-6"));
+    let sig =
+        related(element, "substanceAdministration").find(|one| one.of("code", "code") == Some("76662-6"));
     if let Some(sig) = sig {
         sig.see_all();
         let text = sig.child("text").map(|text| text_of(context, text)).unwrap_or_default();
@@ -146,7 +147,10 @@ fn dosage(context: &mut Context<'_>, element: &Element, times: &Interval, planne
         };
         let (numerator, denominator) = (part(context, "numerator"), part(context, "denominator"));
         if !numerator.is_empty() && !denominator.is_empty() {
-            json.put("maxDosePerPeriod", Json::object([("numerator", numerator), ("denominator", denominator)]));
+            json.put(
+                "maxDosePerPeriod",
+                Json::object([("numerator", numerator), ("denominator", denominator)]),
+            );
         }
     }
     json
@@ -154,17 +158,16 @@ fn dosage(context: &mut Context<'_>, element: &Element, times: &Interval, planne
 
 /// How often: a PIVL_TS of a period. Other forms are noted.
 fn timing(context: &mut Context<'_>, element: &Element) -> Json {
-    let Some(often) = element.all("effectiveTime").find(|one| is_periodic(one)) else { return Json::default() };
+    let Some(often) = element.all("effectiveTime").find(|one| is_periodic(one)) else {
+        return Json::default();
+    };
     let period = often.child("period");
     let value = period.and_then(|period| period.attribute("value")).map(bxp_hl7v2::build::decimal_json);
     let unit = period.and_then(|period| period.attribute("unit")).filter(|unit| UNITS.contains(unit));
     match (value.filter(|value| !value.is_empty()), unit) {
         (Some(value), Some(unit)) => {
-            let repeat = [
-                ("frequency", Json::Number("1".to_owned())),
-                ("period", value),
-                ("periodUnit", unit.into()),
-            ];
+            let repeat =
+                [("frequency", Json::Number("1".to_owned())), ("period", value), ("periodUnit", unit.into())];
             Json::object([("repeat", Json::object(repeat))])
         }
         _ => {
@@ -192,8 +195,12 @@ fn dispense(context: &mut Context<'_>, json: &mut Json, element: &Element) {
         let repeats = order.of("repeatNumber", "value").and_then(|text| text.parse::<u32>().ok());
         // CDA counts all fills, FHIR those after the first.
         let refills = repeats.and_then(|all| all.checked_sub(1)).filter(|one| i32::try_from(*one).is_ok());
-        request.put("numberOfRepeatsAllowed", refills.map(|one| Json::Number(one.to_string())).unwrap_or_default());
-        request.put("quantity", order.child("quantity").map(|one| quantity(context, one)).unwrap_or_default());
+        request.put(
+            "numberOfRepeatsAllowed",
+            refills.map(|one| Json::Number(one.to_string())).unwrap_or_default(),
+        );
+        request
+            .put("quantity", order.child("quantity").map(|one| quantity(context, one)).unwrap_or_default());
         json.put("dispenseRequest", request);
     }
 }

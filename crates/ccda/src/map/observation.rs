@@ -40,14 +40,18 @@ const fn category(section: Section) -> &'static str {
 /// A panel. Of results it is a report; of others, an Observation that has the others for members.
 pub(super) fn organizer(context: &mut Context<'_>, section: Section, element: &Element) -> bool {
     let mut members = Vec::new();
-    let inner: Vec<&Element> =
-        element.all("component").flat_map(Element::elements).filter(|one| one.name == "observation").collect();
+    let inner: Vec<&Element> = element
+        .all("component")
+        .flat_map(Element::elements)
+        .filter(|one| one.name == "observation")
+        .collect();
     for one in inner {
         one.mark();
         let made = context.within("observation", |context| observation(context, section, one));
         members.extend(made);
     }
-    let mut json = Json::object([("identifier", identifiers(element)), ("status", status_of(element).into())]);
+    let mut json =
+        Json::object([("identifier", identifiers(element)), ("status", status_of(element).into())]);
     let code = element.child("code").filter(|_| element.child("code").is_some_and(|code| !code.is_null()));
     let code = code.map(|code| codeable(context, code)).unwrap_or_default();
     json.put("subject", context.patient());
@@ -93,7 +97,8 @@ pub(super) fn observation(context: &mut Context<'_>, section: Section, element: 
         element.see_all();
         return None;
     }
-    let mut json = Json::object([("identifier", identifiers(element)), ("status", status_of(element).into())]);
+    let mut json =
+        Json::object([("identifier", identifiers(element)), ("status", status_of(element).into())]);
     json.push("category", concept("observation-category", category(section), ""));
     let code = element.child("code");
     let found = code.map(|code| context.within("code", |context| codeable(context, code)));
@@ -128,7 +133,8 @@ pub(super) fn observation(context: &mut Context<'_>, section: Section, element: 
         let kind = codeable_at(context, specimen, "code");
         if !kind.is_empty() {
             let made = Json::object([("type", kind), ("subject", context.patient())]);
-            let id = context.local_id("Specimen", &format!("{} {}", context.path.join("/"), context.entries.len()));
+            let id = context
+                .local_id("Specimen", &format!("{} {}", context.path.join("/"), context.entries.len()));
             let made = context.put("Specimen", id, made);
             json.put("specimen", made);
         }
@@ -136,7 +142,8 @@ pub(super) fn observation(context: &mut Context<'_>, section: Section, element: 
     let mut performers = performers(context, element);
     let (who, when) = author(context, element);
     if performers.is_empty() {
-        performers.extend(who.filter(|who| !who.text("reference").is_some_and(|one| one.starts_with("Device/"))));
+        performers
+            .extend(who.filter(|who| !who.text("reference").is_some_and(|one| one.starts_with("Device/"))));
     }
     json.put("performer", Json::List(performers));
     let issued = matches!(&when, Json::Text(text) if text.contains('T'));

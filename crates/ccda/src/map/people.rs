@@ -76,7 +76,11 @@ pub(crate) fn address(context: &mut Context<'_>, addr: &Element) -> Json {
         let text = part.text(NAME_BYTES_MAX);
         match part.name.as_str() {
             _ if part.is_null() => {}
-            "streetAddressLine" | "deliveryAddressLine" | "houseNumber" | "streetName" | "additionalLocator" => {
+            "streetAddressLine"
+            | "deliveryAddressLine"
+            | "houseNumber"
+            | "streetName"
+            | "additionalLocator" => {
                 json.push("line", text);
             }
             "city" => json.put("city", text),
@@ -148,9 +152,10 @@ pub(crate) fn assigned(context: &mut Context<'_>, role: &Element) -> Option<Json
         .iter()
         .find_map(|name| role.child(name))
         .and_then(|organization| self::organization(context, organization));
-    let person = ["assignedPerson", "informationRecipient", "playingEntity", "relatedPerson", "associatedPerson"]
-        .iter()
-        .find_map(|name| role.child(name));
+    let person =
+        ["assignedPerson", "informationRecipient", "playingEntity", "relatedPerson", "associatedPerson"]
+            .iter()
+            .find_map(|name| role.child(name));
     if let Some(device) = role.child("assignedAuthoringDevice") {
         return Some(authoring_device(context, role, device)).filter(|json| !json.is_empty());
     }
@@ -218,7 +223,8 @@ pub(crate) fn location(context: &mut Context<'_>, role: &Element) -> Option<Json
     if let Some(addr) = found {
         json.put("address", address(context, addr));
     }
-    if let Some(owner) = role.child("serviceProviderOrganization").and_then(|one| organization(context, one)) {
+    if let Some(owner) = role.child("serviceProviderOrganization").and_then(|one| organization(context, one))
+    {
         json.put("managingOrganization", owner);
     }
     let id = shared_id(context, "Location", role, &name)?;

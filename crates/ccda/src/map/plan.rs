@@ -2,7 +2,9 @@
 
 use super::{
     context::Context,
-    datatype::{Interval, codeable, codeable_at, comments, identifiers, is_negated, or_absent, status, text_of, value},
+    datatype::{
+        Interval, codeable, codeable_at, comments, identifiers, is_negated, or_absent, status, text_of, value,
+    },
     medication::medicine,
     people::{author, performers},
 };

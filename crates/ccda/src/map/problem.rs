@@ -100,7 +100,9 @@ fn condition_by(
     if let Some(text) = element.child("text") {
         // It is what the code says, in the narrative; kept where the code says nothing.
         let text = text_of(context, text);
-        if !matches!(json.get("code"), Some(code) if code.has("coding") || code.has("text")) && !text.is_empty() {
+        if !matches!(json.get("code"), Some(code) if code.has("coding") || code.has("text"))
+            && !text.is_empty()
+        {
             json.replace("code", Json::object([("text", text.into())]));
         }
     }

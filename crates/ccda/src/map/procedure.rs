@@ -2,7 +2,9 @@
 
 use super::{
     context::Context,
-    datatype::{Interval, codeable, codeable_at, comments, identifiers, is_negated, or_absent, related, status},
+    datatype::{
+        Interval, codeable, codeable_at, comments, identifiers, is_negated, or_absent, related, status,
+    },
     device,
     people::{author, location, performers},
     section::Section,

@@ -2,10 +2,8 @@
 //! kinds stand together, by its template or code.
 
 use super::{
-    allergy, care,
-    context::Context,
-    coverage, device, encounter, family, immunization, medication, observation, people, plan, problem,
-    procedure,
+    allergy, care, context::Context, coverage, device, encounter, family, immunization, medication,
+    observation, people, plan, problem, procedure,
 };
 use crate::element::Element;
 

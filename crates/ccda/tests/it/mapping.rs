@@ -15,7 +15,9 @@ fn by_type(bundle: &str) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for part in bundle.split(r#""resource":{"resourceType":""#).skip(1) {
         let (kind, rest) = part.split_once('"').unwrap();
-        all.entry(kind.to_owned()).or_default().push(rest.split(r#"},"request":"#).next().unwrap().to_owned());
+        all.entry(kind.to_owned())
+            .or_default()
+            .push(rest.split(r#"},"request":"#).next().unwrap().to_owned());
     }
     all
 }
@@ -45,11 +47,27 @@ fn the_header_becomes_patient_people_and_encounter() {
             "Barnaby",
         ],
     );
-    has(&all, "Practitioner", &[r#""system":"http://hl7.org/fhir/sid/us-npi","value":"1740283779""#, "Brackenbury"]);
+    has(
+        &all,
+        "Practitioner",
+        &[r#""system":"http://hl7.org/fhir/sid/us-npi","value":"1740283779""#, "Brackenbury"],
+    );
     has(&all, "Organization", &["Larkspur Clinic", "+1(555)555-5000"]);
-    has(&all, "Encounter", &[r#""start":"2024-03-02T09:00:00-05:00""#, r#""code":"AMB""#, r#""status":"finished""#]);
-    has(&all, "DocumentReference", &["DOC-4711", "application/hl7-cda+xml", r#""date":"2024-03-02T09:30:00-05:00""#]);
-    has(&all, "Provenance", &["\"entity\"", "\"recorded\":\"2024-03-02T09:30:00-05:00\"", "AllergyIntolerance/"]);
+    has(
+        &all,
+        "Encounter",
+        &[r#""start":"2024-03-02T09:00:00-05:00""#, r#""code":"AMB""#, r#""status":"finished""#],
+    );
+    has(
+        &all,
+        "DocumentReference",
+        &["DOC-4711", "application/hl7-cda+xml", r#""date":"2024-03-02T09:30:00-05:00""#],
+    );
+    has(
+        &all,
+        "Provenance",
+        &["\"entity\"", "\"recorded\":\"2024-03-02T09:30:00-05:00\"", "AllergyIntolerance/"],
+    );
     assert_eq!(all["Practitioner"].len(), 1, "one, however often named");
 }
 
@@ -69,14 +87,33 @@ fn problems_allergies_and_family_history() {
             r#""recordedDate":"2024-03-01T10:15:00-05:00""#,
         ],
     );
-    has(&all, "Condition", &["233604007", r#""code":"resolved""#, r#""onsetDateTime":"2018-01""#, r#""abatementDateTime":"2018-02-14""#]);
+    has(
+        &all,
+        "Condition",
+        &[
+            "233604007",
+            r#""code":"resolved""#,
+            r#""onsetDateTime":"2018-01""#,
+            r#""abatementDateTime":"2018-02-14""#,
+        ],
+    );
     has(&all, "Condition", &["195662009", "encounter-diagnosis"]);
     has(
         &all,
         "AllergyIntolerance",
-        &[r#""code":"7980""#, r#""category":["medication"]"#, r#""criticality":"high""#, "247472004", r#""severity":"moderate""#],
+        &[
+            r#""code":"7980""#,
+            r#""category":["medication"]"#,
+            r#""criticality":"high""#,
+            "247472004",
+            r#""severity":"moderate""#,
+        ],
     );
-    has(&all, "FamilyMemberHistory", &[r#""code":"FTH""#, "22298006", r#""onsetAge":{"value":57"#, r#""bornDate":"1940""#]);
+    has(
+        &all,
+        "FamilyMemberHistory",
+        &[r#""code":"FTH""#, "22298006", r#""onsetAge":{"value":57"#, r#""bornDate":"1940""#],
+    );
 }
 
 #[test]
@@ -97,7 +134,11 @@ fn medications_and_immunizations() {
         ],
     );
     has(&all, "MedicationStatement", &[r#""status":"completed""#, r#""effectiveDateTime":"2023-01-05""#]);
-    has(&all, "Immunization", &[r#""status":"completed""#, "LOT-X7", r#""code":"150""#, r#""occurrenceDateTime":"2023-10-02""#]);
+    has(
+        &all,
+        "Immunization",
+        &[r#""status":"completed""#, "LOT-X7", r#""code":"150""#, r#""occurrenceDateTime":"2023-10-02""#],
+    );
     has(&all, "Immunization", &[r#""status":"not-done""#, "PATOBJ"]);
 }
 
@@ -108,12 +149,22 @@ fn results_vital_signs_and_other_observations() {
     has(
         &all,
         "Observation",
-        &["2160-0", r#""valueQuantity":{"value":1.40,"unit":"mg/dL""#, r#""code":"H""#, r#""low":{"value":0.6"#, "laboratory"],
+        &[
+            "2160-0",
+            r#""valueQuantity":{"value":1.40,"unit":"mg/dL""#,
+            r#""code":"H""#,
+            r#""low":{"value":0.6"#,
+            "laboratory",
+        ],
     );
     has(&all, "Observation", &["33914-3", r#""comparator":"<""#]);
     has(&all, "Observation", &["5778-6", r#""valueString":"Yellow""#]);
     has(&all, "Observation", &["2345-7", r#""code":"not-asked""#]);
-    has(&all, "Observation", &["8480-6", "vital-signs", r#""effectiveDateTime":"2024-02-15T08:30:00-05:00""#]);
+    has(
+        &all,
+        "Observation",
+        &["8480-6", "vital-signs", r#""effectiveDateTime":"2024-02-15T08:30:00-05:00""#],
+    );
     has(&all, "Observation", &["46680005", "hasMember"]);
     has(&all, "Observation", &["72166-2", "8517006", "social-history"]);
     has(&all, "Observation", &["54522-8", "survey"]);
@@ -144,7 +195,10 @@ fn what_has_no_place_is_named_by_path() {
     for secret in ["Quillonia", "Peregrina", "MRN-830174", "987-65", "Larkspur"] {
         assert!(!said.iter().any(|one| one.contains(secret)), "{said:#?}");
     }
-    let informant = DOCUMENT.replace("<custodian>", "<informant><relatedEntity><code code=\"FTH\"/></relatedEntity></informant><custodian>");
+    let informant = DOCUMENT.replace(
+        "<custodian>",
+        "<informant><relatedEntity><code code=\"FTH\"/></relatedEntity></informant><custodian>",
+    );
     assert!(taken(&informant).notes.iter().any(|note| note.path == "informant"), "{said:#?}");
     assert!(said.len() <= 6, "{said:#?}");
 }

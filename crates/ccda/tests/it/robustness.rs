@@ -33,7 +33,12 @@ fn many_references_to_one_text_do_not_make_a_small_document_large() {
     let text = DOCUMENT.replace("</structuredBody>", &section);
     let mapped = taken(text.as_bytes()).unwrap();
     // The document itself goes along as base64, of the repeated text 8 MiB, and a resource has its own few hundred bytes.
-    assert!(mapped.bundle.len() < (8 << 20) + text.len() * 2 + 20_000 * 700, "{} of {}", mapped.bundle.len(), text.len());
+    assert!(
+        mapped.bundle.len() < (8 << 20) + text.len() * 2 + 20_000 * 700,
+        "{} of {}",
+        mapped.bundle.len(),
+        text.len()
+    );
     assert!(mapped.notes.iter().any(|note| note.what.contains("more text of the narrative")));
 }
 

@@ -64,6 +64,7 @@ pub(crate) async fn capabilities(State(shared): State<Shared>) -> Answer {
             "documentation": format!("{HOW_IT_STORES} {HOW_IT_READS}"),
             "security": { "cors": false, "description": SECURITY },
             "interaction": [{ "code": "transaction" }, { "code": "batch" }, { "code": "history-system" }],
+            "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
             "searchParam": [
                 { "name": "_id", "type": "token" },
                 { "name": "_lastUpdated", "type": "date" },

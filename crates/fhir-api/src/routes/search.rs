@@ -1,4 +1,4 @@
-//! `GET /{type}?...` and `POST /{type}/_search` (R4 section 3.1.1).
+//! `GET /{type}?...`, `POST /{type}/_search` and `GET /Patient/{id}/{type}?...` (R4 section 3.1.1).
 
 use crate::{
     Edge,
@@ -17,7 +17,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, header::CONTENT_TYPE},
 };
-use bxp_fhir_store::{Kind, Parameters, search};
+use bxp_fhir_store::{Kind, Parameters, search, search::Clause};
 use std::collections::HashSet;
 
 /// Resources of a page, unless `_count` says another number.
@@ -33,7 +33,41 @@ pub(crate) async fn by_get(
 ) -> Answer {
     let kind = unknown::stored_kind(&kind)?;
     let parameters = pairs(request.uri().query().unwrap_or_default().as_bytes());
-    search_kind(shared, kind, parameters, request.headers().clone()).await
+    search_kind(shared, Scope::of(kind), parameters, request.headers().clone()).await
+}
+
+/// Searches a patient's compartment.
+pub(crate) async fn in_compartment(
+    State(shared): State<Shared>,
+    PathOf((compartment, id, kind)): PathOf<(String, String, String)>,
+    request: Request,
+) -> Answer {
+    unknown::stored_kind(&compartment)?;
+    if compartment != "Patient" {
+        return Err(Failure::not_found("of compartments, those of a Patient are searched here alone"));
+    }
+    let scope = Scope { kind: unknown::stored_kind(&kind)?, patient: Some(id) };
+    let parameters = pairs(request.uri().query().unwrap_or_default().as_bytes());
+    search_kind(shared, scope, parameters, request.headers().clone()).await
+}
+
+/// What is searched.
+struct Scope {
+    kind: Kind,
+    /// Of this patient's compartment alone.
+    patient: Option<String>,
+}
+
+impl Scope {
+    const fn of(kind: Kind) -> Self {
+        Self { kind, patient: None }
+    }
+
+    /// The address that is searched.
+    fn address(&self) -> String {
+        let name = Parameters::r4().name(self.kind);
+        self.patient.as_ref().map_or_else(|| name.to_owned(), |id| format!("Patient/{id}/{name}"))
+    }
 }
 
 /// Searches by the query and a form in the body.
@@ -52,7 +86,7 @@ pub(crate) async fn by_post(
     }
     let mut parameters = pairs(request.uri().query().unwrap_or_default().as_bytes());
     parameters.extend(pairs(&extract::body(request).await?));
-    search_kind(shared, kind, parameters, headers).await
+    search_kind(shared, Scope::of(kind), parameters, headers).await
 }
 
 fn pairs(text: &[u8]) -> Vec<(String, String)> {
@@ -61,11 +95,11 @@ fn pairs(text: &[u8]) -> Vec<(String, String)> {
 
 async fn search_kind(
     shared: Shared,
-    kind: Kind,
+    scope: Scope,
     parameters: Vec<(String, String)>,
     headers: HeaderMap,
 ) -> Answer {
-    shared.blocking(move |edge| Ok(answer(edge, kind, parameters, &headers)?.response())).await
+    shared.blocking(move |edge| Ok(answer(edge, &scope, parameters, &headers)?.response())).await
 }
 
 /// A search within a Bundle.
@@ -75,7 +109,7 @@ pub(crate) fn within_bundle(
     query: &str,
     headers: &HeaderMap,
 ) -> Result<String, Failure> {
-    Ok(answer(edge, kind, pairs(query.as_bytes()), headers)?.finish())
+    Ok(answer(edge, &Scope::of(kind), pairs(query.as_bytes()), headers)?.finish())
 }
 
 /// How a search is to be answered.
@@ -114,20 +148,22 @@ impl Shape {
 
 fn answer(
     edge: &Edge,
-    kind: Kind,
+    scope: &Scope,
     asked: Vec<(String, String)>,
     headers: &HeaderMap,
 ) -> Result<BundleText, Failure> {
-    let (base, name) = (http::base(headers), Parameters::r4().name(kind));
+    let (base, name) = (http::base(headers), Parameters::r4().name(scope.kind));
+    let address = scope.address();
     let page = asked.iter().find(|(one, _)| one == "_page").map(|(_, value)| value.as_str());
-    let next = page.map(|page| Next::open(edge, name, page)).transpose()?;
+    let next = page.map(|page| Next::open(edge, &address, page)).transpose()?;
     let (parameters, after, upto) = match next {
         Some(next) => (next.parameters, Some(next.after), Some(next.upto)),
         None => (asked, None, None),
     };
     let shape = Shape::read(&parameters)?;
     let now_ms = i64::try_from(edge.ingest.now_ms()).unwrap_or(i64::MAX);
-    let parsed = search::parse(kind, &parameters, std::slice::from_ref(&base), now_ms)?;
+    let mut parsed = search::parse(scope.kind, &parameters, std::slice::from_ref(&base), now_ms)?;
+    parsed.query.clauses.extend(scope.patient.clone().map(Clause::Compartment));
     if let (true, Some(name)) = (http::is_strict(headers), parsed.ignored.first()) {
         return Err(Failure::bad_request(format!("parameter {name} is no search parameter of this type")));
     }
@@ -136,7 +172,7 @@ fn answer(
         Some(upto) => upto,
         None => reader.newest()?,
     };
-    let this = format!("{base}{name}{}", shown_query(&parameters));
+    let this = format!("{base}{address}{}", shown_query(&parameters));
     if shape.only_total {
         let total = reader.count(&parsed.query, upto)?;
         return Ok(BundleText::new("searchset", Some(total), &[("self", this)]));
@@ -151,8 +187,8 @@ fn answer(
     };
     let mut links = vec![("self", this)];
     if let Some(after) = page.next {
-        let next = Next { of: name.to_owned(), parameters: parameters.clone(), upto, after };
-        links.push(("next", format!("{base}{name}?_page={}", next.seal(edge)?)));
+        let next = Next { of: address.clone(), parameters: parameters.clone(), upto, after };
+        links.push(("next", format!("{base}{address}?_page={}", next.seal(edge)?)));
     }
     let mut bundle = BundleText::new("searchset", total, &links);
     let matches: HashSet<i64> = found.iter().map(bxp_fhir_store::Resource::number).collect();

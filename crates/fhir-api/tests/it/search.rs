@@ -128,3 +128,46 @@ async fn what_the_statement_lists_can_be_searched() {
         assert_eq!(answer.status(), 200, "{name}");
     }
 }
+
+/// Goal: a compartment holds what refers to its patient by any of R4's parameters, pages like other searches, and takes
+/// the same parameters.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compartment_is_searched_by_type() {
+    let net = with_patients(3).await;
+    let node = &net.nodes[0];
+    let many: Vec<String> = (0..7)
+        .map(|number| {
+            weight(1).replace("weight-1", &format!("w-{number}")).replace("71.50", &format!("{number}1"))
+        })
+        .collect();
+    // Performed by the first patient, about the second one: of both compartments.
+    let shared = weight(2).replace(
+        "\"valueQuantity\"",
+        "\"performer\":[{\"reference\":\"Patient/original-1\"}],\"valueQuantity\"",
+    );
+    let mut all: Vec<&str> = many.iter().map(String::as_str).collect();
+    all.push(&shared);
+    let report = node.post("/$ingest", bundle("batch", &all)).await;
+    assert_eq!(report.body["new"], 8, "{}", report.text);
+
+    let first = node.get("/Patient/original-1/Observation?_count=3").await;
+    assert_eq!(ids(&first).len(), 3, "{}", first.text);
+    let found = follow(node, first).await;
+    assert_eq!(found.len(), 8, "{found:?}");
+    assert_eq!(ids(&node.get("/Patient/original-2/Observation").await), ["weight-2"]);
+    assert_eq!(ids(&node.get("/Patient/original-1/Observation?value-quantity=gt50").await).len(), 3);
+    assert_eq!(ids(&node.get("/Patient/original-0/Observation").await), Vec::<String>::new());
+    assert_eq!(ids(&node.get("/Patient/nobody/Observation").await), Vec::<String>::new());
+    assert_eq!(ids(&node.get("/Patient/original-1/Organization").await), Vec::<String>::new());
+    for (path, status) in [
+        ("/Patient/original-1/Spaceship", 404),
+        ("/Observation/w-1/Patient", 404),
+        ("/Patient/original-1/_history", 200),
+        ("/Patient/original-1/$everything", 200),
+    ] {
+        let answer = node.get(path).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text);
+    }
+    let link = link(&node.get("/Patient/original-1/Observation?_count=3").await, "next").unwrap();
+    assert_eq!(node.get(&link.replace("original-1", "original-2")).await.status, 400, "of its own address");
+}

@@ -110,7 +110,25 @@ impl<'c> Planner<'c> {
                 return self.keys(served(*parameter).index(), &keys, false);
             }
             Clause::Has { parameter, query } => self.has(*parameter, query)?,
+            Clause::Compartment(patient) => return self.compartment(patient),
         }
+        Ok(true)
+    }
+
+    /// What refers to the patient by any parameter of CompartmentDefinition/patient.
+    fn compartment(&mut self, patient: &str) -> Result<bool, StoreError> {
+        let parameters = Parameters::r4();
+        let kind = parameters.kind("Patient").ok_or(StoreError::Damaged("the table of search parameters"))?;
+        let Some(patient) = current(self.connection, kind, patient)? else { return Ok(false) };
+        let list = |parameter: &ParameterId| {
+            let param = served(*parameter).index();
+            Box::new(Posting::new(self.connection, param, patient.rid)) as Box<dyn Cursor + 'c>
+        };
+        let lists: Vec<Box<dyn Cursor + 'c>> = parameters.compartment(self.kind).iter().map(list).collect();
+        if lists.is_empty() {
+            return Ok(false);
+        }
+        self.plan.lists.push(either(lists));
         Ok(true)
     }
 

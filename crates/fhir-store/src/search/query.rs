@@ -120,6 +120,8 @@ pub enum Clause {
         /// The other resource.
         query: Box<Query>,
     },
+    /// It belongs to the compartment of the Patient of this id.
+    Compartment(String),
     /// Nothing matches.
     Nothing,
 }
