@@ -50,7 +50,7 @@ pub(super) fn fill(entry: &mut Entry) {
     match kind {
         "Encounter" => json.put("class", coding("v3-NullFlavor", "UNK", "")),
         "Immunization" if !json.has("occurrenceDateTime") => {
-            json.put("_occurrenceDateTime", absent("unknown"))
+            json.put("_occurrenceDateTime", absent("unknown"));
         }
         "Provenance" if !json.has("recorded") => json.put("_recorded", absent("unknown")),
         "Coverage" if !json.has("payor") => json.push("payor", said_nowhere("payor")),
