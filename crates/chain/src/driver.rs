@@ -7,6 +7,7 @@ use crate::{
     machine::{Effect, Input, Machine, Moment},
     shared::Shared,
     sync::{SyncRequest, SyncResponse},
+    traffic::Traffic,
 };
 use bxp_enclave::Enclave;
 use bxp_network::{Network, Service};
@@ -28,6 +29,8 @@ pub(crate) struct Driver {
     machine: Machine,
     journal: Journal,
     network: Network,
+    sent: Traffic,
+    received: Traffic,
     born: Instant,
     results: mpsc::Sender<Input>,
     incoming: mpsc::Receiver<Input>,
@@ -40,7 +43,8 @@ impl Driver {
             Journal::open(&shared.config.journal, Machine::begun_max(shared.head().height()))?;
         let machine = Machine::open(Arc::clone(&shared), Box::new(enclave), records, moment(born))?;
         let (results, incoming) = mpsc::channel(RESULTS_MAX);
-        Ok(Self { shared, machine, journal, network, born, results, incoming })
+        let (sent, received) = (Traffic::new("sent"), Traffic::new("received"));
+        Ok(Self { shared, machine, journal, network, sent, received, born, results, incoming })
     }
 
     pub(crate) async fn run(
@@ -86,7 +90,10 @@ impl Driver {
         let input = match event {
             ChainEvent::Connected(peer) => Input::Connected(peer),
             ChainEvent::Disconnected(peer) => Input::Disconnected(peer),
-            ChainEvent::Message { from, channel, bytes } => Input::Message { from, channel, bytes },
+            ChainEvent::Message { from, channel, bytes } => {
+                self.received.count(channel, &bytes, 1);
+                Input::Message { from, channel, bytes }
+            }
             ChainEvent::SyncRequest { bytes, reply } => {
                 self.answer_sync(bytes, reply);
                 return Ok(());
@@ -102,12 +109,17 @@ impl Driver {
             Effect::Sync => tokio::task::block_in_place(|| self.journal.sync())?,
             Effect::Settled(height) => self.journal.settled(height)?,
             Effect::Send { to, channel, bytes } => {
+                self.sent.count(channel, &bytes, 1);
                 if let Err(error) = self.network.send(to, channel, bytes) {
                     // Everything is said again when the peer comes back.
                     tracing::debug!(peer = %to, %error, "message not sent");
                 }
             }
-            Effect::Broadcast { channel, bytes } => self.network.broadcast(channel, bytes),
+            Effect::Broadcast { channel, bytes } => {
+                self.sent.count(channel, &bytes, self.network.connected().len());
+                self.network.broadcast(channel, bytes);
+            }
+            Effect::Ban(peer) => self.network.ban(peer),
             Effect::Run(job) => self.run_job(job),
             Effect::Fetch { from, request } => self.fetch(from, request),
         }

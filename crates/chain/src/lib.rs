@@ -27,6 +27,7 @@ mod pool_writer;
 pub mod proposal;
 mod shared;
 pub mod sync;
+mod traffic;
 
 pub use attester::Attester;
 pub use bxp_consensus::Verification;

@@ -200,9 +200,14 @@ impl Machine {
     fn on_attestation(&mut self, from: ValidatorIndex, bytes: &Bytes) {
         match codec::decode_attestation(bytes) {
             Ok(attestation) if attestation.validator == from => self.certificates.add(&attestation),
-            Ok(_) => tracing::warn!(%from, "peer sends an attestation in another's name"),
-            Err(error) => tracing::warn!(%from, %error, "peer sends a damaged attestation"),
+            Ok(_) => self.ban(from, "an attestation in another's name"),
+            Err(_) => self.ban(from, "bytes that are no attestation"),
         }
+    }
+
+    fn ban(&mut self, peer: ValidatorIndex, what: &'static str) {
+        tracing::warn!(%peer, what, "peer sends what no correct one sends");
+        self.effects.push(Effect::Ban(peer));
     }
 
     /// What consensus wants of it comes with the turn, so that the votes of many inputs leave together.
@@ -276,6 +281,7 @@ impl Machine {
                 let empty = Proposal { time_ms: now.wall_ms, transactions: Vec::new() };
                 self.consensus(Consensus::Start { height, proposal: empty.encode().into() });
             }
+            Decision::Misbehaved { peer } => self.ban(peer, "bytes that are no message of consensus"),
             Decision::Behind { height } => {
                 tracing::debug!(%height, "others are ahead");
                 self.behind = true;

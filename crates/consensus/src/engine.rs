@@ -114,7 +114,7 @@ impl Engine {
         let Ok(envelope) =
             Envelope::decode(bytes, self.settings.validators, self.settings.config.body_bytes_max)
         else {
-            return;
+            return self.outbox.push(Effect::Misbehaved { peer: from });
         };
         let Envelope { height, message } = envelope;
         self.note_height(from, height);

@@ -93,6 +93,11 @@ pub enum Effect {
         /// A height that at least one correct peer has reached.
         height: Height,
     },
+    /// The peer said what no correct one can say: bytes that are no message.
+    Misbehaved {
+        /// The peer.
+        peer: ValidatorIndex,
+    },
     /// The body handed to [`Input::Start`] is above `body_bytes_max`, so the height was not started: start it again
     /// with a smaller one.
     ProposalTooLarge {

@@ -195,6 +195,16 @@ impl Envelope {
     }
 }
 
+/// The names that [`name_of`] gives.
+pub const NAMES: [&str; 6] = ["init", "votes", "fetch", "body", "pull", "other"];
+
+/// What an encoded message is, as a position in [`NAMES`]: for counting, by its second byte alone.
+#[must_use]
+pub fn name_of(message: &[u8]) -> usize {
+    let last = NAMES.len() - 1;
+    message.get(1).map_or(last, |kind| usize::from(*kind).min(last))
+}
+
 /// Whether an encoded message carries a proposal's body: large, and less urgent than votes.
 #[must_use]
 pub fn carries_body(message: &[u8]) -> bool {

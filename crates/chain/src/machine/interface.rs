@@ -83,6 +83,8 @@ pub enum Effect {
         /// The bytes.
         bytes: Bytes,
     },
+    /// The peer said what no correct one can say: close its connection and keep it away for a while.
+    Ban(ValidatorIndex),
     /// Run this on another thread and hand in what it gives.
     Run(Job),
     /// Ask a peer for certified blocks and hand in [`Input::Fetched`], whatever comes of it. One at a time.

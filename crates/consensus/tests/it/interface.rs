@@ -233,3 +233,16 @@ fn a_flood_of_heights_opens_no_more_than_the_window() {
     }
     assert_eq!(wanted, 4, "heights_ahead");
 }
+
+#[test]
+fn who_sends_what_is_no_message_is_named() {
+    let mut engine = engine();
+    let peer = ValidatorIndex(2);
+    for message in [&b""[..], b"\x01", b"\x02\x00\x00\x00\x00\x00\x00\x00\x00\x01", b"\x01\x09"] {
+        let effects = engine.handle(Input::Received { from: peer, message: Bytes::from_static(message) });
+        assert_eq!(effects, [Effect::Misbehaved { peer }]);
+    }
+    let outsider = ValidatorIndex(9);
+    let message = Bytes::from_static(b"");
+    assert!(engine.handle(Input::Received { from: outsider, message }).is_empty(), "no validator");
+}

@@ -132,6 +132,13 @@ impl World {
                 self.at(takes, Event::JobDone { host, life, job: Box::new(job) });
             }
             Effect::Fetch { from, request } => self.ask(host, life, from, request),
+            // Connections go on, which is harder for who bans; but nobody may ban a correct validator.
+            Effect::Ban(peer) => {
+                let mut of_peer = self.hosts.iter().filter(|host| host.validator == peer);
+                if self.hosts[host].is_correct() && of_peer.all(crate::host::Host::is_correct) {
+                    return Err(self.failure(Some(host), "a correct validator is banned"));
+                }
+            }
             Effect::Append { .. } | Effect::Sync | Effect::Settled(_) => {}
         }
         Ok(())

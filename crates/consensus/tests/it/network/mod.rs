@@ -303,6 +303,10 @@ impl Simulator {
             }
             Effect::Decided(superblock) => self.decided(node, twin, superblock),
             Effect::Behind { .. } => self.synchronise(node),
+            Effect::Misbehaved { peer } => {
+                let by_correct = node >= self.correct() || usize::from(peer.0) >= self.correct();
+                assert!(by_correct, "{}: node {node} finds fault with {peer}", self.state());
+            }
             Effect::Wanted { .. } | Effect::ProposalTooLarge { .. } => {}
         }
     }

@@ -211,6 +211,7 @@ impl Orderer {
                         self.timers.insert((Instant::now() + after, self.timers_set), timer);
                     }
                     Effect::Wanted { height } => drop(self.wanted.insert(height)),
+                    Effect::Misbehaved { peer } => bail!("validator {peer} sends what is no message"),
                     Effect::Behind { .. } | Effect::ProposalTooLarge { .. } => {}
                     other => waiting.push(other),
                 }
