@@ -46,6 +46,8 @@ pub enum Job {
 pub enum Done {
     /// The block is on disk.
     Executed(Arc<StoredBlock>),
+    /// An import has brought the superblock's block before.
+    Overtaken,
     /// Blocks and certificates taken over, up to this certified height.
     Imported {
         /// The blocks, which are on disk.
@@ -80,8 +82,7 @@ impl Shared {
         let parent = self.head.load_full();
         let height = parent.height().next();
         if superblock.height != height {
-            // An earlier import has already brought this height.
-            return Ok(Done::Imported { blocks: Vec::new(), certified: Height(0) });
+            return Ok(Done::Overtaken);
         }
         let proposals: Vec<Arc<Proposal>> = superblock
             .proposals

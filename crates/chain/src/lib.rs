@@ -28,6 +28,7 @@ pub mod proposal;
 mod shared;
 pub mod sync;
 mod traffic;
+mod view;
 
 pub use attester::Attester;
 pub use bxp_consensus::Verification;
@@ -38,3 +39,4 @@ pub use job::{Done, Job};
 pub use journal::Journal;
 pub use machine::{Effect, Input, Load, Machine, Moment};
 pub use shared::Shared;
+pub use view::{Source, View};

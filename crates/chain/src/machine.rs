@@ -38,6 +38,18 @@ use std::{
 /// How often a node looks whether it lacks blocks or certificates.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How far a request for blocks is: one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fetching {
+    /// Nobody is asked.
+    Idle,
+    /// A peer was asked.
+    Asked,
+    /// What it gave waits to be imported. Asked again before, a peer would give the same blocks: a slow node would
+    /// drown in them.
+    Importing,
+}
+
 /// One validator's chain.
 pub struct Machine {
     shared: Arc<Shared>,
@@ -70,8 +82,7 @@ pub struct Machine {
     /// Imports that wait.
     queue: VecDeque<Job>,
     working: bool,
-    /// A peer was asked for blocks, or what it gave waits to be imported.
-    fetching: bool,
+    fetching: Fetching,
     /// Requests for blocks so far, so that the peers are asked in turn.
     fetches: usize,
     behind: bool,
@@ -118,7 +129,7 @@ impl Machine {
             decided: BTreeMap::new(),
             queue: VecDeque::new(),
             working: false,
-            fetching: false,
+            fetching: Fetching::Idle,
             fetches: 0,
             behind: false,
             look_at: now.elapsed,
@@ -331,10 +342,10 @@ impl Machine {
     }
 
     fn fetch(&mut self, from: ValidatorIndex) {
-        if self.fetching {
+        if self.fetching != Fetching::Idle {
             return;
         }
-        self.fetching = true;
+        self.fetching = Fetching::Asked;
         self.fetches = self.fetches.wrapping_add(1);
         let has = self.shared.head.load().height();
         let request = SyncRequest { from: self.certificates.certified().0 + 1, has: has.0 };
@@ -342,14 +353,14 @@ impl Machine {
     }
 
     fn on_fetched(&mut self, from: ValidatorIndex, answer: Option<SyncResponse>) {
-        let items = answer.as_ref().map_or(0, |answer| answer.items.len());
-        // Asked again before the import, a peer would give the same blocks: a slow node would drown in them.
-        self.fetching = items > 0;
+        self.fetching = Fetching::Idle;
         let Some(answer) = answer else { return };
+        let items = answer.items.len();
         self.shared.highest_known.fetch_max(answer.certified.0, Ordering::Relaxed);
         self.behind = answer.certified > self.shared.head.load().height();
         if items > 0 {
             tracing::debug!(%from, blocks = items, "import certified blocks");
+            self.fetching = Fetching::Importing;
             self.queue.push_back(Job::Import { from, items: answer.items });
         }
     }

@@ -21,6 +21,7 @@ mod mine;
 mod undo;
 
 pub use accounts::{DevAccount, MNEMONIC, accounts};
+pub use bxp_chain::View;
 pub use chain::{DevChain, DevConfig};
 pub use error::DevChainError;
 pub use foreign::ForeignChain;

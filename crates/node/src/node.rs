@@ -6,7 +6,7 @@ use crate::{
     router,
 };
 use anyhow::{Context, Result, bail};
-use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent};
+use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent, View};
 use bxp_enclave::Enclave;
 use bxp_execution::ChainSpec;
 use bxp_network::{Network, NetworkConfig};
@@ -77,7 +77,7 @@ impl Node {
         };
         let (chain, driver) =
             Chain::start(genesis.clone(), chain_config, store.clone(), enclave.clone(), network.clone())?;
-        let ledger: Arc<dyn Ledger> = Arc::new(chain.clone());
+        let ledger: Arc<dyn Ledger> = Arc::new(View::new(chain.clone()));
         let rpc =
             bxp_rpc::serve(config.listen.rpc, Arc::clone(&ledger), node_info(me, &chain, &network)).await?;
         let metrics = metrics_server::serve(config.listen.metrics).await?;

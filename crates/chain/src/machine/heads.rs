@@ -1,6 +1,6 @@
 //! What follows from blocks: heads, attestations, certificates, settled heights.
 
-use super::{Effect, Machine, Moment};
+use super::{Effect, Fetching, Machine, Moment};
 use crate::{ChainError, Done, codec};
 use bxp_consensus::Input as Consensus;
 use bxp_network::Channel;
@@ -16,8 +16,9 @@ impl Machine {
                 self.take_head(&block, now)?;
                 self.attest(block.height(), block.hash);
             }
+            Done::Overtaken => {}
             Done::Imported { blocks, certified } => {
-                self.fetching = false;
+                self.fetching = Fetching::Idle;
                 for block in &blocks {
                     self.take_head(block, now)?;
                 }

@@ -3,7 +3,7 @@
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, address};
-use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent, Verification, mempool::PoolLimits};
+use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent, Verification, View, mempool::PoolLimits};
 use bxp_enclave::Enclave;
 use bxp_network::{Event, Network, NetworkConfig, Service};
 use bxp_storage::Store;
@@ -61,6 +61,7 @@ struct Member {
 
 struct Running {
     chain: Chain,
+    ledger: View<Chain>,
     network: Network,
     driver: JoinHandle<Result<(), ChainError>>,
     router: JoinHandle<()>,
@@ -131,8 +132,8 @@ impl Cluster {
         running.router.await.unwrap();
     }
 
-    pub(crate) fn chain(&self, index: usize) -> &Chain {
-        &self.members[index].running.as_ref().unwrap().chain
+    pub(crate) fn chain(&self, index: usize) -> &View<Chain> {
+        &self.members[index].running.as_ref().unwrap().ledger
     }
 
     pub(crate) fn wallets(&self) -> impl Iterator<Item = Wallet> + use<> {
@@ -205,7 +206,7 @@ async fn start(
         let ended = driver.await.expect("the driver does not panic");
         ended.inspect_err(|error| eprintln!("node {index} ended: {error:?}"))
     });
-    Running { chain, network, driver, router }
+    Running { ledger: View::new(chain.clone()), chain, network, driver, router }
 }
 
 async fn eventually<T, E: std::fmt::Debug>(open: impl Fn() -> Result<T, E>) -> T {

@@ -2,7 +2,7 @@
 
 use crate::client::{Refusal, Status, answer};
 use alloy_primitives::Address;
-use bxp_dev_chain::{DevChain, DevConfig};
+use bxp_dev_chain::{DevChain, DevConfig, View};
 use bxp_execution::ChainSpec;
 use bxp_rpc::{NodeInfo, RpcServer, serve};
 use serde_json::{Value, json};
@@ -37,7 +37,8 @@ impl DevRig {
             spec: Arc::new(ChainSpec::bxp(CHAIN_ID)),
             developer: Some(Arc::new(chain.clone())),
         };
-        let server = serve("127.0.0.1:0".parse().unwrap(), Arc::new(chain.clone()), info).await.unwrap();
+        let server =
+            serve("127.0.0.1:0".parse().unwrap(), Arc::new(View::new(chain.clone())), info).await.unwrap();
         Self { chain, server, http: reqwest::Client::new() }
     }
 

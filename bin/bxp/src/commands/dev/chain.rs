@@ -3,6 +3,7 @@
 use crate::commands::stop_signal;
 use alloy_primitives::{Address, B256};
 use anyhow::{Context, Result};
+use bxp_chain::View;
 use bxp_dev_chain::{DevChain, DevConfig, MNEMONIC, TREASURY, accounts};
 use bxp_execution::ChainSpec;
 use bxp_rpc::{NodeInfo, NodeStatus, serve};
@@ -83,7 +84,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         developer: Some(Arc::new(chain.clone())),
     };
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), arguments.port);
-    let server = serve(address, Arc::new(chain), info).await?;
+    let server = serve(address, Arc::new(View::new(chain)), info).await?;
     let ready = Ready {
         rpc: format!("http://{}", server.local_addr()),
         chain_id: arguments.chain_id,

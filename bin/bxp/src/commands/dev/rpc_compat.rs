@@ -9,6 +9,7 @@ mod case;
 mod compare;
 
 use anyhow::{Context, Result, bail};
+use bxp_chain::View;
 use bxp_dev_chain::ForeignChain;
 use bxp_execution::EthereumGenesis;
 use bxp_rpc::{NodeInfo, NodeStatus, serve};
@@ -53,7 +54,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let cases = Case::all(folder)?;
     let json = fs::read(folder.join("genesis.json")).context("read genesis.json")?;
     let genesis = EthereumGenesis::from_json(&json).context("understand genesis.json")?;
-    let chain = import(folder, &genesis)?;
+    let chain = View::new(import(folder, &genesis)?);
     let blocks = chain.head().header.number;
     let info = NodeInfo {
         version: format!("bxp/v{}", env!("CARGO_PKG_VERSION")),

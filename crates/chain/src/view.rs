@@ -1,0 +1,197 @@
+//! [`Ledger`] over a chain's tables, state and pool: one view for every kind of chain.
+
+use crate::{ChainError, block_index::BlockIndex, blocks::Blocks, mempool::Mempool};
+use async_trait::async_trait;
+use bxp_execution::State;
+use bxp_types::{
+    AccountState, Address, B256, Bytes, CallOutcome, CallRequest, Certificate, Genesis, Height, Ledger,
+    LedgerError, LogQuery, OutsideBody, PoolContent, RecoveredTransaction, StateReader, StoredBlock,
+    StoredReceipt, SubmitError, TransactionLocation, U256,
+};
+use parking_lot::MappedMutexGuard;
+use std::sync::Arc;
+use tokio::sync::{broadcast, watch};
+
+/// A chain that [`View`] shows: where things lie, and what chains do each in their own way.
+#[async_trait]
+pub trait Source: Send + Sync + 'static {
+    /// [`Ledger::genesis`].
+    fn genesis(&self) -> &Genesis;
+
+    /// [`Ledger::head`].
+    fn head(&self) -> Arc<StoredBlock>;
+
+    /// [`Ledger::heads`].
+    fn heads(&self) -> watch::Receiver<Height>;
+
+    /// Blocks, receipts and what finds them.
+    fn blocks(&self) -> &Blocks;
+
+    /// Where logs and accounts are found.
+    fn index(&self) -> &BlockIndex;
+
+    /// The state of the newest block, and of those below it that are kept.
+    fn state(&self) -> &State;
+
+    /// The pool, which nobody else can use meanwhile.
+    fn pool(&self) -> MappedMutexGuard<'_, Mempool>;
+
+    /// [`Ledger::arrivals`].
+    fn arrivals(&self) -> broadcast::Receiver<B256>;
+
+    /// [`Ledger::next_base_fee`].
+    fn next_base_fee(&self) -> u64;
+
+    /// [`Ledger::outside_body`].
+    fn outside_body(&self, height: Height) -> Option<Arc<OutsideBody>> {
+        let _ = height;
+        None
+    }
+
+    /// [`Ledger::submit`].
+    ///
+    /// # Errors
+    /// As there.
+    async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError>;
+}
+
+/// A chain as the rooms above see it.
+#[derive(Clone, Debug)]
+pub struct View<S>(S);
+
+impl<S: Source> View<S> {
+    /// Shows `chain`.
+    #[must_use]
+    pub const fn new(chain: S) -> Self {
+        Self(chain)
+    }
+}
+
+fn storage(error: impl std::fmt::Display) -> LedgerError {
+    LedgerError::Storage(error.to_string())
+}
+
+impl From<ChainError> for LedgerError {
+    fn from(error: ChainError) -> Self {
+        storage(error)
+    }
+}
+
+#[async_trait]
+impl<S: Source> Ledger for View<S> {
+    fn genesis(&self) -> &Genesis {
+        self.0.genesis()
+    }
+
+    fn head(&self) -> Arc<StoredBlock> {
+        self.0.head()
+    }
+
+    fn heads(&self) -> watch::Receiver<Height> {
+        self.0.heads()
+    }
+
+    fn block(&self, height: Height) -> Result<Option<Arc<StoredBlock>>, LedgerError> {
+        let head = self.head();
+        if head.height() == height {
+            return Ok(Some(head));
+        }
+        Ok(self.0.blocks().block(height)?.map(Arc::new))
+    }
+
+    fn height_of(&self, block_hash: B256) -> Result<Option<Height>, LedgerError> {
+        Ok(self.0.blocks().height_of(block_hash)?)
+    }
+
+    fn receipts(&self, height: Height) -> Result<Option<Arc<Vec<StoredReceipt>>>, LedgerError> {
+        Ok(self.0.blocks().receipts(height)?.map(Arc::new))
+    }
+
+    fn outside_body(&self, height: Height) -> Result<Option<Arc<OutsideBody>>, LedgerError> {
+        Ok(self.0.outside_body(height))
+    }
+
+    fn certificate(&self, height: Height) -> Result<Option<Certificate>, LedgerError> {
+        Ok(self.0.blocks().certificate(height)?)
+    }
+
+    fn locate(&self, transaction: B256) -> Result<Option<TransactionLocation>, LedgerError> {
+        let location = self.0.blocks().locate(transaction)?;
+        // A block on disk becomes visible when the head moves to it.
+        Ok(location.filter(|location| location.height <= self.head().height()))
+    }
+
+    fn pending(&self, transaction: B256) -> Option<RecoveredTransaction> {
+        self.0.pool().get(transaction).cloned()
+    }
+
+    fn dropped(&self, transaction: B256) -> Result<Option<String>, LedgerError> {
+        Ok(self.0.blocks().dropped(transaction)?)
+    }
+
+    fn account(&self, address: Address) -> Result<AccountState, LedgerError> {
+        self.0.state().account(address).map_err(storage)
+    }
+
+    fn pending_nonce(&self, address: Address) -> Result<u64, LedgerError> {
+        let mined = self.account(address)?.nonce;
+        Ok(self.0.pool().next_nonce(address).map_or(mined, |waiting| waiting.max(mined)))
+    }
+
+    fn code(&self, address: Address) -> Result<Bytes, LedgerError> {
+        self.0.state().code(address).map_err(storage)
+    }
+
+    fn storage(&self, address: Address, slot: U256) -> Result<U256, LedgerError> {
+        self.0.state().storage_slot(address, slot).map_err(storage)
+    }
+
+    fn call(&self, request: &CallRequest) -> Result<CallOutcome, LedgerError> {
+        self.0.state().call(&self.head().header, request)
+    }
+
+    fn state(&self, height: Height) -> Result<Box<dyn StateReader + '_>, LedgerError> {
+        Ok(Box::new(self.0.state().at(height)?))
+    }
+
+    fn log_blocks(
+        &self,
+        query: &LogQuery,
+        from: Height,
+        to: Height,
+        max: usize,
+    ) -> Result<(Vec<Height>, Option<Height>), LedgerError> {
+        Ok(self.0.index().logs(query, from, to, max)?)
+    }
+
+    fn account_blocks(
+        &self,
+        account: Address,
+        from: Height,
+        to: Height,
+        newest_first: bool,
+        max: usize,
+    ) -> Result<Vec<Height>, LedgerError> {
+        Ok(self.0.index().account(account, from, to, newest_first, max)?)
+    }
+
+    fn pool(&self, sender: Option<Address>, max: usize) -> PoolContent {
+        self.0.pool().content(sender, max)
+    }
+
+    fn pool_size(&self) -> (usize, usize) {
+        self.0.pool().size()
+    }
+
+    fn arrivals(&self) -> broadcast::Receiver<B256> {
+        self.0.arrivals()
+    }
+
+    fn next_base_fee(&self) -> u64 {
+        self.0.next_base_fee()
+    }
+
+    async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
+        self.0.submit(raw).await
+    }
+}
