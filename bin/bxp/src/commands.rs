@@ -12,6 +12,7 @@ pub(crate) mod patient;
 pub(crate) mod privacy;
 pub(crate) mod record;
 pub(crate) mod sim;
+pub(crate) mod verify;
 
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};

@@ -45,6 +45,8 @@ enum Command {
     Bench(commands::bench::Arguments),
     /// Run whole networks in one process, each on its seed, with everything going wrong that may.
     Sim(commands::sim::Arguments),
+    /// Recompute what a stopped node has stored.
+    Verify(commands::verify::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +81,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Dev(arguments) => commands::dev::run(arguments).await,
         Command::Bench(arguments) => commands::bench::run(arguments).await,
         Command::Sim(arguments) => commands::sim::run(&arguments),
+        Command::Verify(arguments) => commands::verify::run(arguments).await,
     }
 }
 

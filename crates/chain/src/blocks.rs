@@ -104,6 +104,23 @@ impl Blocks {
         self.blocks.last()?.map(|(_, bytes)| codec::decode_block(&bytes)).transpose()
     }
 
+    /// The height of the newest block, by its key alone.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub fn newest_height(&self) -> Result<Option<Height>, ChainError> {
+        self.blocks.last()?.map(|(key, _)| height_of_key(&key)).transpose()
+    }
+
+    /// The height of the newest certificate, by its key alone.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub fn newest_certified(&self) -> Result<Height, ChainError> {
+        let newest = self.certificates.last()?.map(|(key, _)| height_of_key(&key)).transpose()?;
+        Ok(newest.unwrap_or(Height(0)))
+    }
+
     /// The block at `height`.
     ///
     /// # Errors
@@ -126,8 +143,7 @@ impl Blocks {
     /// [`ChainError`] when the disk or its content fails.
     pub fn height_of(&self, hash: B256) -> Result<Option<Height>, ChainError> {
         let Some(bytes) = self.heights.get(hash)? else { return Ok(None) };
-        let bytes = bytes.as_ref().try_into().map_err(|_| ChainError::decode("height", "not 8 bytes"))?;
-        Ok(Some(Height(u64::from_be_bytes(bytes))))
+        height_of_key(&bytes).map(Some)
     }
 
     /// Where a transaction stands.
@@ -149,6 +165,15 @@ impl Blocks {
         Ok(self.dropped.get(hash)?.map(|reason| String::from_utf8_lossy(&reason).into_owned()))
     }
 
+    /// How many block hashes and how many transactions are indexed; every entry is read.
+    ///
+    /// # Errors
+    /// [`ChainError::Storage`].
+    pub fn indexed(&self) -> Result<(u64, u64), ChainError> {
+        let count = |table: &Table| table.iter().try_fold(0, |count: u64, entry| entry.map(|_| count + 1));
+        Ok((count(&self.heights)?, count(&self.locations)?))
+    }
+
     /// The certificate at `height`.
     ///
     /// # Errors
@@ -166,6 +191,11 @@ impl Blocks {
         let certificate = newest.map(|(_, bytes)| codec::decode_certificate(&bytes)).transpose()?;
         Ok(certificate.map_or(Height(0), |certificate| certificate.height))
     }
+}
+
+fn height_of_key(bytes: &[u8]) -> Result<Height, ChainError> {
+    let bytes = bytes.try_into().map_err(|_| ChainError::decode("height", "not 8 bytes"))?;
+    Ok(Height(u64::from_be_bytes(bytes)))
 }
 
 fn key(height: Height) -> [u8; 8] {

@@ -28,6 +28,7 @@ pub mod proposal;
 mod shared;
 pub mod sync;
 mod traffic;
+pub mod verify;
 mod view;
 
 pub use attester::Attester;

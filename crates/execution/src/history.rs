@@ -64,6 +64,11 @@ impl History {
         })
     }
 
+    /// The entries, and the keys by height.
+    pub(crate) const fn tables(&self) -> [&Table; 2] {
+        [&self.entries, &self.keys]
+    }
+
     /// The value that the entry had after block `height`: outer none where no later block has changed it, inner none
     /// where there was no entry.
     pub(crate) fn value_at(

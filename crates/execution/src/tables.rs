@@ -49,6 +49,21 @@ impl Tables {
         })
     }
 
+    /// All tables that a chain of blocks gives alike on every node, with their names.
+    pub(crate) fn named(&self) -> [(&'static str, &Table); 8] {
+        let [entries, keys] = self.history.tables();
+        [
+            ("state.accounts", &self.accounts),
+            ("state.slots", &self.slots),
+            ("state.code", &self.code),
+            ("state.account_nodes", &self.account_nodes),
+            ("state.storage_nodes", &self.storage_nodes),
+            ("state.block_hashes", &self.block_hashes),
+            ("state.history", entries),
+            ("state.history_keys", keys),
+        ]
+    }
+
     /// Adds `changes` and the new head to `batch`.
     pub(crate) fn write(&self, batch: &mut Batch, changes: &StateChanges, head: &Head) {
         for (address, change) in &changes.accounts {

@@ -132,6 +132,16 @@ impl Cluster {
         running.router.await.unwrap();
     }
 
+    pub(crate) const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// The store of a stopped node.
+    pub(crate) async fn store(&self, index: usize) -> Store {
+        let folder = self.members[index].folder.path().join("chain");
+        eventually(|| Store::open(&folder, self.genesis.network_id())).await
+    }
+
     pub(crate) fn chain(&self, index: usize) -> &View<Chain> {
         &self.members[index].running.as_ref().unwrap().ledger
     }

@@ -1,6 +1,7 @@
 //! Chains of one network in one process: real sockets on loopback, real folders, real consensus and execution.
 
 mod cluster;
+mod verify;
 
 use bxp_chain::Verification;
 use bxp_types::{Height, Ledger, SubmitError, U256};
