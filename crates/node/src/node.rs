@@ -6,7 +6,7 @@ use crate::{
     router,
 };
 use anyhow::{Context, Result, bail};
-use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent, View};
+use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent, Source, View};
 use bxp_enclave::Enclave;
 use bxp_execution::ChainSpec;
 use bxp_network::{Network, NetworkConfig};

@@ -165,6 +165,7 @@ impl Network<'_> {
                 Effect::Persist(_)
                 | Effect::Wanted { .. }
                 | Effect::Behind { .. }
+                | Effect::Misbehaved { .. }
                 | Effect::ProposalTooLarge { .. } => {}
             }
         }
