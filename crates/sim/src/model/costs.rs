@@ -1,5 +1,5 @@
-//! What work costs on one core, as measured on two cores of an AMD server processor in dev profile (`docs/benchmarks.md`
-//! has the runs). Everything else of the model is counted, not assumed.
+//! What work costs on one core of an AMD server processor in dev profile. Each cost says whether it was measured
+//! (`docs/benchmarks.md` has the runs), derived from such runs, or assumed.
 
 use serde::Serialize;
 
@@ -21,18 +21,19 @@ pub struct Costs {
     pub frame_send_us: f64,
     /// See [`Self::frame_send_us`].
     pub frame_receive_us: f64,
-    /// What of a frame's receiving only the driver of consensus can do, once a frame.
+    /// What of a frame's receiving only the driver of consensus can do, once a frame. Assumed, as is the split of the 8 us.
     pub frame_driver_us: f64,
-    /// Decoding and counting one vote: the wall time of the engines in this model over the votes that they took in.
+    /// Decoding and counting one vote. Assumed; at n = 100 and more it counts.
     pub vote_us: f64,
     /// A node's taking in of one opaque transaction from its client, and answering it. From `bxp bench consensus` at
-    /// saturation: what transport, hashes and logs of a transaction leave of the nodes' CPU time.
+    /// saturation: about what transport, hashes, logs and frames of a transaction leave of the nodes' CPU time, which
+    /// was 1.0 to 1.8 us. So the model's CPU time at n = 4 on one machine is not independent of the real one.
     pub intake_us: f64,
     /// The client's own side of one transaction, which counts where it shares the machine: `client_cpu_us_per_tx`.
     pub client_us: f64,
-    /// What one flush of the log takes, and what the disk takes in after that: `disk_gb_per_s`.
+    /// What one flush of the log takes. Assumed.
     pub sync_ms: f64,
-    /// See [`Self::sync_ms`].
+    /// What the disk takes in: `disk_gb_per_s` of `bxp bench consensus`.
     pub disk_gb_per_s: f64,
 }
 
