@@ -1,6 +1,6 @@
 //! Whole nodes of one network in one process, each with its FHIR server.
 
-use bxp_chain::{Chain, ChainConfig, ChainEvent, mempool::PoolLimits};
+use bxp_chain::{Chain, ChainConfig, ChainEvent, View, mempool::PoolLimits};
 use bxp_clinical::{
     anchor::Anchoring,
     facts::ChainFacts,
@@ -149,7 +149,7 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
     };
     let (chain, _driver) =
         Chain::start(genesis.clone(), config, store.clone(), enclave.clone(), network.clone()).unwrap();
-    let ledger: Arc<dyn Ledger> = Arc::new(chain.clone());
+    let ledger: Arc<dyn Ledger> = Arc::new(View::new(chain.clone()));
     let vault = Vault::open(&store, enclave.clone(), me, entry.jurisdiction).unwrap();
     let config = IngestConfig { default_jurisdiction: entry.jurisdiction, validation: Mode::Strict };
     let ingest = Ingest::new(vault.clone(), enclave.clone(), &store, genesis, config).unwrap();

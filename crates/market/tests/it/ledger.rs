@@ -1,7 +1,7 @@
 //! The chain with a fault: transactions to data requests stop on their way, before or after they are submitted.
 
 use async_trait::async_trait;
-use bxp_chain::Chain;
+use bxp_chain::{Chain, View};
 use bxp_types::{
     AccountState, Address, B256, Bytes, CallOutcome, CallRequest, Certificate, Genesis, Height, Ledger,
     LedgerError, LogQuery, PoolContent, RecoveredTransaction, StateReader, StoredBlock, StoredReceipt,
@@ -23,7 +23,7 @@ pub(crate) enum Fault {
 
 /// Hangs at the first submission.
 pub(crate) struct FaultyLedger {
-    chain: Chain,
+    chain: View<Chain>,
     fault: Fault,
     armed: AtomicBool,
     pub(crate) hung: Arc<Notify>,
@@ -31,7 +31,7 @@ pub(crate) struct FaultyLedger {
 
 impl FaultyLedger {
     pub(crate) fn new(chain: Chain, fault: Fault) -> Self {
-        Self { chain, fault, armed: AtomicBool::new(true), hung: Arc::new(Notify::new()) }
+        Self { chain: View::new(chain), fault, armed: AtomicBool::new(true), hung: Arc::new(Notify::new()) }
     }
 
     async fn hang(&self) {

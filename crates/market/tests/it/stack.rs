@@ -1,7 +1,7 @@
 //! A chain of one validator with the system contracts, and a buyer.
 
 use crate::holder::Holder;
-use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent, mempool::PoolLimits};
+use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent, View, mempool::PoolLimits};
 use bxp_clinical::{
     criterion::Criterion,
     generate::{GeneratorConfig, generate},
@@ -80,7 +80,7 @@ impl Stack {
         let (chain, driver) =
             Chain::start(genesis, config, store.clone(), star.clone(), network.clone()).unwrap();
         tokio::spawn(route(events, chain.clone()));
-        let ledger: Arc<dyn Ledger> = Arc::new(chain.clone());
+        let ledger: Arc<dyn Ledger> = Arc::new(View::new(chain.clone()));
         let holder = Holder::open(&ledger, store, star);
         let stack = Self {
             buyer_sender: TransactionSender::new(Arc::clone(&ledger), buyer_enclave.clone()),
