@@ -9,22 +9,22 @@ use std::collections::BTreeMap;
 /// the history backward from it. Equal blocks on equal states give equal changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateChanges {
-    /// Accounts by address.
-    pub(crate) accounts: BTreeMap<Address, Change<TrieAccount>>,
-    /// Storage slots by account and slot; none is zero.
-    pub(crate) slots: BTreeMap<(Address, U256), Change<U256>>,
+    /// Accounts, in the order of their addresses.
+    pub(crate) accounts: Vec<(Address, Change<TrieAccount>)>,
+    /// Storage slots by account and slot, in this order; none is zero.
+    pub(crate) slots: Vec<((Address, U256), Change<U256>)>,
     /// New code by its hash.
     pub(crate) code: BTreeMap<B256, Bytes>,
-    /// Nodes of the account trie by path.
-    pub(crate) account_nodes: BTreeMap<Nibbles, Change<Bytes>>,
-    /// Nodes of storage tries by hashed address and path.
-    pub(crate) storage_nodes: BTreeMap<(B256, Nibbles), Change<Bytes>>,
+    /// Nodes of the account trie by path, in this order.
+    pub(crate) account_nodes: Vec<(Nibbles, Change<Bytes>)>,
+    /// Nodes of storage tries by hashed address and path, in the order of the addresses.
+    pub(crate) storage_nodes: Vec<((B256, Nibbles), Change<Bytes>)>,
 }
 
 impl StateChanges {
     /// The addresses of the accounts that change, in order.
     pub fn changed_accounts(&self) -> impl Iterator<Item = Address> {
-        self.accounts.keys().copied()
+        self.accounts.iter().map(|(address, _)| *address)
     }
 
     /// The changes that take these back. Code stays: it is named by its hash, and costs its place only.
@@ -39,8 +39,8 @@ impl StateChanges {
     }
 }
 
-fn reversed<K: Clone + Ord, V: Clone>(changes: &BTreeMap<K, Change<V>>) -> BTreeMap<K, Change<V>> {
-    let reverse = |(key, change): (&K, &Change<V>)| {
+fn reversed<K: Clone, V: Clone>(changes: &[(K, Change<V>)]) -> Vec<(K, Change<V>)> {
+    let reverse = |(key, change): &(K, Change<V>)| {
         (key.clone(), Change { before: change.after.clone(), after: change.before.clone() })
     };
     changes.iter().map(reverse).collect()

@@ -20,7 +20,7 @@ impl State {
             state_root: header.state_root,
         };
         let (tables, changes) = (self.tables(), &executed.changes);
-        tables.write(batch, changes, &head);
+        self.write(batch, &view, changes, &head)?;
         tables.history.write(batch, view.snapshot(), head.height, changes, self.retention())
     }
 }

@@ -66,7 +66,7 @@ impl State {
         account.now = Some(info);
         let (state_root, changes) = root::state_root(&view, &AddressMap::from_iter([(address, account)]))?;
         let head = Head { state_root, ..view.head()? };
-        self.tables().write(batch, &changes, &head);
+        self.write(batch, &view, &changes, &head)?;
         self.tables().history.amend(batch, view.snapshot(), head.height, &changes)?;
         Ok(changes)
     }
@@ -84,7 +84,7 @@ impl State {
         let view = self.view();
         let newest = view.head()?;
         let back = Head { height: head.height(), hash: head.hash, state_root: head.header.state_root };
-        self.tables().write(batch, &changes.reversed(), &back);
+        self.write(batch, &view, &changes.reversed(), &back)?;
         if newest.height > back.height {
             self.tables().history.forget(batch, view.snapshot(), newest.height)?;
         }

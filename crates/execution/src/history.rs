@@ -5,12 +5,20 @@
 //! | `state.history` | kind (1 byte), key, height (8 bytes BE) | `00` where there was no entry, else `01` and its value |
 //! | `state.history_keys` | height (8 bytes BE) | of each entry above: length of kind and key (2 bytes BE), kind, key |
 //!
+//! An archive keeps it so, because one seek finds an entry however old it is. Where only so many blocks are kept, what each
+//! has overwritten is in the packs of [`crate::packs`]: far fewer rows to write and to remove, and at most that many to
+//! look through. Both are read, so that an archive may become an ordinary node's folder and back.
+//!
 //! Kinds are those of [`Kind`], keys those of the tables themselves. The newest state lies in the tables as ever, so
 //! that executing reads no history. The state after block h has, for an entry, what the first change above h found
 //! there, or the newest value where there is none: one seek. Trie nodes are kept like accounts, so that old states
 //! have proofs. The second table is what pruning reads.
 
-use crate::{ExecutionError, StateChanges, tables};
+use crate::{
+    ExecutionError, StateChanges,
+    packs::{Filling, Packs},
+    tables,
+};
 use alloy_primitives::{U256, bytes::Bytes};
 use bxp_storage::{Batch, Snapshot, StorageError, Store, Table};
 use bxp_types::Height;
@@ -53,6 +61,7 @@ pub(crate) struct History {
     entries: Table,
     keys: Table,
     oldest: Table,
+    packs: Packs,
 }
 
 impl History {
@@ -61,6 +70,7 @@ impl History {
             entries: store.table("state.history")?,
             keys: store.table("state.history_keys")?,
             oldest: store.table("state.head")?,
+            packs: Packs::open(store)?,
         })
     }
 
@@ -80,10 +90,17 @@ impl History {
     ) -> Result<Option<Option<Bytes>>, ExecutionError> {
         let named = named(kind, key);
         let (from, to) = (entry_key(&named, height.next()), entry_key(&named, Height(u64::MAX)));
-        let Some(entry) = snapshot.range(&self.entries, from..=to).next().transpose()? else {
-            return Ok(None);
+        let entry = snapshot.range(&self.entries, from..=to).next().transpose()?;
+        let last = match &entry {
+            Some((key, _)) => entry_height(key)?,
+            None => Height(u64::MAX),
         };
-        match entry.1.split_first() {
+        // What one block has in both forms, an edit has added by key: the pack knows what was before the block.
+        if let Some((_, before)) = self.packs.first_change(snapshot, kind, key, height.next(), last)? {
+            return Ok(Some(before));
+        }
+        let Some((_, value)) = entry else { return Ok(None) };
+        match value.split_first() {
             Some((&ABSENT, [])) => Ok(Some(None)),
             Some((&PRESENT, value)) => Ok(Some(Some(Bytes::copy_from_slice(value)))),
             _ => Err(ExecutionError::Malformed { table: "state.history" }),
@@ -103,7 +120,9 @@ impl History {
             let end = end.ok_or(ExecutionError::Malformed { table: "state.history" })?;
             Ok(key.slice(1..end))
         });
-        keys.collect()
+        let mut keys: Vec<Bytes> = keys.collect::<Result<_, ExecutionError>>()?;
+        keys.extend(self.packs.changed_keys(snapshot, kind, prefix)?);
+        Ok(keys)
     }
 
     /// The lowest block whose state can be read. In a folder from before there was history, that is the newest.
@@ -134,7 +153,14 @@ impl History {
             Retention::All => oldest,
             Retention::Blocks(depth) => Height(height.0.saturating_sub(depth.max(1))),
         };
-        self.add(batch, height, changes, &[])?;
+        match retention {
+            Retention::All => self.add(batch, height, changes, &[])?,
+            Retention::Blocks(_) => {
+                let mut filling = Filling::new();
+                each_before(changes, |kind, key, before| filling.add(kind, key, before));
+                self.packs.write(batch, height, &filling);
+            }
+        }
         let oldest = self.prune(batch, snapshot, oldest, wanted)?;
         self.begin(batch, oldest);
         Ok(())
@@ -159,6 +185,7 @@ impl History {
         snapshot: &Snapshot,
         height: Height,
     ) -> Result<(), ExecutionError> {
+        self.packs.forget(batch, snapshot, height)?;
         let Some(keys) = snapshot.get(&self.keys, height.0.to_be_bytes())? else { return Ok(()) };
         for named in listed(&keys)? {
             batch.remove(&self.entries, entry_key(named, height));
@@ -177,7 +204,7 @@ impl History {
     ) -> Result<(), ExecutionError> {
         let mut keys = known.to_vec();
         let there: HashSet<&[u8]> = listed(known)?.into_iter().collect();
-        let mut add = |kind: Kind, key: &[u8], before: Option<&[u8]>| {
+        each_before(changes, |kind, key, before| {
             let named = named(kind, key);
             if there.contains(named.as_slice()) {
                 return;
@@ -190,21 +217,7 @@ impl History {
             // The longest key is that of a storage node: 66 bytes.
             keys.extend_from_slice(&u16::try_from(named.len()).unwrap_or(u16::MAX).to_be_bytes());
             keys.extend_from_slice(&named);
-        };
-        for (address, change) in &changes.accounts {
-            add(Kind::Account, address.as_slice(), change.before.map(alloy_rlp::encode).as_deref());
-        }
-        for ((address, slot), change) in &changes.slots {
-            let before = change.before.map(|value| U256::to_be_bytes_trimmed_vec(&value));
-            add(Kind::Slot, &tables::slot_key(*address, *slot), before.as_deref());
-        }
-        for (path, change) in &changes.account_nodes {
-            add(Kind::AccountNode, &tables::path_key(&[], path), change.before.as_ref().map(AsRef::as_ref));
-        }
-        for ((account, path), change) in &changes.storage_nodes {
-            let key = tables::path_key(account.as_slice(), path);
-            add(Kind::StorageNode, &key, change.before.as_ref().map(AsRef::as_ref));
-        }
+        });
         batch.put(&self.keys, height.0.to_be_bytes(), keys);
         Ok(())
     }
@@ -223,6 +236,30 @@ impl History {
         }
         Ok(Height(end.max(oldest.0)))
     }
+}
+
+/// Gives each entry that `changes` overwrite to `visit`, with what it was.
+fn each_before(changes: &StateChanges, mut visit: impl FnMut(Kind, &[u8], Option<&[u8]>)) {
+    for (address, change) in &changes.accounts {
+        visit(Kind::Account, address.as_slice(), change.before.map(alloy_rlp::encode).as_deref());
+    }
+    for ((address, slot), change) in &changes.slots {
+        let before = change.before.map(|value| U256::to_be_bytes_trimmed_vec(&value));
+        visit(Kind::Slot, &tables::slot_key(*address, *slot), before.as_deref());
+    }
+    for (path, change) in &changes.account_nodes {
+        visit(Kind::AccountNode, &tables::path_key(&[], path), change.before.as_ref().map(AsRef::as_ref));
+    }
+    for ((account, path), change) in &changes.storage_nodes {
+        let key = tables::path_key(account.as_slice(), path);
+        visit(Kind::StorageNode, &key, change.before.as_ref().map(AsRef::as_ref));
+    }
+}
+
+/// The height at the end of a key of `state.history`.
+fn entry_height(key: &[u8]) -> Result<Height, ExecutionError> {
+    let height = key.last_chunk::<8>().ok_or(ExecutionError::Malformed { table: "state.history" })?;
+    Ok(Height(u64::from_be_bytes(*height)))
 }
 
 /// The kinds and keys in a block's list.

@@ -38,7 +38,7 @@ impl MemoryState {
     }
 }
 
-fn apply<K: Eq + Hash, V>(entries: &mut HashMap<K, V>, changes: BTreeMap<K, Change<V>>) {
+fn apply<K: Eq + Hash, V>(entries: &mut HashMap<K, V>, changes: Vec<(K, Change<V>)>) {
     for (key, change) in changes {
         match change.after {
             Some(value) => entries.insert(key, value),

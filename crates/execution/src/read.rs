@@ -1,6 +1,6 @@
 //! Reading a state, wherever it lies: in tables, in tables as they were at a past block, or in memory.
 
-use crate::ExecutionError;
+use crate::{ExecutionError, known_tries::KnownTries};
 use alloy_consensus::TrieAccount;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use bxp_trie::{Nibbles, NodeReadError, NodeReader};
@@ -22,6 +22,11 @@ pub(crate) trait StateRead: Sync {
 
     /// The hash of the block at `height`.
     fn block_hash(&self, height: Height) -> Result<Option<B256>, ExecutionError>;
+
+    /// What is known in memory of the tries of this state and others, if anything may be.
+    fn known_tries(&self) -> Option<&KnownTries> {
+        None
+    }
 
     /// The node of the account trie at `path`.
     fn account_node(&self, path: &Nibbles) -> Result<Option<Bytes>, ExecutionError>;

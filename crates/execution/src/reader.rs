@@ -48,7 +48,8 @@ impl StateReader for StateView {
     }
 
     fn root_after(&self, changes: &StateDiff) -> Result<B256, LedgerError> {
-        let base = self.read();
+        // What a simulation gives must not displace what is known of the states that blocks are made on.
+        let base = &self.read().clone().cold();
         let mut accounts = AddressMap::default();
         for (address, account) in &changes.accounts {
             accounts.insert(*address, overlaid(base, *address, account.as_ref())?);

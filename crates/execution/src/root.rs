@@ -10,7 +10,6 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::AddressMap};
 use bxp_trie::{Change, EMPTY_ROOT, Nibbles};
 use rayon::prelude::*;
 use revm::state::AccountInfo;
-use std::collections::{BTreeMap, btree_map::Entry};
 
 /// The state root after the block whose `accounts` lie above `base`, and the changes that lead there.
 pub(crate) fn state_root(
@@ -37,9 +36,18 @@ pub(crate) fn state_root(
         let Some((account, code)) = account else { continue };
         changes.code.extend(code);
         leaves.push((hashed_address, account.after.as_ref().map(alloy_rlp::encode)));
-        changes.accounts.insert(address, account);
+        changes.accounts.push((address, account));
     }
-    let update = bxp_trie::update(&AccountTrie(base), leaves)?;
+    let trie = AccountTrie(base);
+    let update = match base.known_tries() {
+        Some(tries) => {
+            let known = tries.accounts(bxp_trie::root(&trie)?);
+            let (update, known) = bxp_trie::update_known(&trie, &known, leaves)?;
+            tries.keep_accounts(update.root, known);
+            update
+        }
+        None => bxp_trie::update(&trie, leaves)?,
+    };
     changes.account_nodes = update.nodes;
     Ok((update.root, changes))
 }
@@ -63,7 +71,7 @@ type NewCode = Option<(B256, Bytes)>;
 struct Storage {
     root: B256,
     slots: Vec<(U256, Change<U256>)>,
-    nodes: BTreeMap<Nibbles, Change<Bytes>>,
+    nodes: Vec<(Nibbles, Change<Bytes>)>,
 }
 
 /// What the block did to an account; none where it is as before.
@@ -102,7 +110,7 @@ fn storage(
     let slots = changed_slots(base, address, account)?;
     if slots.is_empty() {
         let root = account.before.map_or(EMPTY_ROOT, |before| before.storage_root);
-        return Ok(Storage { root, slots: Vec::new(), nodes: BTreeMap::new() });
+        return Ok(Storage { root, slots: Vec::new(), nodes: Vec::new() });
     }
     let (mut leaves, mut changes) = (Vec::with_capacity(slots.len()), Vec::with_capacity(slots.len()));
     for (key, (before, after)) in slots {
@@ -111,26 +119,37 @@ fn storage(
         let present = |value: U256| (!value.is_zero()).then_some(value);
         changes.push((key, Change { before: present(before), after: present(after) }));
     }
-    let update = bxp_trie::update(&StorageTrie { state: base, hashed_address }, leaves)?;
+    let trie = StorageTrie { state: base, hashed_address };
+    let update = match base.known_tries() {
+        Some(tries) => {
+            let root = account.before.map_or(EMPTY_ROOT, |before| before.storage_root);
+            let known = tries.storage(hashed_address, root);
+            let (update, known) = bxp_trie::update_known(&trie, &known, leaves)?;
+            tries.keep_storage(hashed_address, update.root, known);
+            update
+        }
+        None => bxp_trie::update(&trie, leaves)?,
+    };
     Ok(Storage { root: update.root, slots: changes, nodes: update.nodes })
 }
 
-/// The slots that differ from before the block, with their values before and after it.
+/// The slots that differ from before the block, in order, with their values before and after it.
 fn changed_slots(
     base: &dyn StateRead,
     address: Address,
     account: &OverlayAccount,
-) -> Result<BTreeMap<U256, (U256, U256)>, ExecutionError> {
-    let mut slots: BTreeMap<U256, (U256, U256)> =
+) -> Result<Vec<(U256, (U256, U256))>, ExecutionError> {
+    let mut slots: Vec<(U256, (U256, U256))> =
         account.slots.iter().map(|(key, slot)| (*key, (slot.before, slot.now))).collect();
     if account.wiped {
         for key in base.slots(address)? {
-            if let Entry::Vacant(unread) = slots.entry(key) {
-                unread.insert((base.slot(address, key)?, U256::ZERO));
+            if !account.slots.contains_key(&key) {
+                slots.push((key, (base.slot(address, key)?, U256::ZERO)));
             }
         }
     }
-    slots.retain(|_, (before, after)| before != after);
+    slots.retain(|(_, (before, after))| before != after);
+    slots.sort_unstable_by_key(|(key, _)| *key);
     Ok(slots)
 }
 

@@ -2,10 +2,10 @@
 
 use crate::{
     ChainSpec, EthereumGenesis, ExecutionError, Retention, StateChanges, StateView, code_cache::CodeCache,
-    genesis, read::StateRead, tables::Tables, view::View,
+    genesis, hot::HotState, read::StateRead, tables::Tables, view::View,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
-use bxp_storage::{Durability, Store};
+use bxp_storage::{Batch, Durability, Store};
 use bxp_types::{AccountState, Genesis, Height, StoredBlock};
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ struct Inner {
     store: Store,
     tables: Arc<Tables>,
     code: CodeCache,
+    hot: Arc<HotState>,
     retention: Retention,
     spec: ChainSpec,
     gas_limit: u64,
@@ -73,6 +74,7 @@ impl State {
             store: store.clone(),
             tables,
             code: CodeCache::default(),
+            hot: Arc::default(),
             retention,
             spec: ChainSpec { any_sender, ..ChainSpec::bxp(genesis.chain_id) },
             gas_limit: genesis.gas_limit,
@@ -102,6 +104,7 @@ impl State {
             store: store.clone(),
             tables,
             code: CodeCache::default(),
+            hot: Arc::default(),
             retention,
             spec: genesis.spec()?,
             gas_limit: genesis_block.header.gas_limit,
@@ -193,7 +196,20 @@ impl State {
     }
 
     pub(crate) fn view(&self) -> View {
-        View::new(Arc::clone(&self.0.tables), self.0.store.snapshot())
+        View::new(Arc::clone(&self.0.tables), self.0.store.snapshot()).warm(&self.0.hot)
+    }
+
+    /// Adds what leads from the state of `view` to that of `head` to `batch`, for all readers and for the memory of them.
+    pub(crate) fn write(
+        &self,
+        batch: &mut Batch,
+        view: &View,
+        changes: &StateChanges,
+        head: &Head,
+    ) -> Result<(), ExecutionError> {
+        self.0.tables.write(batch, changes, head);
+        self.0.hot.advance(view.head()?.state_root, head.state_root, changes);
+        Ok(())
     }
 
     pub(crate) fn tables(&self) -> &Tables {

@@ -3,6 +3,8 @@
 use crate::{
     ExecutionError,
     history::Kind,
+    hot::{HotState, HotView},
+    known_tries::KnownTries,
     read::StateRead,
     state::Head,
     tables::{self, GENESIS_KEY, HEAD_KEY, Tables},
@@ -22,12 +24,27 @@ pub(crate) struct View {
     snapshot: Snapshot,
     /// The past block whose state is read; none for the newest.
     past: Option<Height>,
+    /// What is in memory of the newest state; none for a past one.
+    hot: Option<HotView>,
 }
 
 impl View {
     /// The newest state.
     pub(crate) const fn new(tables: Arc<Tables>, snapshot: Snapshot) -> Self {
-        Self { tables, snapshot, past: None }
+        Self { tables, snapshot, past: None, hot: None }
+    }
+
+    /// The newest state, read from memory where it is there.
+    pub(crate) fn warm(mut self, hot: &Arc<HotState>) -> Self {
+        // Where the head cannot be read, whoever needs it says so.
+        self.hot = self.head().ok().map(|head| HotView::new(Arc::clone(hot), head.state_root));
+        self
+    }
+
+    /// The same state, read from the database only.
+    pub(crate) fn cold(mut self) -> Self {
+        self.hot = None;
+        self
     }
 
     /// The state after the block at `height`.
@@ -38,6 +55,7 @@ impl View {
             return Err(ExecutionError::NotRetained { height, oldest, newest });
         }
         self.past = (height != newest).then_some(height);
+        self.hot = self.hot.filter(|_| height == newest);
         Ok(self)
     }
 
@@ -70,19 +88,33 @@ impl View {
         }
         Ok(self.snapshot.get(table, key)?)
     }
-}
 
-impl StateRead for View {
-    fn account(&self, address: Address) -> Result<Option<TrieAccount>, ExecutionError> {
+    fn stored_account(&self, address: Address) -> Result<Option<TrieAccount>, ExecutionError> {
         let bytes = self.entry(Kind::Account, &self.tables.accounts, address.as_slice())?;
         let account = bytes.map(|bytes| TrieAccount::decode(&mut bytes.as_ref())).transpose();
         account.map_err(|_| ExecutionError::Malformed { table: "state.accounts" })
     }
 
-    fn slot(&self, address: Address, slot: U256) -> Result<U256, ExecutionError> {
+    fn stored_slot(&self, address: Address, slot: U256) -> Result<U256, ExecutionError> {
         let key = tables::slot_key(address, slot);
         let value = self.entry(Kind::Slot, &self.tables.slots, &key)?.unwrap_or_default();
         U256::try_from_be_slice(&value).ok_or(ExecutionError::Malformed { table: "state.slots" })
+    }
+}
+
+impl StateRead for View {
+    fn account(&self, address: Address) -> Result<Option<TrieAccount>, ExecutionError> {
+        match &self.hot {
+            Some(hot) => hot.account(address, || self.stored_account(address)),
+            None => self.stored_account(address),
+        }
+    }
+
+    fn slot(&self, address: Address, slot: U256) -> Result<U256, ExecutionError> {
+        match &self.hot {
+            Some(hot) => hot.slot(address, slot, || self.stored_slot(address, slot)),
+            None => self.stored_slot(address, slot),
+        }
     }
 
     fn slots(&self, address: Address) -> Result<Vec<U256>, ExecutionError> {
@@ -118,6 +150,10 @@ impl StateRead for View {
         let hash = self.snapshot.get(&self.tables.block_hashes, height.0.to_be_bytes())?;
         let hash = hash.map(|bytes| B256::try_from(bytes.as_ref())).transpose();
         hash.map_err(|_| ExecutionError::Malformed { table: "state.block_hashes" })
+    }
+
+    fn known_tries(&self) -> Option<&KnownTries> {
+        self.hot.as_ref().map(HotView::tries)
     }
 
     fn account_node(&self, path: &Nibbles) -> Result<Option<Bytes>, ExecutionError> {

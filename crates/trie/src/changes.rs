@@ -2,7 +2,6 @@
 
 use alloy_primitives::Bytes;
 use alloy_trie::Nibbles;
-use std::collections::BTreeMap;
 
 /// What one entry was before and is after; none where there is no entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,44 +12,41 @@ pub struct Change<T> {
     pub after: Option<T>,
 }
 
-impl<T> Default for Change<T> {
-    fn default() -> Self {
-        Self { before: None, after: None }
-    }
-}
-
-/// Each path that an update met, with the node stored there before and the one to be stored there after.
+/// What an update took out and put in, each with its path, in the order of the walk.
 #[derive(Debug, Default)]
-pub(crate) struct Changes {
-    nodes: BTreeMap<Nibbles, Change<Bytes>>,
-    /// Parts of the trie that were worked on apart; their paths are disjoint from one another and from `nodes`.
-    parts: Vec<BTreeMap<Nibbles, Change<Bytes>>>,
-}
+pub(crate) struct Changes(Vec<(Nibbles, Change<Bytes>)>);
 
 impl Changes {
     /// Takes the stored node at `path` out. It is deleted unless a node is put there again.
     pub(crate) fn take(&mut self, path: Nibbles, rlp: Bytes) {
-        self.nodes.entry(path).or_default().before = Some(rlp);
+        self.0.push((path, Change { before: Some(rlp), after: None }));
     }
 
     /// Puts a node at `path`.
-    pub(crate) fn put(&mut self, path: Nibbles, rlp: Vec<u8>) {
-        self.nodes.entry(path).or_default().after = Some(rlp.into());
+    pub(crate) fn put(&mut self, path: Nibbles, rlp: Bytes) {
+        self.0.push((path, Change { before: None, after: Some(rlp) }));
     }
 
     /// Adds the changes of another part of the trie.
     pub(crate) fn absorb(&mut self, other: Self) {
-        self.parts.push(other.nodes);
-        self.parts.extend(other.parts);
+        self.0.extend(other.0);
     }
 
-    /// The paths whose node differs from before, with both.
-    pub(crate) fn into_difference(self) -> BTreeMap<Nibbles, Change<Bytes>> {
-        self.parts
-            .into_iter()
-            .chain([self.nodes])
-            .flatten()
-            .filter(|(_, change)| change.before != change.after)
-            .collect()
+    /// The paths whose node differs from before, in order, with both.
+    pub(crate) fn into_difference(mut self) -> Vec<(Nibbles, Change<Bytes>)> {
+        self.0.sort_by_key(|(path, _)| *path);
+        let mut changed: Vec<(Nibbles, Change<Bytes>)> = Vec::with_capacity(self.0.len());
+        for (path, change) in self.0 {
+            match changed.last_mut() {
+                // A path is taken once and put once at most.
+                Some((last, known)) if *last == path => {
+                    known.before = known.before.take().or(change.before);
+                    known.after = change.after.or(known.after.take());
+                }
+                _ => changed.push((path, change)),
+            }
+        }
+        changed.retain(|(_, change)| change.before != change.after);
+        changed
     }
 }

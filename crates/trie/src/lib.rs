@@ -4,6 +4,9 @@
 //! only nodes on the changed paths are read. [`prove`] and [`verify_proof`] make and check inclusion and exclusion
 //! proofs as `eth_getProof` (EIP-1186) carries them.
 //!
+//! [`update_known`] takes what is known of the trie from the update before, decoded and with every hash, and gives what
+//! is known after: the upper nodes and those in use are neither read nor decoded again.
+//!
 //! The crate is pure: nodes come in through [`NodeReader`] and go out as [`TrieUpdate`]. It refuses to know where
 //! nodes are kept, what the values mean and which account a trie belongs to.
 //!
@@ -22,9 +25,11 @@
 mod batch;
 mod changes;
 mod error;
+mod known;
 mod node;
 mod proof;
 mod reader;
+mod tree;
 mod update;
 mod verify;
 
@@ -32,9 +37,10 @@ pub use alloy_primitives::B256;
 pub use alloy_trie::Nibbles;
 pub use changes::Change;
 pub use error::{ProofError, TrieError};
+pub use known::KnownTrie;
 pub use proof::prove;
 pub use reader::{NodeReadError, NodeReader};
-pub use update::{TrieUpdate, root, update};
+pub use update::{TrieUpdate, root, update, update_known};
 pub use verify::verify_proof;
 
 /// The root of a trie without entries: keccak256 of the RLP of the empty string.

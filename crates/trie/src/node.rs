@@ -2,10 +2,7 @@
 
 use alloy_primitives::B256;
 use alloy_rlp::Decodable;
-use alloy_trie::{
-    Nibbles, TrieMask,
-    nodes::{BranchNode, BranchNodeRef, ExtensionNode, ExtensionNodeRef, LeafNode, LeafNodeRef, RlpNode},
-};
+use alloy_trie::nodes::{BranchNode, RlpNode};
 
 pub(crate) use alloy_trie::nodes::TrieNode;
 
@@ -63,41 +60,6 @@ pub(crate) fn decode(depth: usize, rlp: &[u8]) -> Result<TrieNode, &'static str>
     }
 }
 
-/// The RLP of `node` and what its parent says of it.
-pub(crate) fn encode(node: &TrieNode) -> (Vec<u8>, RlpNode) {
-    let mut rlp = Vec::new();
-    let reference = match node {
-        TrieNode::EmptyRoot => node.rlp(&mut rlp),
-        TrieNode::Branch(branch) => BranchNodeRef::new(&branch.stack, branch.state_mask).rlp(&mut rlp),
-        TrieNode::Extension(extension) => {
-            ExtensionNodeRef::new(&extension.key, &extension.child).rlp(&mut rlp)
-        }
-        TrieNode::Leaf(leaf) => LeafNodeRef::new(&leaf.key, &leaf.value).rlp(&mut rlp),
-    };
-    (rlp, reference)
-}
-
-/// A leaf.
-pub(crate) fn leaf(key: Nibbles, value: &[u8]) -> TrieNode {
-    TrieNode::Leaf(LeafNode::new(key, value.to_vec()))
-}
-
-/// An extension.
-pub(crate) fn extension(key: Nibbles, child: RlpNode) -> TrieNode {
-    TrieNode::Extension(ExtensionNode::new(key, child))
-}
-
-/// A branch of the children that are there, each with its nibble.
-pub(crate) fn branch(children: impl IntoIterator<Item = (u8, RlpNode)>) -> TrieNode {
-    let mut mask = TrieMask::default();
-    let mut stack = Vec::with_capacity(16);
-    for (nibble, child) in children {
-        mask.set_bit(nibble);
-        stack.push(child);
-    }
-    TrieNode::Branch(BranchNode::new(stack, mask))
-}
-
 /// A branch's child at each of the sixteen nibbles.
 pub(crate) fn children(branch: BranchNode) -> [Option<RlpNode>; 16] {
     let mut children = [const { None }; 16];
@@ -113,6 +75,43 @@ pub(crate) fn children(branch: BranchNode) -> [Option<RlpNode>; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy_trie::nodes::{BranchNodeRef, ExtensionNode, ExtensionNodeRef, LeafNode, LeafNodeRef};
+    use alloy_trie::{Nibbles, TrieMask};
+
+    /// The RLP of `node` and what its parent says of it.
+    fn encode(node: &TrieNode) -> (Vec<u8>, RlpNode) {
+        let mut rlp = Vec::new();
+        let reference = match node {
+            TrieNode::EmptyRoot => node.rlp(&mut rlp),
+            TrieNode::Branch(branch) => BranchNodeRef::new(&branch.stack, branch.state_mask).rlp(&mut rlp),
+            TrieNode::Extension(extension) => {
+                ExtensionNodeRef::new(&extension.key, &extension.child).rlp(&mut rlp)
+            }
+            TrieNode::Leaf(leaf) => LeafNodeRef::new(&leaf.key, &leaf.value).rlp(&mut rlp),
+        };
+        (rlp, reference)
+    }
+
+    /// A leaf.
+    fn leaf(key: Nibbles, value: &[u8]) -> TrieNode {
+        TrieNode::Leaf(LeafNode::new(key, value.to_vec()))
+    }
+
+    /// An extension.
+    fn extension(key: Nibbles, child: RlpNode) -> TrieNode {
+        TrieNode::Extension(ExtensionNode::new(key, child))
+    }
+
+    /// A branch of the children that are there, each with its nibble.
+    fn branch(children: impl IntoIterator<Item = (u8, RlpNode)>) -> TrieNode {
+        let mut mask = TrieMask::default();
+        let mut stack = Vec::with_capacity(16);
+        for (nibble, child) in children {
+            mask.set_bit(nibble);
+            stack.push(child);
+        }
+        TrieNode::Branch(BranchNode::new(stack, mask))
+    }
 
     #[test]
     fn what_cannot_stand_at_a_depth_is_refused() {

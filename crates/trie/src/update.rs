@@ -9,15 +9,13 @@ use crate::{
     EMPTY_ROOT, NodeReader, TrieError,
     batch::{Update, partition, present, run, shared_length, sorted},
     changes::{Change, Changes},
+    known::{KnownNode, KnownTrie, Link},
     node::{self, Reference, TrieNode},
+    tree::{Children, Tree},
 };
 use alloy_primitives::{B256, Bytes, keccak256};
-use alloy_trie::{
-    Nibbles,
-    nodes::{ExtensionNode, RlpNode},
-};
+use alloy_trie::{Nibbles, nodes::RlpNode};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
 
 /// From this many updates on, the root's children are worked on in parallel; below, threads cost more than they give.
 const PARALLEL_UPDATES_MIN: usize = 256;
@@ -27,8 +25,8 @@ const PARALLEL_UPDATES_MIN: usize = 256;
 pub struct TrieUpdate {
     /// The new root hash.
     pub root: B256,
-    /// By path: the node's RLP as it is stored and as it is to be stored.
-    pub nodes: BTreeMap<Nibbles, Change<Bytes>>,
+    /// By path, in this order: the node's RLP as it is stored and as it is to be stored.
+    pub nodes: Vec<(Nibbles, Change<Bytes>)>,
 }
 
 /// Applies `updates` to the trie in `reader`. Keys are hashed (keccak256), values RLP; none deletes. Order does not
@@ -43,22 +41,39 @@ pub fn update(
     reader: &impl NodeReader,
     updates: Vec<(B256, Option<Vec<u8>>)>,
 ) -> Result<TrieUpdate, TrieError> {
+    Ok(update_known(reader, &KnownTrie::default(), updates)?.0)
+}
+
+/// [`update`], with what is `known` of the trie from an earlier update, which is not read again; and what is known of it
+/// after this one.
+///
+/// What is known is trusted to be of the trie in `reader`: the caller knows it by its root.
+///
+/// # Errors
+/// As [`update`].
+pub fn update_known(
+    reader: &impl NodeReader,
+    known: &KnownTrie,
+    updates: Vec<(B256, Option<Vec<u8>>)>,
+) -> Result<(TrieUpdate, KnownTrie), TrieError> {
     let updates = sorted(updates)?;
-    let mut walk = Walk { reader, changes: Changes::default() };
-    let top = match walk.root()? {
-        Some(node) => walk.apply(Nibbles::new(), node, &updates)?,
+    let generation = known.generation.saturating_add(1);
+    let mut walk = Walk { reader, generation, changes: Changes::default() };
+    let top = match walk.root(known)? {
+        Some(tree) => walk.apply(Nibbles::new(), tree, &updates)?,
         None => walk.insert(Nibbles::new(), &updates)?,
     };
-    let root = match top {
-        TrieNode::EmptyRoot => EMPTY_ROOT,
-        node => {
-            let (rlp, _) = node::encode(&node);
-            let root = keccak256(&rlp);
-            walk.changes.put(Nibbles::new(), rlp);
-            root
+    let (root, top) = match top {
+        Tree::Empty => (EMPTY_ROOT, None),
+        tree => {
+            let (rlp, _) = tree.encode();
+            let (root, rlp) = (keccak256(&rlp), Bytes::from(rlp));
+            walk.changes.put(Nibbles::new(), rlp.clone());
+            (root, Some(KnownNode::new(rlp, tree, generation)))
         }
     };
-    Ok(TrieUpdate { root, nodes: walk.changes.into_difference() })
+    let update = TrieUpdate { root, nodes: walk.changes.into_difference() };
+    Ok((update, KnownTrie { root: top, generation }))
 }
 
 /// The root hash of the trie in `reader`.
@@ -89,45 +104,56 @@ enum Slot {
     /// There is none.
     Empty,
     /// Untouched: the parent's reference to it holds.
-    Kept(RlpNode),
+    Kept(Link),
     /// New or changed, and not yet settled.
-    Node(TrieNode),
+    Node(Tree),
     /// A new or changed branch, settled.
-    Settled(RlpNode),
+    Settled(Link),
 }
 
 /// One walk through a part of the trie.
 struct Walk<'a, R> {
     reader: &'a R,
+    generation: u32,
     changes: Changes,
 }
 
 impl<R: NodeReader> Walk<'_, R> {
     /// Takes the root out of the store.
-    fn root(&mut self) -> Result<Option<TrieNode>, TrieError> {
+    fn root(&mut self, known: &KnownTrie) -> Result<Option<Tree>, TrieError> {
         let path = Nibbles::new();
+        if let Some(root) = &known.root {
+            self.changes.take(path, root.rlp().clone());
+            return Ok(Some(root.tree().clone()));
+        }
         let Some(rlp) = read(self.reader, &path)? else { return Ok(None) };
         let node = decode(&path, &rlp)?;
         self.changes.take(path, rlp);
-        Ok(Some(node))
+        Ok(Some(node.into()))
     }
 
     /// Loads the child at `path`, and takes it out of the store if it has an entry and `moves` says so of it.
     fn load(
         &mut self,
         path: Nibbles,
-        child: &RlpNode,
-        moves: impl Fn(&TrieNode) -> bool,
-    ) -> Result<TrieNode, TrieError> {
-        match reference(&path, child)? {
-            Reference::Inline(rlp) => decode(&path, rlp),
+        child: &Link,
+        moves: impl Fn(&Tree) -> bool,
+    ) -> Result<Tree, TrieError> {
+        if let Some(known) = &child.known {
+            if moves(known.tree()) {
+                self.changes.take(path, known.rlp().clone());
+            }
+            return Ok(known.tree().clone());
+        }
+        match reference(&path, &child.reference)? {
+            Reference::Inline(rlp) => Ok(decode(&path, rlp)?.into()),
             Reference::Hash(_) => {
                 let rlp = read(self.reader, &path)?.ok_or(TrieError::Missing { path })?;
-                let node = decode(&path, &rlp)?;
-                if moves(&node) {
+                let tree = decode(&path, &rlp)?.into();
+                if moves(&tree) {
                     self.changes.take(path, rlp);
                 }
-                Ok(node)
+                Ok(tree)
             }
         }
     }
@@ -136,16 +162,16 @@ impl<R: NodeReader> Walk<'_, R> {
     fn apply<V: AsRef<[u8]> + Sync>(
         &mut self,
         path: Nibbles,
-        node: TrieNode,
+        node: Tree,
         updates: &[Update<V>],
-    ) -> Result<TrieNode, TrieError> {
+    ) -> Result<Tree, TrieError> {
         match node {
             _ if updates.is_empty() => Ok(node),
-            TrieNode::EmptyRoot => self.insert(path, updates),
-            TrieNode::Leaf(leaf) => self.insert_beside(path, path.join(&leaf.key), &leaf.value, updates),
-            TrieNode::Extension(extension) => self.apply_to_extension(path, extension, updates),
-            TrieNode::Branch(branch) => {
-                let slots = node::children(branch).map(|child| child.map_or(Slot::Empty, Slot::Kept));
+            Tree::Empty => self.insert(path, updates),
+            Tree::Leaf { key, value } => self.insert_beside(path, path.join(&key), &value, updates),
+            Tree::Extension { key, child } => self.apply_to_extension(path, key, child, updates),
+            Tree::Branch(children) => {
+                let slots = children.map(|child| child.map_or(Slot::Empty, Slot::Kept));
                 self.apply_to_slots(path, slots, updates)
             }
         }
@@ -158,7 +184,7 @@ impl<R: NodeReader> Walk<'_, R> {
         leaf_key: Nibbles,
         leaf_value: &[u8],
         updates: &[Update<V>],
-    ) -> Result<TrieNode, TrieError> {
+    ) -> Result<Tree, TrieError> {
         let mut pairs = present(updates);
         if let Err(at) = updates.binary_search_by(|update| update.0.cmp(&leaf_key)) {
             let deleted = updates[..at].iter().filter(|update| update.1.is_none()).count();
@@ -172,7 +198,7 @@ impl<R: NodeReader> Walk<'_, R> {
         &mut self,
         path: Nibbles,
         updates: &[Update<V>],
-    ) -> Result<TrieNode, TrieError> {
+    ) -> Result<Tree, TrieError> {
         if works_in_parallel(&path, updates) {
             return self.apply_to_slots(path, [const { Slot::Empty }; 16], updates);
         }
@@ -183,10 +209,10 @@ impl<R: NodeReader> Walk<'_, R> {
     fn apply_to_extension<V: AsRef<[u8]> + Sync>(
         &mut self,
         path: Nibbles,
-        extension: ExtensionNode,
+        key: Nibbles,
+        child: Link,
         updates: &[Update<V>],
-    ) -> Result<TrieNode, TrieError> {
-        let ExtensionNode { key, child } = extension;
+    ) -> Result<Tree, TrieError> {
         let end = path.join(&key);
         let shared = shared_length(&end, updates);
         if shared == end.len() {
@@ -198,8 +224,11 @@ impl<R: NodeReader> Walk<'_, R> {
         // the extension below it is the branch's one child so far.
         let fork = end.slice(..shared);
         let rest = end.slice(shared + 1..);
-        let remainder =
-            if rest.is_empty() { Slot::Kept(child) } else { Slot::Node(node::extension(rest, child)) };
+        let remainder = if rest.is_empty() {
+            Slot::Kept(child)
+        } else {
+            Slot::Node(Tree::Extension { key: rest, child })
+        };
         let mut slots = [const { Slot::Empty }; 16];
         slots[usize::from(end.get_unchecked(shared))] = remainder;
         let below = self.apply_to_slots(fork, slots, updates)?;
@@ -212,7 +241,7 @@ impl<R: NodeReader> Walk<'_, R> {
         path: Nibbles,
         slots: [Slot; 16],
         updates: &[Update<V>],
-    ) -> Result<TrieNode, TrieError> {
+    ) -> Result<Tree, TrieError> {
         let parts = partition(path.len(), updates);
         let work: Vec<(u8, Slot, &[Update<V>])> =
             (0u8..).zip(slots).zip(parts).map(|((nibble, slot), part)| (nibble, slot, part)).collect();
@@ -234,15 +263,15 @@ impl<R: NodeReader> Walk<'_, R> {
         path: Nibbles,
         work: Vec<(u8, Slot, &[Update<V>])>,
     ) -> Result<Vec<(u8, Slot)>, TrieError> {
-        let reader = self.reader;
+        let (reader, generation) = (self.reader, self.generation);
         let done: Vec<_> = work
             .into_par_iter()
             .map(|(nibble, slot, part)| {
-                let mut walk = Walk { reader, changes: Changes::default() };
+                let mut walk = Walk { reader, generation, changes: Changes::default() };
                 let path = child_path(path, nibble);
                 let slot = match walk.apply_to_slot(path, slot, part)? {
                     // Settling is most of the hashing. A leaf or an extension waits: it may yet move up.
-                    Slot::Node(node @ TrieNode::Branch(_)) => Slot::Settled(walk.settled(path, &node)),
+                    Slot::Node(node @ Tree::Branch(_)) => Slot::Settled(walk.settled(path, node)),
                     slot => slot,
                 };
                 Ok((nibble, slot, walk.changes))
@@ -274,91 +303,92 @@ impl<R: NodeReader> Walk<'_, R> {
             }
             Slot::Node(node) => self.apply(path, node, updates)?,
         };
-        Ok(if node == TrieNode::EmptyRoot { Slot::Empty } else { Slot::Node(node) })
+        Ok(if matches!(node, Tree::Empty) { Slot::Empty } else { Slot::Node(node) })
     }
 
     /// What a branch at `path` with these children is: nothing, its only child grown by a nibble, or a branch.
-    fn joined(&mut self, path: Nibbles, slots: Vec<(u8, Slot)>) -> Result<TrieNode, TrieError> {
-        let mut present: Vec<_> =
-            slots.into_iter().filter(|(_, slot)| !matches!(slot, Slot::Empty)).collect();
-        if present.len() > 1 {
-            let children: Vec<_> = present
-                .into_iter()
-                .filter_map(|(nibble, slot)| match slot {
-                    Slot::Empty => None,
-                    Slot::Kept(child) | Slot::Settled(child) => Some((nibble, child)),
-                    Slot::Node(node) => Some((nibble, self.settled(child_path(path, nibble), &node))),
-                })
-                .collect();
-            return Ok(node::branch(children));
+    fn joined(&mut self, path: Nibbles, slots: Vec<(u8, Slot)>) -> Result<Tree, TrieError> {
+        let present = |(_, slot): &&(u8, Slot)| !matches!(slot, Slot::Empty);
+        if slots.iter().filter(present).count() > 1 {
+            let mut children = Children::default();
+            for (nibble, slot) in slots {
+                let link = match slot {
+                    Slot::Empty => continue,
+                    Slot::Kept(child) | Slot::Settled(child) => child,
+                    Slot::Node(node) => self.settled(child_path(path, nibble), node),
+                };
+                if let Some(child) = children.get_mut(usize::from(nibble)) {
+                    *child = Some(link);
+                }
+            }
+            return Ok(Tree::Branch(Box::new(children)));
         }
-        let Some((nibble, slot)) = present.pop() else { return Ok(TrieNode::EmptyRoot) };
+        let last = slots.into_iter().find(|(_, slot)| !matches!(slot, Slot::Empty));
+        let Some((nibble, slot)) = last else { return Ok(Tree::Empty) };
         let key = Nibbles::from_nibbles([nibble]);
         match slot {
-            Slot::Empty => Ok(TrieNode::EmptyRoot),
+            Slot::Empty => Ok(Tree::Empty),
             Slot::Node(node) => Ok(self.prefixed(path, key, node)),
             Slot::Kept(child) => self.merged(path, key, child),
-            Slot::Settled(branch) => Ok(node::extension(key, branch)),
+            Slot::Settled(child) => Ok(Tree::Extension { key, child }),
         }
     }
 
     /// The untouched last child of a branch at `path` that ends with it. A leaf or an extension moves up into the
     /// branch's place; a branch stays where it is, below an extension.
-    fn merged(&mut self, path: Nibbles, key: Nibbles, child: RlpNode) -> Result<TrieNode, TrieError> {
-        let moves = |node: &TrieNode| !matches!(node, TrieNode::Branch(_));
+    fn merged(&mut self, path: Nibbles, key: Nibbles, child: Link) -> Result<Tree, TrieError> {
+        let moves = |node: &Tree| !matches!(node, Tree::Branch(_));
         match self.load(path.join(&key), &child, moves)? {
-            TrieNode::Branch(_) => Ok(node::extension(key, child)),
+            Tree::Branch(_) => Ok(Tree::Extension { key, child }),
             node => Ok(self.prefixed(path, key, node)),
         }
     }
 
     /// The subtree at `path` that leads by `key` to `node`.
-    fn prefixed(&mut self, path: Nibbles, key: Nibbles, node: TrieNode) -> TrieNode {
+    fn prefixed(&mut self, path: Nibbles, key: Nibbles, node: Tree) -> Tree {
         match node {
             _ if key.is_empty() => node,
-            TrieNode::EmptyRoot => TrieNode::EmptyRoot,
-            TrieNode::Leaf(mut leaf) => {
-                leaf.key = key.join(&leaf.key);
-                TrieNode::Leaf(leaf)
-            }
-            TrieNode::Extension(mut extension) => {
-                extension.key = key.join(&extension.key);
-                TrieNode::Extension(extension)
-            }
-            TrieNode::Branch(_) => {
-                let child = self.settled(path.join(&key), &node);
-                node::extension(key, child)
+            Tree::Empty => Tree::Empty,
+            Tree::Leaf { key: rest, value } => Tree::Leaf { key: key.join(&rest), value },
+            Tree::Extension { key: rest, child } => Tree::Extension { key: key.join(&rest), child },
+            Tree::Branch(_) => {
+                let child = self.settled(path.join(&key), node);
+                Tree::Extension { key, child }
             }
         }
     }
 
-    /// Encodes a node whose place is certain, puts it there if it gets an entry, and returns its reference.
-    fn settled(&mut self, path: Nibbles, node: &TrieNode) -> RlpNode {
-        let (rlp, reference) = node::encode(node);
-        if rlp.len() >= B256::len_bytes() {
-            self.changes.put(path, rlp);
+    /// Encodes a node whose place is certain, puts it there if it gets an entry, and returns the link to it.
+    fn settled(&mut self, path: Nibbles, node: Tree) -> Link {
+        let (rlp, reference) = node.encode();
+        if rlp.len() < B256::len_bytes() {
+            return Link::unknown(reference);
         }
-        reference
+        let rlp = Bytes::from(rlp);
+        self.changes.put(path, rlp.clone());
+        Link::known(reference, KnownNode::new(rlp, node, self.generation))
     }
 
     /// Builds the subtree at `path` of pairs in key order.
-    fn build(&mut self, path: Nibbles, pairs: &[(Nibbles, &[u8])]) -> TrieNode {
-        let (Some(first), Some(last)) = (pairs.first(), pairs.last()) else { return TrieNode::EmptyRoot };
+    fn build(&mut self, path: Nibbles, pairs: &[(Nibbles, &[u8])]) -> Tree {
+        let (Some(first), Some(last)) = (pairs.first(), pairs.last()) else { return Tree::Empty };
         if pairs.len() == 1 {
-            return node::leaf(first.0.slice(path.len()..), first.1);
+            return Tree::Leaf { key: first.0.slice(path.len()..), value: Bytes::copy_from_slice(first.1) };
         }
         let fork = first.0.slice(..first.0.common_prefix_length(&last.0));
-        let mut children = Vec::with_capacity(16);
+        let mut children = Children::default();
         let mut rest = pairs;
         while let Some((key, _)) = rest.first() {
             let nibble = key.get_unchecked(fork.len());
             let (below, others) = rest.split_at(run(fork.len(), nibble, rest));
             let child = child_path(fork, nibble);
             let node = self.build(child, below);
-            children.push((nibble, self.settled(child, &node)));
+            if let Some(place) = children.get_mut(usize::from(nibble)) {
+                *place = Some(self.settled(child, node));
+            }
             rest = others;
         }
-        self.prefixed(path, fork.slice(path.len()..), node::branch(children))
+        self.prefixed(path, fork.slice(path.len()..), Tree::Branch(Box::new(children)))
     }
 }
 

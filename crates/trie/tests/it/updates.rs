@@ -1,8 +1,10 @@
 //! Updates: the root is alloy-trie's, and the stored nodes depend on the pairs alone.
 
-use crate::oracle::{Batch, Nodes, Pairs, apply, batch, built, oracle_root, store};
+use crate::oracle::{Batch, Nodes, Pairs, apply, batch, built, crowded_key, oracle_root, store, value};
 use alloy_primitives::{B256, Bytes, U256, keccak256};
-use bxp_trie::{EMPTY_ROOT, Nibbles, NodeReadError, NodeReader, TrieError, root, update};
+use bxp_trie::{
+    EMPTY_ROOT, KnownTrie, Nibbles, NodeReadError, NodeReader, TrieError, root, update, update_known,
+};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -67,6 +69,58 @@ proptest! {
         let update = update(&nodes, same.chain(absent).collect()).unwrap();
         prop_assert_eq!(update.root, root);
         prop_assert!(update.nodes.is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// What is known, trimmed or not, changes nothing about what an update gives.
+    #[test]
+    fn what_is_known_gives_what_is_read(
+        batches in prop::collection::vec((batch(20), prop::option::weighted(0.3, 0usize..20_000)), 1..10),
+    ) {
+        let mut nodes = Nodes::new();
+        let mut pairs = Pairs::new();
+        let mut known = KnownTrie::default();
+        for (batch, bytes_max) in batches {
+            apply(&mut pairs, &batch);
+            let read = update(&nodes, batch.clone()).unwrap();
+            let (done, after) = update_known(&nodes, &known, batch).unwrap();
+            prop_assert_eq!(&done, &read);
+            prop_assert_eq!(done.root, oracle_root(&pairs));
+            store(&mut nodes, done);
+            known = match bytes_max {
+                Some(bytes_max) => after.trimmed(bytes_max),
+                None => after,
+            };
+            prop_assert!(bytes_max.is_none_or(|bytes_max| known.bytes() <= bytes_max));
+        }
+    }
+
+    /// Keys that come and go within one batch, among neighbours with long shared prefixes: the branches above them end
+    /// and begin again.
+    #[test]
+    fn a_key_deleted_and_set_again_in_one_batch(
+        first in prop::collection::vec((crowded_key(), value()), 1..20),
+        again in prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(value())), 1..20),
+    ) {
+        let first: Batch = first.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        let second = again.iter().flat_map(|(index, value)| {
+            let key = index.get(&first).0;
+            [(key, None), (key, value.clone()), (key, None), (key, value.clone())]
+        });
+        let second: Batch = second.collect();
+        let after = |first: &KnownTrie, nodes: &Nodes, batch: &Batch| update_known(nodes, first, batch.clone()).unwrap();
+        let (mut nodes, mut pairs) = (Nodes::new(), Pairs::new());
+        let (made, known) = after(&KnownTrie::default(), &nodes, &first);
+        store(&mut nodes, made);
+        apply(&mut pairs, &first);
+        apply(&mut pairs, &second);
+        let (done, _) = after(&known, &nodes, &second);
+        prop_assert_eq!(done.root, oracle_root(&pairs));
+        store(&mut nodes, done);
+        prop_assert_eq!(built(&pairs).1, nodes);
     }
 }
 
@@ -146,6 +200,18 @@ fn only_changed_paths_are_read() {
         assert!(read.len() <= 8, "{} nodes are read", read.len());
         assert!((1..read.len()).all(|at| !read[..at].contains(&read[at])), "a node is read twice");
     }
+}
+
+/// What an update went through once is not read again.
+#[test]
+fn what_is_known_is_not_read() {
+    let pairs: Pairs = (0..500u32).map(|number| (keccak256(number.to_be_bytes()), vec![7; 40])).collect();
+    let watched = Watched { nodes: built(&pairs).1, read: Mutex::default() };
+    let key = *pairs.keys().nth(250).unwrap();
+    let (_, known) = update_known(&watched, &KnownTrie::default(), vec![(key, Some(vec![8; 40]))]).unwrap();
+    assert!(!std::mem::take(&mut *watched.read.lock().unwrap()).is_empty());
+    update_known(&watched, &known, vec![(key, Some(vec![9; 40]))]).unwrap();
+    assert_eq!(watched.read.lock().unwrap().len(), 0);
 }
 
 /// Sequential storage slots are what contracts' arrays and counters look like before hashing.

@@ -1,0 +1,199 @@
+//! History in packs: what a block has overwritten, gathered into few rows.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `state.history_packs` | kind (1 byte), bucket (1 byte), height (8 bytes BE) | the entries of that bucket which the block changed |
+//! | `state.history_pack_keys` | height (8 bytes BE) | kind and bucket of each pack of the block |
+//!
+//! An entry in a pack is: length of its key (2 bytes BE), key, 0 (4 bytes BE) where there was no entry, else the length
+//! of its value and one (4 bytes BE), value. The bucket is a byte of the key that differs between keys, so that whoever
+//! looks for one key meets a 256th of what each block changed.
+
+use crate::{ExecutionError, history::Kind};
+use alloy_primitives::{Address, B256, bytes::Bytes};
+use bxp_storage::{Batch, Snapshot, StorageError, Store, Table};
+use bxp_types::Height;
+
+const PACKS_TABLE: &str = "state.history_packs";
+const KINDS: usize = 4;
+const BUCKETS: usize = 256;
+
+/// What an entry was before a block; none where there was none.
+pub(crate) type Before = Option<Bytes>;
+
+/// Handles of the tables.
+pub(crate) struct Packs {
+    rows: Table,
+    keys: Table,
+}
+
+/// The packs of one block while they are filled.
+pub(crate) struct Filling(Vec<Vec<u8>>);
+
+impl Filling {
+    pub(crate) fn new() -> Self {
+        Self(vec![Vec::new(); KINDS * BUCKETS])
+    }
+
+    /// Adds what the entry at `key` was.
+    pub(crate) fn add(&mut self, kind: Kind, key: &[u8], before: Option<&[u8]>) {
+        let place = (kind as usize - 1) * BUCKETS + usize::from(bucket(kind, key));
+        let Some(pack) = self.0.get_mut(place) else { return };
+        // The longest key is that of a storage node: 65 bytes. A node or an account has less than 600.
+        pack.extend_from_slice(&u16::try_from(key.len()).unwrap_or(u16::MAX).to_be_bytes());
+        pack.extend_from_slice(key);
+        let length = before.map_or(0, |value| u32::try_from(value.len() + 1).unwrap_or(u32::MAX));
+        pack.extend_from_slice(&length.to_be_bytes());
+        pack.extend_from_slice(before.unwrap_or_default());
+    }
+}
+
+impl Packs {
+    pub(crate) fn open(store: &Store) -> Result<Self, StorageError> {
+        Ok(Self { rows: store.table(PACKS_TABLE)?, keys: store.table("state.history_pack_keys")? })
+    }
+
+    /// Adds the packs of the block at `height`.
+    pub(crate) fn write(&self, batch: &mut Batch, height: Height, filled: &Filling) {
+        let mut named = Vec::new();
+        for (place, pack) in filled.0.iter().enumerate().filter(|(_, pack)| !pack.is_empty()) {
+            let name = u16::try_from(place + BUCKETS).unwrap_or(u16::MAX).to_be_bytes();
+            batch.put(&self.rows, pack_key(name, height), pack);
+            named.extend_from_slice(&name);
+        }
+        if !named.is_empty() {
+            batch.put(&self.keys, height.0.to_be_bytes(), named);
+        }
+    }
+
+    /// Removes the packs of the block at `height`.
+    pub(crate) fn forget(
+        &self,
+        batch: &mut Batch,
+        snapshot: &Snapshot,
+        height: Height,
+    ) -> Result<(), ExecutionError> {
+        let Some(named) = snapshot.get(&self.keys, height.0.to_be_bytes())? else { return Ok(()) };
+        for name in named.as_chunks::<2>().0 {
+            batch.remove(&self.rows, pack_key(*name, height));
+        }
+        batch.remove(&self.keys, height.0.to_be_bytes());
+        Ok(())
+    }
+
+    /// The first change of the entry at `key` in a block from `first` to `last`, if its history is in packs: the block
+    /// and what was there before.
+    pub(crate) fn first_change(
+        &self,
+        snapshot: &Snapshot,
+        kind: Kind,
+        key: &[u8],
+        first: Height,
+        last: Height,
+    ) -> Result<Option<(Height, Before)>, ExecutionError> {
+        let name = [kind as u8, bucket(kind, key)];
+        for row in snapshot.range(&self.rows, pack_key(name, first)..=pack_key(name, last)) {
+            let (row_key, pack) = row?;
+            let height = row_key.last_chunk::<8>().ok_or(MALFORMED)?;
+            let height = Height(u64::from_be_bytes(*height));
+            let mut rest = pack.as_ref();
+            while let Some((found, before)) = entry(&mut rest)? {
+                if found == key {
+                    return Ok(Some((height, before.map(Bytes::copy_from_slice))));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The keys of this kind that begin with `prefix` and stand in any pack. Every pack of the kind is read.
+    pub(crate) fn changed_keys(
+        &self,
+        snapshot: &Snapshot,
+        kind: Kind,
+        prefix: &[u8],
+    ) -> Result<Vec<Bytes>, ExecutionError> {
+        let mut keys = Vec::new();
+        for row in snapshot.iter_prefix(&self.rows, [kind as u8]) {
+            let (_, pack) = row?;
+            let mut rest = pack.as_ref();
+            while let Some((key, _)) = entry(&mut rest)? {
+                if key.starts_with(prefix) {
+                    keys.push(Bytes::copy_from_slice(key));
+                }
+            }
+        }
+        Ok(keys)
+    }
+}
+
+const MALFORMED: ExecutionError = ExecutionError::Malformed { table: PACKS_TABLE };
+
+/// Takes the next entry off a pack; none at its end.
+fn entry<'a>(rest: &mut &'a [u8]) -> Result<Option<(&'a [u8], Option<&'a [u8]>)>, ExecutionError> {
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let (length, tail) = rest.split_first_chunk::<2>().ok_or(MALFORMED)?;
+    let (key, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or(MALFORMED)?;
+    let (length, tail) = tail.split_first_chunk::<4>().ok_or(MALFORMED)?;
+    let Some(length) = u32::from_be_bytes(*length).checked_sub(1) else {
+        *rest = tail;
+        return Ok(Some((key, None)));
+    };
+    let (value, tail) =
+        tail.split_at_checked(usize::try_from(length).unwrap_or(usize::MAX)).ok_or(MALFORMED)?;
+    *rest = tail;
+    Ok(Some((key, Some(value))))
+}
+
+/// The bucket of a key: of what is made by hashing, a byte of the hash. Of an account's slots and storage nodes, the byte
+/// comes from both, because one contract may change most of what a block changes.
+fn bucket(kind: Kind, key: &[u8]) -> u8 {
+    let at = |place: usize| key.get(place).copied().unwrap_or_default();
+    match kind {
+        Kind::Account => at(Address::len_bytes() - 1),
+        Kind::Slot => at(Address::len_bytes() - 1) ^ at(Address::len_bytes() + B256::len_bytes() - 1),
+        // The length of the path comes before its nibbles.
+        Kind::AccountNode => at(1),
+        Kind::StorageNode => at(0) ^ at(B256::len_bytes() + 1),
+    }
+}
+
+fn pack_key(name: [u8; 2], height: Height) -> Vec<u8> {
+    [name.as_slice(), &height.0.to_be_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::hex;
+
+    #[test]
+    fn packs_are_pinned() {
+        let mut filling = Filling::new();
+        filling.add(Kind::AccountNode, &[3, 0xab, 0xc0], Some(&[0xaa, 0xbb]));
+        filling.add(Kind::AccountNode, &[2, 0xab], None);
+        let filled: Vec<_> = filling.0.iter().enumerate().filter(|(_, pack)| !pack.is_empty()).collect();
+        assert_eq!(filled.len(), 1);
+        // The name of the pack is its place and 256: kind and bucket.
+        assert_eq!(filled[0].0 + BUCKETS, 0x03ab);
+        assert_eq!(hex::encode(filled[0].1), "000303abc000000003aabb000202ab00000000");
+        let mut rest = filled[0].1.as_slice();
+        assert_eq!(
+            entry(&mut rest).unwrap(),
+            Some(([3, 0xab, 0xc0].as_slice(), Some([0xaa, 0xbb].as_slice())))
+        );
+        assert_eq!(entry(&mut rest).unwrap(), Some(([2, 0xab].as_slice(), None)));
+        assert_eq!(entry(&mut rest).unwrap(), None);
+    }
+
+    #[test]
+    fn a_pack_that_ends_early_is_malformed() {
+        let whole = [0, 1, 7, 0, 0, 0, 3, 1, 2];
+        for end in 1..whole.len() {
+            assert!(entry(&mut &whole[..end]).is_err(), "{end} bytes");
+        }
+        assert!(entry(&mut whole.as_slice()).is_ok());
+    }
+}
