@@ -4,13 +4,22 @@ use super::{cpu_us, naive::NaiveTrie, scene::Scene};
 use alloy_consensus::{TrieAccount, constants::KECCAK_EMPTY};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use anyhow::{Result, ensure};
-use bxp_trie::{EMPTY_ROOT, Nibbles, NodeReadError, NodeReader};
+use bxp_trie::{EMPTY_ROOT, KnownTrie, Nibbles, NodeReadError, NodeReader};
 use std::collections::HashMap;
 
 /// CPU microseconds for an update of one account.
 pub(super) struct Tries {
     pub(super) ours_cpu_us: f64,
     pub(super) naive_cpu_us: f64,
+}
+
+/// What is known of the trie from one update to the next: as much as a node keeps of its accounts.
+const KNOWN_BYTES_MAX: usize = 96 << 20;
+
+#[derive(Default)]
+struct Ours {
+    nodes: Nodes,
+    known: KnownTrie,
 }
 
 #[derive(Default)]
@@ -22,13 +31,14 @@ impl NodeReader for Nodes {
     }
 }
 
-impl Nodes {
+impl Ours {
     fn update(&mut self, leaves: Vec<(B256, Option<Vec<u8>>)>) -> Result<B256> {
-        let update = bxp_trie::update(self, leaves)?;
+        let (update, known) = bxp_trie::update_known(&self.nodes, &self.known, leaves)?;
+        self.known = known.trimmed(KNOWN_BYTES_MAX);
         for (path, change) in update.nodes {
             match change.after {
-                Some(node) => self.0.insert(path, node),
-                None => self.0.remove(&path),
+                Some(node) => self.nodes.0.insert(path, node),
+                None => self.nodes.0.remove(&path),
             };
         }
         Ok(update.root)
@@ -45,7 +55,7 @@ pub(super) fn measure(scene: &Scene) -> Result<Tries> {
         everyone.iter().step_by(everyone.len() / (2 * scene.senders.len()) + 1).copied().collect();
     let block = leaves(2, &changed);
 
-    let mut ours = Nodes::default();
+    let mut ours = Ours::default();
     ours.update(whole.clone())?;
     let begun = cpu_us()?;
     let root = ours.update(block.clone())?;
