@@ -44,7 +44,9 @@ pub(super) fn allergy(context: &mut Context<'_>, element: &Element, concern: Opt
         clinical.and_then(clinical_of).filter(|one| matches!(*one, "active" | "inactive" | "resolved"));
     let clinical = clinical.or(if times.high.is_empty() { concern } else { Some("resolved") });
     json.put("clinicalStatus", concept("allergyintolerance-clinical", clinical.unwrap_or("active"), ""));
-    json.put("verificationStatus", concept("allergyintolerance-verification", "confirmed", ""));
+    let (substance, ruled_out) = agent(context, element);
+    let verified = if ruled_out { "refuted" } else { "confirmed" };
+    json.put("verificationStatus", concept("allergyintolerance-verification", verified, ""));
     let (kind, category) = kind_of(element.of("value", "code").unwrap_or_default());
     json.put("type", kind);
     if !category.is_empty() {
@@ -53,7 +55,7 @@ pub(super) fn allergy(context: &mut Context<'_>, element: &Element, concern: Opt
     if let Some(critical) = related_value(element, "82606-5").and_then(|value| value.attribute("code")) {
         json.put("criticality", criticality(critical));
     }
-    json.put("code", agent(context, element));
+    json.put("code", substance);
     json.put("patient", context.patient());
     json.put("onsetDateTime", times.start());
     let (who, when) = author(context, element);
@@ -82,29 +84,17 @@ pub(super) fn allergy(context: &mut Context<'_>, element: &Element, concern: Opt
     true
 }
 
-/// The substance, or that there is none.
-fn agent(context: &mut Context<'_>, element: &Element) -> Json {
+/// The substance, and whether the document rules an allergy to it out; or that there are no allergies at all.
+fn agent(context: &mut Context<'_>, element: &Element) -> (Json, bool) {
     let substance = element.at(&["participant", "participantRole", "playingEntity"]);
     let code = substance.and_then(|one| one.child("code"));
     let mut found = code.map(|code| codeable(context, code)).unwrap_or_default();
     let name = substance.and_then(|one| one.child("name")).map(|name| name.text(1_000)).unwrap_or_default();
     found.put("text", name);
-    if is_negated(element) {
-        return match found.is_empty() {
-            true => concept("http://snomed.info/sct", NONE_KNOWN, "No known allergy"),
-            false => {
-                let said = found.text("text").map(|text| format!("no known allergy to {text}"));
-                Json::object([
-                    ("text", said.unwrap_or_else(|| "no known allergy to this".to_owned()).into()),
-                    (
-                        "coding",
-                        Json::List(vec![bxp_hl7v2::build::coding("http://snomed.info/sct", NONE_KNOWN, "")]),
-                    ),
-                ])
-            }
-        };
+    match (is_negated(element), found.is_empty()) {
+        (true, true) => (concept("http://snomed.info/sct", NONE_KNOWN, "No known allergy"), false),
+        (negated, _) => (or_absent(found, code), negated),
     }
-    or_absent(found, code)
 }
 
 fn is_reaction(element: &Element) -> bool {

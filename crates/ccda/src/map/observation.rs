@@ -97,6 +97,12 @@ pub(super) fn observation(context: &mut Context<'_>, section: Section, element: 
         element.see_all();
         return None;
     }
+    if is_negated(element) {
+        // Who reads codes and values alone would take it for the contrary of what it says.
+        context.note("a negated observation has no place in FHIR; it stands in the document");
+        element.see_all();
+        return None;
+    }
     let mut json =
         Json::object([("identifier", identifiers(element)), ("status", status_of(element).into())]);
     json.push("category", concept("observation-category", category(section), ""));
@@ -112,10 +118,6 @@ pub(super) fn observation(context: &mut Context<'_>, section: Section, element: 
         } else {
             context.within("value", |context| context.note("a second value has no place in FHIR"));
         }
-    }
-    if is_negated(element) {
-        let text = Json::object([("text", "negated: the document says that this is not so".into())]);
-        json.push("note", text);
     }
     for one in element.all("interpretationCode") {
         let code = one.attribute("code").map(crate::element::tidy).unwrap_or_default();

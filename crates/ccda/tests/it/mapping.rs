@@ -224,3 +224,20 @@ fn a_patient_is_told_by_the_same_id_as_in_hl7_v2() {
     let mapped = map(&document, &Options { known, original: Vec::new() }).unwrap();
     assert!(!mapped.bundle.contains("Patient/abc"), "an id that the document does not give is not taken");
 }
+
+#[test]
+fn what_a_document_denies_is_never_taken_for_said() {
+    let plain = r#"<observation classCode="OBS" moodCode="EVN">"#;
+    let denied = r#"<observation classCode="OBS" moodCode="EVN" negationInd="true">"#;
+    let everything = DOCUMENT.replace(plain, denied);
+    let mapped = taken(&everything);
+    let all = by_type(&mapped.bundle);
+    let results = all.get("Observation").map(Vec::as_slice).unwrap_or_default();
+    assert!(!results.iter().any(|one| one.contains("2160-0")), "creatinine is denied: {results:#?}");
+    assert!(mapped.notes.iter().any(|note| note.what.contains("negated observation")), "{:#?}", mapped.notes);
+    has(&all, "AllergyIntolerance", &["refuted", "7980"]);
+    assert!(
+        !all["AllergyIntolerance"].iter().any(|one| one.contains("716186003")),
+        "one substance is not all"
+    );
+}
