@@ -119,11 +119,13 @@ impl<'a> Verifier<'a> {
     }
 
     fn begin(&self, scratch: &Store) -> Result<Rerun, ChainError> {
-        // Kept as far back as in the folder, so that past states can be compared as well.
+        // Kept as far back as in the folder, and in its form, so that past states can be compared as well.
+        let state_error = |error| ChainError::State(Box::new(error));
         let stored = self.stored_state()?;
-        let oldest = stored.oldest().map_err(|error| ChainError::State(Box::new(error)))?;
+        let oldest = stored.oldest().map_err(state_error)?;
         let depth = self.report.head.0.saturating_sub(oldest.0).max(1);
-        let retention = if oldest.0 == 0 { Retention::All } else { Retention::Blocks(depth) };
+        let in_packs = stored.keeps_packs().map_err(state_error)?;
+        let retention = if oldest.0 == 0 && !in_packs { Retention::All } else { Retention::Blocks(depth) };
         let state = State::open_retaining(scratch, self.genesis, retention);
         let state = state.map_err(|error| ChainError::State(Box::new(error)))?;
         Ok(Rerun { store: scratch.clone(), parent: state.genesis_block().clone(), state })

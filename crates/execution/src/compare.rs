@@ -48,6 +48,14 @@ impl State {
         self.tables().history.oldest(view.snapshot(), view.head()?.height)
     }
 
+    /// Whether past states are kept in packs, as they are where only so many blocks are kept.
+    ///
+    /// # Errors
+    /// [`ExecutionError::Storage`].
+    pub fn keeps_packs(&self) -> Result<bool, ExecutionError> {
+        Ok(self.tables().history.is_packed(self.view().snapshot())?)
+    }
+
     /// Reads every entry of this state's tables, past states included, and gives the first `max` that are not as in
     /// `right`, with the number of entries that were read. Equal chains kept equally far back have equal tables.
     ///

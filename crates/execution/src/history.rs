@@ -74,9 +74,15 @@ impl History {
         })
     }
 
-    /// The entries, and the keys by height.
-    pub(crate) const fn tables(&self) -> [&Table; 2] {
-        [&self.entries, &self.keys]
+    /// The tables by name: entries and keys by height, in rows and in packs.
+    pub(crate) const fn named(&self) -> [(&'static str, &Table); 4] {
+        let [packs, pack_keys] = self.packs.named();
+        [("state.history", &self.entries), ("state.history_keys", &self.keys), packs, pack_keys]
+    }
+
+    /// Whether any of it is in packs, as it is where only so many blocks are kept.
+    pub(crate) fn is_packed(&self, snapshot: &Snapshot) -> Result<bool, StorageError> {
+        self.packs.is_empty(snapshot).map(|empty| !empty)
     }
 
     /// The value that the entry had after block `height`: outer none where no later block has changed it, inner none

@@ -15,6 +15,7 @@ use bxp_storage::{Batch, Snapshot, StorageError, Store, Table};
 use bxp_types::Height;
 
 const PACKS_TABLE: &str = "state.history_packs";
+const KEYS_TABLE: &str = "state.history_pack_keys";
 const KINDS: usize = 4;
 const BUCKETS: usize = 256;
 
@@ -50,7 +51,17 @@ impl Filling {
 
 impl Packs {
     pub(crate) fn open(store: &Store) -> Result<Self, StorageError> {
-        Ok(Self { rows: store.table(PACKS_TABLE)?, keys: store.table("state.history_pack_keys")? })
+        Ok(Self { rows: store.table(PACKS_TABLE)?, keys: store.table(KEYS_TABLE)? })
+    }
+
+    /// The tables by name.
+    pub(crate) const fn named(&self) -> [(&'static str, &Table); 2] {
+        [(PACKS_TABLE, &self.rows), (KEYS_TABLE, &self.keys)]
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self, snapshot: &Snapshot) -> Result<bool, StorageError> {
+        Ok(snapshot.iter_prefix(&self.rows, []).next().transpose()?.is_none())
     }
 
     /// Adds the packs of the block at `height`.

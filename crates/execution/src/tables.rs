@@ -50,8 +50,8 @@ impl Tables {
     }
 
     /// All tables that a chain of blocks gives alike on every node, with their names.
-    pub(crate) fn named(&self) -> [(&'static str, &Table); 8] {
-        let [entries, keys] = self.history.tables();
+    pub(crate) fn named(&self) -> [(&'static str, &Table); 10] {
+        let [entries, keys, packs, pack_keys] = self.history.named();
         [
             ("state.accounts", &self.accounts),
             ("state.slots", &self.slots),
@@ -59,8 +59,10 @@ impl Tables {
             ("state.account_nodes", &self.account_nodes),
             ("state.storage_nodes", &self.storage_nodes),
             ("state.block_hashes", &self.block_hashes),
-            ("state.history", entries),
-            ("state.history_keys", keys),
+            entries,
+            keys,
+            packs,
+            pack_keys,
         ]
     }
 

@@ -87,7 +87,7 @@ async fn a_changed_byte_is_found_and_named() {
         };
         assert!(findings.iter().any(named), "byte {position}: {findings:?}");
     }
-    for table in ["state.accounts", "state.account_nodes", "state.block_hashes", "state.history"] {
+    for table in ["state.accounts", "state.account_nodes", "state.block_hashes", "state.history_packs"] {
         let findings = stopped.damaged(table, &stopped.first_key(table), 3);
         assert!(findings.iter().any(|finding| finding.field.starts_with(table)), "{table}: {findings:?}");
     }

@@ -155,7 +155,9 @@ fn a_lower_depth_removes_the_past_and_a_higher_one_does_not_bring_it_back() {
     assert_eq!(oldest(&chain.state), 22);
     // Nothing of the removed blocks is left behind.
     let rows = |name: &str| chain.store.table(name).unwrap().iter();
-    for entry in rows("state.history").chain(rows("state.history_packs")).chain(rows("state.history_pack_keys")) {
+    for entry in
+        rows("state.history").chain(rows("state.history_packs")).chain(rows("state.history_pack_keys"))
+    {
         let (key, _) = entry.unwrap();
         let height = u64::from_be_bytes(key[key.len() - 8..].try_into().unwrap());
         assert!(height > 22, "an entry of block {height} is left");
