@@ -140,8 +140,11 @@ impl Packs {
 
 const MALFORMED: ExecutionError = ExecutionError::Malformed { table: PACKS_TABLE };
 
+/// A key, and the value that it had; none where there was no entry.
+type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// Takes the next entry off a pack; none at its end.
-fn entry<'a>(rest: &mut &'a [u8]) -> Result<Option<(&'a [u8], Option<&'a [u8]>)>, ExecutionError> {
+fn entry<'a>(rest: &mut &'a [u8]) -> Result<Option<Entry<'a>>, ExecutionError> {
     if rest.is_empty() {
         return Ok(None);
     }

@@ -133,13 +133,16 @@ fn storage(
     Ok(Storage { root: update.root, slots: changes, nodes: update.nodes })
 }
 
-/// The slots that differ from before the block, in order, with their values before and after it.
+/// A slot with its values before and after the block.
+type ChangedSlot = (U256, (U256, U256));
+
+/// The slots that differ from before the block, in order.
 fn changed_slots(
     base: &dyn StateRead,
     address: Address,
     account: &OverlayAccount,
-) -> Result<Vec<(U256, (U256, U256))>, ExecutionError> {
-    let mut slots: Vec<(U256, (U256, U256))> =
+) -> Result<Vec<ChangedSlot>, ExecutionError> {
+    let mut slots: Vec<ChangedSlot> =
         account.slots.iter().map(|(key, slot)| (*key, (slot.before, slot.now))).collect();
     if account.wiped {
         for key in base.slots(address)? {
