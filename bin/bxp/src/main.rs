@@ -52,7 +52,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // Simulated nodes say of every Byzantine message that it is one.
-    start_logging(if matches!(cli.command, Command::Sim(_)) { "off" } else { "info" });
+    start_logging(if matches!(cli.command, Command::Sim(_)) { "off" } else { USUAL_LOG });
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -84,6 +84,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Verify(arguments) => commands::verify::run(arguments).await,
     }
 }
+
+/// The database tells of every file that it opens.
+const USUAL_LOG: &str = "info,fjall=warn,lsm_tree=warn";
 
 /// Logs go to standard error; `RUST_LOG` chooses what is logged.
 fn start_logging(usual: &str) {
