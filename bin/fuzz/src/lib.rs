@@ -1,4 +1,5 @@
-//! Every decoder of bytes that come from outside, as a fuzz target: peers, clients, files, the disk.
+//! Decoders of bytes that come from outside as fuzz targets: peers, clients, files, the disk. Those of the content store are
+//! not among them yet.
 //!
 //! A target takes any bytes and panics where a rule is broken: that decoding ends, that what decodes encodes to the same
 //! again, that a split record joins to the original. The tests of this crate run each target with its seeds, with changed
