@@ -92,6 +92,7 @@ pub const TARGETS: &[Target] = &[
         bytes_max: 2_048,
     },
     Target { name: "hl7v2", run: targets::hl7v2::message, seeds: targets::hl7v2::messages, bytes_max: 4_096 },
+    Target { name: "ccda", run: targets::ccda::document, seeds: targets::ccda::documents, bytes_max: 32_768 },
     Target { name: "mllp", run: targets::hl7v2::frames, seeds: targets::hl7v2::streams, bytes_max: 1_024 },
     Target {
         name: "genesis",

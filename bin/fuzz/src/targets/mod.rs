@@ -1,5 +1,6 @@
 //! The targets by what they decode.
 
+pub(crate) mod ccda;
 pub(crate) mod chain;
 pub(crate) mod consensus;
 pub(crate) mod ethereum;
