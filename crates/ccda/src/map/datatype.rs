@@ -4,6 +4,9 @@ use super::{context::Context, identity};
 use crate::element::{Element, tidy};
 use bxp_hl7v2::build::{Json, concept, datetime_json, decimal_json, system_of_oid};
 
+/// The template of an Indication.
+pub(crate) const INDICATION: &str = "2.16.840.1.113883.10.20.22.4.19";
+
 /// The most bytes of a text in an entry.
 const TEXT_BYTES_MAX: usize = 16_384;
 /// HL7's extension for a value that is not there.
@@ -320,6 +323,18 @@ pub(crate) fn comments(context: &mut Context<'_>, element: &Element) -> Json {
         }
     }
     Json::List(notes)
+}
+
+/// Puts what an entry was done for, the values of its Indications, into `reasonCode`.
+pub(crate) fn indications(context: &mut Context<'_>, json: &mut Json, element: &Element) {
+    for indication in related(element, "observation").filter(|one| one.follows(INDICATION)) {
+        indication.mark();
+        for said in ["id", "code", "statusCode", "effectiveTime"] {
+            indication.all(said).for_each(Element::see_all);
+        }
+        let value = indication.child("value").map(|value| codeable(context, value)).unwrap_or_default();
+        json.push("reasonCode", value);
+    }
 }
 
 /// Entries of a name that stand below an entry. Who uses one marks it.

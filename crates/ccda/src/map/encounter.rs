@@ -2,7 +2,7 @@
 
 use super::{
     context::Context,
-    datatype::{Interval, codeable, codeable_at, identifiers, related},
+    datatype::{Interval, codeable, codeable_at, identifiers, indications, related},
     people::{location, performers},
     problem, procedure,
     section::{Section, is_planned},
@@ -47,17 +47,7 @@ pub(super) fn encounter(context: &mut Context<'_>, element: &Element) -> bool {
             context.within("act", |context| problem::concern(context, Section::Encounters, act));
         }
     }
-    let reasons: Vec<&Element> = related(element, "observation").collect();
-    for reason in reasons {
-        if reason.follows("2.16.840.1.113883.10.20.22.4.19") {
-            reason.mark();
-            for said in ["id", "code", "statusCode", "effectiveTime"] {
-                reason.all(said).for_each(Element::see_all);
-            }
-            let value = reason.child("value").map(|value| codeable(context, value)).unwrap_or_default();
-            json.push("reasonCode", value);
-        }
-    }
+    indications(context, &mut json, element);
     element.all("text").for_each(Element::see_all);
     context.add("Encounter", element, json);
     true

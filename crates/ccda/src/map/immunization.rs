@@ -3,7 +3,8 @@
 use super::{
     context::Context,
     datatype::{
-        Interval, codeable, codeable_at, comments, identifiers, is_negated, quantity, related, related_value,
+        INDICATION, Interval, codeable, codeable_at, comments, identifiers, is_negated, quantity, related,
+        related_value,
     },
     medication::medicine,
     people::{author, organization, performers},
@@ -74,7 +75,7 @@ fn reasons(context: &mut Context<'_>, json: &mut Json, element: &Element, negate
     let found: Vec<&Element> = related(element, "observation").collect();
     for one in found {
         let refusal = one.follows("2.16.840.1.113883.10.20.22.4.53");
-        let indication = one.follows("2.16.840.1.113883.10.20.22.4.19");
+        let indication = one.follows(INDICATION);
         if !refusal && !indication {
             continue;
         }

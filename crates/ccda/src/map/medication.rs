@@ -3,8 +3,8 @@
 use super::{
     context::Context,
     datatype::{
-        Interval, codeable, codeable_at, comments, identifiers, is_negated, is_periodic, or_absent, quantity,
-        related, status, text_of,
+        Interval, codeable, codeable_at, comments, identifiers, indications, is_negated, is_periodic,
+        or_absent, quantity, related, status, text_of,
     },
     people::{author, organization},
     section::{Section, is_planned},
@@ -40,18 +40,7 @@ pub(super) fn medication(context: &mut Context<'_>, section: Section, element: &
     json.put("subject", context.patient());
     let times = Interval::of(context, element);
     let (who, when) = author(context, element);
-    let reasons: Vec<&Element> = related(element, "observation").collect();
-    for reason in reasons {
-        // Indication.
-        if reason.follows("2.16.840.1.113883.10.20.22.4.19") {
-            reason.mark();
-            for said in ["id", "code", "statusCode", "effectiveTime"] {
-                reason.all(said).for_each(Element::see_all);
-            }
-            let value = reason.child("value").map(|value| codeable(context, value)).unwrap_or_default();
-            json.push("reasonCode", value);
-        }
-    }
+    indications(context, &mut json, element);
     json.put("note", comments(context, element));
     let dosage = dosage(context, element, &times, planned);
     element.all("text").for_each(Element::see_all);

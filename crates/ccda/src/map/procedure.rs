@@ -3,7 +3,7 @@
 use super::{
     context::Context,
     datatype::{
-        Interval, codeable, codeable_at, comments, identifiers, is_negated, or_absent, related, status,
+        Interval, codeable, codeable_at, comments, identifiers, indications, is_negated, or_absent, status,
     },
     device,
     people::{author, location, performers},
@@ -52,17 +52,7 @@ pub(super) fn procedure(context: &mut Context<'_>, section: Section, element: &E
         let site = codeable(context, site);
         json.push("bodySite", site);
     }
-    let reasons: Vec<&Element> = related(element, "observation").collect();
-    for reason in reasons {
-        if reason.follows("2.16.840.1.113883.10.20.22.4.19") {
-            reason.mark();
-            for said in ["id", "code", "statusCode", "effectiveTime"] {
-                reason.all(said).for_each(Element::see_all);
-            }
-            let value = reason.child("value").map(|value| codeable(context, value)).unwrap_or_default();
-            json.push("reasonCode", value);
-        }
-    }
+    indications(context, &mut json, element);
     for used in devices {
         json.push("focalDevice", Json::object([("manipulated", used)]));
     }
