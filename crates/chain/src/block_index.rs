@@ -6,13 +6,15 @@
 //! | `block-index` | `00` | the height up to which blocks are indexed (8 bytes BE) |
 //!
 //! A word is a hash of what occurs and as what ([`word`]). Two things may share a word: the index says which blocks
-//! *may* hold what is asked, and whoever asks looks into their receipts. It is written behind the chain's back, so that
-//! no block waits for it, and goes on where it stopped.
+//! *may* hold what is asked, and whoever asks looks into their receipts. It is made behind the chain's back, so that no
+//! block waits for it, and goes on where it stopped. The newest of it is gathered in memory and added to the table in
+//! its order, much at once (ADR 74).
 
 use crate::ChainError;
-use bxp_storage::{Batch, Store, Table};
+use bxp_storage::{Batch, Durability, Store, Table};
 use bxp_types::{Address, B256, Height, LogQuery, StoredBlock, StoredReceipt};
-use std::collections::BTreeSet;
+use parking_lot::RwLock;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Where the height of the newest indexed block stands. No word's key is that short.
 const INDEXED_KEY: &[u8] = &[0];
@@ -25,38 +27,98 @@ enum Kind {
     Topic = 3,
 }
 
-/// The index.
+/// Keys gathered after which they go to the table: some 4 MB.
+const GATHERED_MAX: usize = 131_072;
+/// Blocks after which they do so too, so that a start reads no more than that many again.
+const GATHERED_BLOCKS_MAX: u64 = 1_024;
+/// Fewer than these are written as a batch; a file of their own would be too small.
+const BULK_MIN: usize = 4_096;
+
+/// The index. Clones share it.
 #[derive(Clone, Debug)]
-pub struct BlockIndex(Table);
+pub struct BlockIndex {
+    store: Store,
+    table: Table,
+    gathered: Arc<RwLock<Gathered>>,
+}
+
+/// What is not in the table yet.
+#[derive(Debug, Default)]
+struct Gathered {
+    keys: BTreeSet<[u8; 16]>,
+    /// The newest block in it or, where there is none, in the table.
+    indexed: Option<Height>,
+    /// The newest block in the table.
+    stored: Option<Height>,
+}
 
 impl BlockIndex {
     /// Opens the table.
     ///
     /// # Errors
-    /// [`ChainError::Storage`].
+    /// [`ChainError`] when the disk or its content fails.
     pub fn open(store: &Store) -> Result<Self, ChainError> {
-        Ok(Self(store.table("block-index")?))
+        let table = store.table("block-index")?;
+        let stored = table.get(INDEXED_KEY)?.map(|bytes| height(&bytes)).transpose()?;
+        let gathered = Gathered { indexed: stored, stored, ..Gathered::default() };
+        Ok(Self { store: store.clone(), table, gathered: Arc::new(RwLock::new(gathered)) })
     }
 
     /// The newest block that is indexed, all below it being so too.
-    ///
-    /// # Errors
-    /// [`ChainError`] when the disk or its content fails.
-    pub fn indexed(&self) -> Result<Option<Height>, ChainError> {
-        self.0.get(INDEXED_KEY)?.map(|bytes| height(&bytes)).transpose()
+    #[must_use]
+    pub fn indexed(&self) -> Option<Height> {
+        self.gathered.read().indexed
     }
 
-    /// Adds a block to `batch`; its parent has been added before.
-    pub fn put(&self, batch: &mut Batch, block: &StoredBlock, receipts: &[StoredReceipt]) {
-        for word in words(block, receipts) {
-            batch.put(&self.0, key(word, block.height()), []);
+    /// Adds a block; its parent has been added before.
+    pub fn put(&self, block: &StoredBlock, receipts: &[StoredReceipt]) {
+        let height = block.height();
+        let words = words(block, receipts);
+        let mut gathered = self.gathered.write();
+        gathered.keys.extend(words.into_iter().map(|word| key(word, height)));
+        gathered.indexed = Some(height);
+    }
+
+    /// Moves what is gathered to the table when there is enough of it.
+    ///
+    /// # Errors
+    /// [`ChainError::Storage`].
+    pub fn settle(&self) -> Result<(), ChainError> {
+        let (keys, indexed) = {
+            let gathered = self.gathered.read();
+            let Some(indexed) = gathered.indexed else { return Ok(()) };
+            let blocks = indexed.0 - gathered.stored.map_or(0, |stored| stored.0);
+            if gathered.keys.len() < GATHERED_MAX && blocks < GATHERED_BLOCKS_MAX {
+                return Ok(());
+            }
+            (gathered.keys.clone(), indexed)
+        };
+        let marker = indexed.0.to_be_bytes();
+        if keys.len() < BULK_MIN {
+            let mut batch = self.store.batch();
+            keys.iter().for_each(|key| batch.put(&self.table, key, []));
+            batch.put(&self.table, INDEXED_KEY, marker);
+            batch.commit(Durability::Buffered)?;
+        } else {
+            let marker = (INDEXED_KEY.to_vec(), marker.to_vec());
+            let entries = keys.iter().map(|key| (key.to_vec(), Vec::new()));
+            self.table.ingest(std::iter::once(marker).chain(entries))?;
         }
-        batch.put(&self.0, INDEXED_KEY, block.height().0.to_be_bytes());
+        let mut gathered = self.gathered.write();
+        gathered.stored = Some(indexed);
+        gathered.keys.retain(|key| !keys.contains(key));
+        Ok(())
     }
 
     /// Forgets that blocks above `height` are indexed; they are to be added again.
     pub fn go_back(&self, batch: &mut Batch, height: Height) {
-        batch.put(&self.0, INDEXED_KEY, height.0.to_be_bytes());
+        let mut gathered = self.gathered.write();
+        gathered.keys.retain(|key| height_in(key) <= height);
+        gathered.indexed = gathered.indexed.map(|indexed| indexed.min(height));
+        if gathered.stored.is_some_and(|stored| stored > height) {
+            gathered.stored = Some(height);
+            batch.put(&self.table, INDEXED_KEY, height.0.to_be_bytes());
+        }
     }
 
     /// The blocks from `from` to `to` that may hold a log that fits `query`, at most `max`, and the height up to which
@@ -71,7 +133,7 @@ impl BlockIndex {
         to: Height,
         max: usize,
     ) -> Result<(Vec<Height>, Option<Height>), ChainError> {
-        let Some(indexed) = self.indexed()?.filter(|_| !query.is_any()) else {
+        let Some(indexed) = self.indexed().filter(|_| !query.is_any()) else {
             return Ok((Vec::new(), None));
         };
         if indexed < from {
@@ -128,12 +190,13 @@ impl BlockIndex {
         from: Height,
         end: Height,
     ) -> Result<Option<Height>, ChainError> {
-        let mut lowest = None;
+        let gathered = self.gathered.read();
+        let mut lowest: Option<Height> = None;
         for word in words {
-            let until = lowest.unwrap_or(end);
-            let Some(entry) = self.0.range(key(*word, from)..=key(*word, until)).next() else { continue };
-            let height = height(entry?.0.get(8..).unwrap_or_default())?;
-            lowest = Some(lowest.map_or(height, |lowest: Height| lowest.min(height)));
+            let keys = key(*word, from)..=key(*word, lowest.unwrap_or(end));
+            let stored = self.table.range(keys.clone()).next().map(read).transpose()?;
+            let found = gathered.keys.range(keys).next().map(height_in);
+            lowest = lowest.into_iter().chain(stored).chain(found).min();
         }
         Ok(lowest)
     }
@@ -155,13 +218,18 @@ impl BlockIndex {
             return Ok(Vec::new());
         }
         let word = word(Kind::Party as u8, account.as_slice());
-        let entries = self.0.range(key(word, from)..=key(word, to));
-        let read =
-            |entry: bxp_storage::Result<bxp_storage::Entry>| height(entry?.0.get(8..).unwrap_or_default());
+        let keys = key(word, from)..=key(word, to);
+        let gathered = self.gathered.read();
+        let newest = gathered.keys.range(keys.clone()).map(|key| Ok(height_in(key)));
+        // What is just moving there is in both.
+        let is_old = |found: &Result<Height, ChainError>| {
+            found.as_ref().map_or(true, |&height| Some(height) <= gathered.stored)
+        };
+        let stored = self.table.range(keys).map(read).filter(is_old);
         if newest_first {
-            entries.rev().take(max).map(read).collect()
+            newest.rev().chain(stored.rev()).take(max).collect()
         } else {
-            entries.take(max).map(read).collect()
+            stored.chain(newest).take(max).collect()
         }
     }
 }
@@ -171,6 +239,16 @@ fn key(word: u64, height: Height) -> [u8; 16] {
     key[..8].copy_from_slice(&word.to_be_bytes());
     key[8..].copy_from_slice(&height.0.to_be_bytes());
     key
+}
+
+/// The height in the key of a row.
+fn read(row: bxp_storage::Result<bxp_storage::Entry>) -> Result<Height, ChainError> {
+    height(row?.0.get(8..).unwrap_or_default())
+}
+
+fn height_in(key: &[u8; 16]) -> Height {
+    let (_, height) = key.split_at(8);
+    Height(u64::from_be_bytes(height.try_into().unwrap_or_default()))
 }
 
 fn height(bytes: &[u8]) -> Result<Height, ChainError> {
@@ -244,12 +322,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), NetworkId([1; 32])).unwrap();
         let index = BlockIndex::open(&store).unwrap();
-        let mut batch = store.batch();
         for (height, logs) in (0_u64..).zip(blocks) {
             let (block, receipts) = block(height, logs);
-            index.put(&mut batch, &block, &receipts);
+            index.put(&block, &receipts);
         }
-        batch.commit(Durability::Buffered).unwrap();
         (folder, index)
     }
 

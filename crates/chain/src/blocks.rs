@@ -1,12 +1,18 @@
 //! The chain's tables: blocks, receipts, indexes, certificates and the pool's copy on disk.
 
-use crate::{ChainError, codec};
+use crate::{
+    ChainError, codec,
+    fresh::{Executed, Fresh},
+    locations::Locations,
+};
 use alloy_consensus::transaction::TxHashRef as _;
 use alloy_eips::eip2718::Encodable2718;
 use bxp_storage::{Batch, Store, Table};
 use bxp_types::{
     B256, Bytes, Certificate, Height, RecoveredTransaction, StoredBlock, StoredReceipt, TransactionLocation,
 };
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// Handles of the tables. Keys are heights (8 bytes BE) or hashes (32 bytes).
 #[derive(Clone)]
@@ -14,23 +20,31 @@ pub struct Blocks {
     blocks: Table,
     receipts: Table,
     heights: Table,
-    locations: Table,
+    locations: Locations,
+    fresh: Arc<Mutex<Fresh>>,
     certificates: Table,
     dropped: Table,
     pool: Table,
 }
 
 impl Blocks {
-    /// Opens the tables.
+    /// Opens the tables, and reads the newest blocks for what is not indexed yet.
     ///
     /// # Errors
-    /// [`ChainError::Storage`].
+    /// [`ChainError`] when the disk or its content fails.
     pub fn open(store: &Store) -> Result<Self, ChainError> {
+        let blocks = store.table("blocks")?;
+        let newest = blocks.last()?.map(|(key, _)| height_of_key(&key)).transpose()?;
+        let (locations, settled) = Locations::open(store, newest)?;
+        for entry in blocks.range(key(settled.next())..) {
+            locations.note(&codec::decode_block(&entry?.1)?);
+        }
         Ok(Self {
-            blocks: store.table("blocks")?,
+            blocks,
+            locations,
+            fresh: Arc::default(),
             receipts: store.table("receipts")?,
             heights: store.table("block-heights")?,
-            locations: store.table("transaction-locations")?,
             certificates: store.table("certificates")?,
             dropped: store.table("dropped-transactions")?,
             pool: store.table("pool")?,
@@ -49,10 +63,7 @@ impl Blocks {
         batch.put(&self.blocks, key(height), codec::encode_block(block));
         batch.put(&self.receipts, key(height), codec::encode_receipts(receipts));
         batch.put(&self.heights, block.hash, key(height));
-        for (index, transaction) in (0_u32..).zip(&block.transactions) {
-            let location = codec::encode_location(TransactionLocation { height, index });
-            batch.put(&self.locations, transaction.tx_hash(), location);
-        }
+        self.locations.note(block);
         for (hash, reason) in dropped {
             batch.put(&self.dropped, hash, reason);
         }
@@ -63,9 +74,26 @@ impl Blocks {
         batch.remove(&self.blocks, key(block.height()));
         batch.remove(&self.receipts, key(block.height()));
         batch.remove(&self.heights, block.hash);
-        for transaction in &block.transactions {
-            batch.remove(&self.locations, transaction.tx_hash());
-        }
+        self.locations.forget(batch, block);
+        self.fresh.lock().forget_from(block.height());
+    }
+
+    /// Keeps a block that is on disk at hand as it was executed.
+    pub fn keep_fresh(&self, block: Arc<StoredBlock>, receipts: Arc<Vec<StoredReceipt>>) {
+        self.fresh.lock().put(block, receipts);
+    }
+
+    /// The block at `height` with its receipts, if it is among the newest.
+    pub(crate) fn fresh(&self, height: Height) -> Option<Executed> {
+        self.fresh.lock().get(height).cloned()
+    }
+
+    /// Moves the index of transactions to disk when much of it is in memory. `head` and all blocks below are on disk.
+    ///
+    /// # Errors
+    /// [`ChainError::Storage`].
+    pub fn settle_locations(&self, head: Height) -> Result<(), ChainError> {
+        self.locations.settle(head)
     }
 
     /// Adds a certificate to `batch`.
@@ -151,7 +179,7 @@ impl Blocks {
     /// # Errors
     /// [`ChainError`] when the disk or its content fails.
     pub fn locate(&self, hash: B256) -> Result<Option<TransactionLocation>, ChainError> {
-        self.locations.get(hash)?.map(|bytes| codec::decode_location(&bytes)).transpose()
+        self.locations.locate(hash)
     }
 
     /// Why a transaction was left out of its block; nothing for one that was included after all.
@@ -159,7 +187,7 @@ impl Blocks {
     /// # Errors
     /// [`ChainError`] when the disk or its content fails.
     pub fn dropped(&self, hash: B256) -> Result<Option<String>, ChainError> {
-        if self.locations.contains(hash)? {
+        if self.locate(hash)?.is_some() {
             return Ok(None);
         }
         Ok(self.dropped.get(hash)?.map(|reason| String::from_utf8_lossy(&reason).into_owned()))
@@ -170,8 +198,8 @@ impl Blocks {
     /// # Errors
     /// [`ChainError::Storage`].
     pub fn indexed(&self) -> Result<(u64, u64), ChainError> {
-        let count = |table: &Table| table.iter().try_fold(0, |count: u64, entry| entry.map(|_| count + 1));
-        Ok((count(&self.heights)?, count(&self.locations)?))
+        let blocks = self.heights.iter().try_fold(0, |count: u64, entry| entry.map(|_| count + 1));
+        Ok((blocks?, self.locations.count()?))
     }
 
     /// The certificate at `height`.

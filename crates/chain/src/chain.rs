@@ -109,7 +109,7 @@ impl Chain {
         self.events.send(event).await.map_err(|_| ChainError::Stopped)
     }
 
-    /// The highest block that this node knows to be decided anywhere.
+    /// The highest block that this node knows to be certified anywhere: its own, or one that more peers speak of than may lie.
     #[must_use]
     pub fn highest_known(&self) -> Height {
         let head = self.shared.head.load().height();
@@ -129,7 +129,7 @@ async fn with_index(
     driver: impl Future<Output = Result<(), ChainError>>,
 ) -> Result<(), ChainError> {
     let indexer =
-        Indexer { store: shared.store.clone(), blocks: shared.blocks.clone(), index: shared.index.clone() };
+        Indexer { blocks: shared.blocks.clone(), index: shared.index.clone() };
     let (stop, stopped) = oneshot::channel();
     let indexing = tokio::spawn(indexer.run(shared.heads.subscribe(), stopped));
     drop(shared);

@@ -1,17 +1,15 @@
-//! Keeps the block index up to the head, behind the chain's back.
+//! Keeps the indexes of blocks and transactions up to the head, behind the chain's back.
 
 use crate::{ChainError, block_index::BlockIndex, blocks::Blocks};
-use bxp_storage::{Durability, Store};
 use bxp_types::Height;
 use tokio::sync::{oneshot, watch};
 
-/// Blocks that one batch indexes at most.
-const BLOCKS_PER_BATCH: u64 = 256;
+/// Blocks that are indexed at most before it is looked whether the node stops.
+const BLOCKS_PER_STEP: u64 = 256;
 
 /// What the index is made of.
 #[derive(Clone)]
 pub(crate) struct Indexer {
-    pub(crate) store: Store,
     pub(crate) blocks: Blocks,
     pub(crate) index: BlockIndex,
 }
@@ -41,20 +39,24 @@ impl Indexer {
         }
     }
 
-    /// Indexes blocks up to `head`, one batch of them; gives how far it came.
+    /// Indexes blocks up to `head`, so many of them at once; gives how far it came.
     fn advance(&self, head: Height) -> Result<Height, ChainError> {
-        let next = self.index.indexed()?.map_or(Height(0), Height::next);
-        let last = Height(next.0.saturating_add(BLOCKS_PER_BATCH - 1)).min(head);
-        let mut batch = self.store.batch();
+        let next = self.index.indexed().map_or(Height(0), Height::next);
+        let last = Height(next.0.saturating_add(BLOCKS_PER_STEP - 1)).min(head);
         for height in (next.0..=last.0).map(Height) {
+            if let Some((block, receipts)) = self.blocks.fresh(height) {
+                self.index.put(&block, &receipts);
+                continue;
+            }
             let Some(block) = self.blocks.block(height)? else {
                 return Err(ChainError::decode("block", "missing below the head"));
             };
             // The genesis block has no receipts to store.
             let receipts = self.blocks.receipts(height)?.unwrap_or_default();
-            self.index.put(&mut batch, &block, &receipts);
+            self.index.put(&block, &receipts);
         }
-        batch.commit(Durability::Buffered)?;
+        self.index.settle()?;
+        self.blocks.settle_locations(head)?;
         Ok(last.max(Height(next.0.saturating_sub(1))))
     }
 }

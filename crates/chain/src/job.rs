@@ -113,11 +113,14 @@ impl Shared {
             .state
             .execute(&parent.header, input)
             .map_err(|error| ChainError::execution(height, error))?;
-        self.commit(&executed, None)?;
-        Ok(Done::Executed(Arc::new(executed.block)))
+        Ok(Done::Executed(self.commit(executed, None)?))
     }
 
-    fn commit(&self, executed: &ExecutedBlock, certificate: Option<&Certificate>) -> Result<(), ChainError> {
+    fn commit(
+        &self,
+        executed: ExecutedBlock,
+        certificate: Option<&Certificate>,
+    ) -> Result<Arc<StoredBlock>, ChainError> {
         let mut batch = self.store.batch();
         let mut dropped = Vec::new();
         for (hash, reason) in &executed.dropped {
@@ -129,12 +132,14 @@ impl Shared {
         }
         self.blocks.put(&mut batch, &executed.block, &executed.receipts, &dropped);
         let height = executed.block.height();
-        self.state.commit(&mut batch, executed).map_err(|error| ChainError::execution(height, error))?;
+        self.state.commit(&mut batch, &executed).map_err(|error| ChainError::execution(height, error))?;
         if let Some(certificate) = certificate {
             self.blocks.put_certificate(&mut batch, certificate);
         }
         batch.commit(Durability::Synced)?;
-        Ok(())
+        let block = Arc::new(executed.block);
+        self.blocks.keep_fresh(Arc::clone(&block), Arc::new(executed.receipts));
+        Ok(block)
     }
 
     fn import(&self, from: ValidatorIndex, items: Vec<SyncItem>) -> Result<Done, ChainError> {
@@ -180,8 +185,7 @@ impl Shared {
             .state
             .verify_and_execute(&head.header, &block)
             .map_err(|error| ChainError::execution(height, error))?;
-        self.commit(&executed, Some(certificate))?;
-        Ok(Arc::new(executed.block))
+        self.commit(executed, Some(certificate))
     }
 
     pub(crate) fn check_own_block(&self, certificate: &Certificate) -> Result<(), ChainError> {

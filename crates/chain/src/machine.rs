@@ -5,6 +5,7 @@
 //! tokio, the network and the disk, the simulator with virtual time and every fault. What it reads and writes of tables
 //! goes through [`Shared`].
 
+mod claims;
 mod heads;
 mod interface;
 mod load;
@@ -27,6 +28,7 @@ use bxp_consensus::{
 use bxp_network::Channel;
 use bxp_types::{Attestation, Height, ValidatorIndex};
 use bytes::Bytes;
+use claims::Claims;
 pub use interface::{Effect, Input, Moment};
 pub use load::Load;
 use std::{
@@ -73,6 +75,8 @@ pub struct Machine {
     head_at: Duration,
     /// Empty blocks since the newest one with transactions.
     empty_blocks: u32,
+    /// Empty blocks in a row of heights that too few asked for.
+    hurried_blocks: u32,
     /// Heights that others work on.
     wanted: BTreeSet<Height>,
     /// Own transactions in heights without a block.
@@ -86,6 +90,7 @@ pub struct Machine {
     /// Requests for blocks so far, so that the peers are asked in turn.
     fetches: usize,
     behind: bool,
+    claims: Claims,
     look_at: Duration,
     /// When the newest certificate came, or was last asked for.
     certified_at: Duration,
@@ -124,6 +129,7 @@ impl Machine {
             begun: Self::begun_max(head),
             head_at: now.elapsed,
             empty_blocks: 0,
+            hurried_blocks: 0,
             wanted: BTreeSet::new(),
             under_way: UnderWay::default(),
             decided: BTreeMap::new(),
@@ -132,6 +138,7 @@ impl Machine {
             fetching: Fetching::Idle,
             fetches: 0,
             behind: false,
+            claims: Claims::default(),
             look_at: now.elapsed,
             certified_at: now.elapsed,
             attestations: BTreeMap::new(),
@@ -356,7 +363,9 @@ impl Machine {
         self.fetching = Fetching::Idle;
         let Some(answer) = answer else { return };
         let items = answer.items.len();
-        self.shared.highest_known.fetch_max(answer.certified.0, Ordering::Relaxed);
+        self.claims.note(from, answer.certified);
+        let believed = self.claims.believed(self.shared.genesis.fault_bound());
+        self.shared.highest_known.store(believed.0, Ordering::Relaxed);
         self.behind = answer.certified > self.shared.head.load().height();
         if items > 0 {
             tracing::debug!(%from, blocks = items, "import certified blocks");

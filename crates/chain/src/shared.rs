@@ -39,7 +39,7 @@ pub struct Shared {
     /// Tells of transactions that the pool takes in.
     pub(crate) arrivals: broadcast::Sender<B256>,
     pub(crate) checked: Mutex<Checked>,
-    /// The highest certified height that a peer spoke of.
+    /// The highest certified height that at least one correct peer spoke of.
     pub(crate) highest_known: AtomicU64,
 }
 

@@ -96,6 +96,9 @@ impl<S: Source> Ledger for View<S> {
         if head.height() == height {
             return Ok(Some(head));
         }
+        if let Some((block, _)) = self.0.blocks().fresh(height) {
+            return Ok(Some(block));
+        }
         Ok(self.0.blocks().block(height)?.map(Arc::new))
     }
 
@@ -104,6 +107,9 @@ impl<S: Source> Ledger for View<S> {
     }
 
     fn receipts(&self, height: Height) -> Result<Option<Arc<Vec<StoredReceipt>>>, LedgerError> {
+        if let Some((_, receipts)) = self.0.blocks().fresh(height) {
+            return Ok(Some(receipts));
+        }
         Ok(self.0.blocks().receipts(height)?.map(Arc::new))
     }
 

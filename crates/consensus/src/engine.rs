@@ -229,8 +229,9 @@ impl Engine {
         self.top.0.saturating_add(self.settings.config.heights_ahead)
     }
 
-    /// The highest height that t+1 peers have reached.
-    fn reached_by_one_correct(&self) -> Height {
+    /// The highest height that t+1 peers have reached, so one correct one at least.
+    #[must_use]
+    pub fn reached_by_one_correct(&self) -> Height {
         let mut reached: Vec<Height> = self.peers.iter().map(|peer| peer.reached).collect();
         reached.sort_unstable_by(|left, right| right.cmp(left));
         reached.get(self.settings.faults()).copied().unwrap_or_default()

@@ -97,7 +97,7 @@ impl DevChain {
         let head = Arc::new(state.genesis_block().clone());
         let mut batch = store.batch();
         blocks.put(&mut batch, &head, &[], &[]);
-        index.put(&mut batch, &head, &[]);
+        index.put(&head, &[]);
         batch.commit(Durability::Buffered)?;
         let key = |account: &DevAccount| {
             SecretKey::from_byte_array(&account.private_key.0).ok().map(|key| (account.address, key))

@@ -58,7 +58,7 @@ impl ForeignChain {
         let mut total_difficulty = head.header.difficulty;
         let mut batch = store.batch();
         blocks.put(&mut batch, &head, &[], &[]);
-        index.put(&mut batch, &head, &[]);
+        index.put(&head, &[]);
         batch.commit(Durability::Buffered)?;
         for block in chain {
             let executed = state.import(&head.header, total_difficulty, &block)?;
@@ -66,8 +66,10 @@ impl ForeignChain {
             let mut batch = store.batch();
             state.commit(&mut batch, &executed)?;
             blocks.put(&mut batch, &executed.block, &executed.receipts, &[]);
-            index.put(&mut batch, &executed.block, &executed.receipts);
+            index.put(&executed.block, &executed.receipts);
             batch.commit(Durability::Buffered)?;
+            index.settle()?;
+            blocks.settle_locations(executed.block.height())?;
             bodies.push(Arc::new(OutsideBody { ommers: block.ommers, withdrawals: block.withdrawals }));
             head = executed.block;
         }

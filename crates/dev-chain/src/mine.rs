@@ -84,10 +84,13 @@ impl Shared {
             dropped.push((*hash, reason.to_string()));
         }
         self.blocks.put(&mut batch, &executed.block, &executed.receipts, &dropped);
-        self.index.put(&mut batch, &executed.block, &executed.receipts);
+        self.index.put(&executed.block, &executed.receipts);
         self.state.commit(&mut batch, &executed)?;
         batch.commit(Durability::Buffered)?;
         let block = Arc::new(executed.block);
+        self.blocks.keep_fresh(Arc::clone(&block), Arc::new(executed.receipts));
+        self.index.settle()?;
+        self.blocks.settle_locations(block.height())?;
         let senders: BTreeSet<Address> =
             block.transactions.iter().map(RecoveredTransaction::signer).collect();
         for sender in senders {

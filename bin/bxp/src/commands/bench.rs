@@ -58,7 +58,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 
 /// User and system time of this process so far, in microseconds.
 fn cpu_us() -> Result<u64> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF).context("ask for the time used")?;
+    cpu_us_of(UsageWho::RUSAGE_SELF)
+}
+
+/// The same of child processes that have ended.
+fn children_cpu_us() -> Result<u64> {
+    cpu_us_of(UsageWho::RUSAGE_CHILDREN)
+}
+
+fn cpu_us_of(who: UsageWho) -> Result<u64> {
+    let usage = getrusage(who).context("ask for the time used")?;
     let microseconds = |time: TimeVal| (time.tv_sec() * 1_000_000 + time.tv_usec()) as u64;
     Ok(microseconds(usage.user_time()) + microseconds(usage.system_time()))
 }

@@ -24,7 +24,8 @@ impl Machine {
                 }
                 self.certificates.advance(certified);
                 self.settle(certified, now);
-                if self.behind {
+                // Whoever gave blocks may have more, whatever another one said of the end.
+                if self.behind || !blocks.is_empty() {
                     self.fetch_from_any();
                 }
             }
@@ -38,9 +39,8 @@ impl Machine {
         let height = block.height();
         self.shared.head.store(Arc::clone(block));
         self.started = self.started.max(height);
+        self.count_empty(block.transactions.is_empty(), now);
         self.head_at = now.elapsed;
-        self.empty_blocks =
-            if block.transactions.is_empty() { self.empty_blocks.saturating_add(1) } else { 0 };
         self.shared.checked.lock().forget_up_to(height);
         self.under_way.forget_up_to(height);
         let senders: BTreeSet<Address> =

@@ -198,3 +198,39 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn ingested_entries_stand_among_the_others_and_stay() -> Result<()> {
+    for place in Place::both() {
+        let store = place.open()?;
+        let table = store.table("ingested")?;
+        let put = |key: &str, value: &str| {
+            let mut batch = store.batch();
+            batch.put(&table, key, value);
+            batch.commit(Durability::Buffered)
+        };
+        put("a1", "before")?;
+        put("b", "before")?;
+        let earlier = store.snapshot();
+        table.ingest([("a0", "x"), ("b", "ingested"), ("c", "x")])?;
+        put("c", "after")?;
+        table.ingest((0..10_000).map(|number| (format!("d{number:05}"), "y")))?;
+        assert_eq!(earlier.get(&table, "b")?.unwrap(), b"before".as_slice());
+        assert_eq!(earlier.get(&table, "a0")?, None);
+        drop((earlier, table, store));
+
+        let store = place.open()?;
+        let table = store.table("ingested")?;
+        let first: Vec<_> = table.iter().take(4).collect::<Result<_>>()?;
+        let wanted = [("a0", "x"), ("a1", "before"), ("b", "ingested"), ("c", "after")];
+        assert_eq!(first, wanted.map(|(key, value)| (key.into(), value.into())));
+        assert_eq!(table.iter_prefix("d").count(), 10_000);
+        // What is refused leaves nothing behind.
+        for entries in [vec![("e2", "x"), ("e1", "x")], vec![("e1", "x"), ("e1", "x")], vec![("", "x")]] {
+            assert!(matches!(table.ingest(entries), Err(StorageError::Misuse { .. })));
+        }
+        assert_eq!(table.iter_prefix("e").count(), 0);
+        table.ingest(Vec::<(String, String)>::new())?;
+    }
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use super::{
     bound::{self, Bound},
-    quantile_ms,
+    children_cpu_us, cpu_us, quantile_ms,
 };
 use crate::{
     client::RpcClient,
@@ -70,6 +70,10 @@ struct Report {
     latency_ms_p50: Option<f64>,
     latency_ms_p99: Option<f64>,
     blocks: u64,
+    /// Of all node processes from their start to their end, by each committed transfer.
+    node_cpu_us_per_tx: f64,
+    /// Of this process while it submits and looks.
+    client_cpu_us_per_tx: f64,
     #[serde(flatten)]
     bound: Bound,
 }
@@ -102,7 +106,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let mut network = RunningDevnet::start(devnet).await?;
     let measured = measure(&network, queues, &arguments).await;
     network.stop().await?;
-    print(&report(measured?, &arguments, bound), arguments.json)
+    let nodes_cpu_us = children_cpu_us()?;
+    print(&report(measured?, nodes_cpu_us, &arguments, bound), arguments.json)
 }
 
 fn wallet(index: usize) -> Result<Wallet> {
@@ -144,6 +149,7 @@ struct Measured {
     submitted: usize,
     blocks: u64,
     seconds: f64,
+    client_cpu_us: u64,
     latencies_ms: Vec<f64>,
 }
 
@@ -158,7 +164,7 @@ async fn measure(
     let under_way = UnderWay::default();
     let room: Vec<Arc<Semaphore>> =
         clients.iter().map(|_| Arc::new(Semaphore::new(arguments.in_flight))).collect();
-    let started = Instant::now();
+    let (started, cpu_before) = (Instant::now(), cpu_us()?);
     let end = started + Duration::from_secs(arguments.seconds);
     let first_block = clients[0].block_number().await? + 1;
     let mut senders = tokio::task::JoinSet::new();
@@ -195,6 +201,7 @@ async fn measure(
         next += 1;
     }
     measured.blocks = next - first_block;
+    measured.client_cpu_us = cpu_us()? - cpu_before;
     Ok(measured)
 }
 
@@ -226,7 +233,7 @@ async fn submit(
     Ok(submitted)
 }
 
-fn report(mut measured: Measured, arguments: &Arguments, bound: Bound) -> Report {
+fn report(mut measured: Measured, nodes_cpu_us: u64, arguments: &Arguments, bound: Bound) -> Report {
     measured.latencies_ms.sort_by(f64::total_cmp);
     let committed = measured.latencies_ms.len();
     let committed_per_second = committed as f64 / measured.seconds.max(f64::MIN_POSITIVE);
@@ -240,6 +247,8 @@ fn report(mut measured: Measured, arguments: &Arguments, bound: Bound) -> Report
         latency_ms_p50: quantile_ms(&measured.latencies_ms, 0.5),
         latency_ms_p99: quantile_ms(&measured.latencies_ms, 0.99),
         blocks: measured.blocks,
+        node_cpu_us_per_tx: nodes_cpu_us as f64 / committed.max(1) as f64,
+        client_cpu_us_per_tx: measured.client_cpu_us as f64 / committed.max(1) as f64,
         bound: bound.reached(committed_per_second),
     }
 }
@@ -257,6 +266,8 @@ fn print(report: &Report, json: bool) -> Result<()> {
     println!("latency to final, p50          {}", shown(report.latency_ms_p50));
     println!("latency to final, p99          {}", shown(report.latency_ms_p99));
     println!("blocks                         {}", report.blocks);
+    println!("nodes' CPU for each            {:.0} us", report.node_cpu_us_per_tx);
+    println!("client's CPU for each          {:.0} us", report.client_cpu_us_per_tx);
     if let serde_json::Value::Object(bound) = serde_json::to_value(report.bound)? {
         for (name, value) in bound {
             println!("{name:<31}{value}");

@@ -1,0 +1,152 @@
+//! Where each transaction stands: the newest in memory, the others on disk.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `transaction-locations` | transaction hash | height (8 bytes BE), index (4 bytes BE) |
+//! | `transaction-locations` | `00` | the height up to which transactions are in the table (8 bytes BE) |
+//!
+//! Hashes are random, so a row for each of them, written with its block, would be the dearest part of storing a plain
+//! transfer. Instead many are sorted and added at once, behind the head; what is not in the table yet is read from the
+//! blocks again when a node starts (ADR 74).
+
+use crate::{ChainError, codec};
+use alloy_consensus::transaction::TxHashRef as _;
+use bxp_storage::{Batch, Durability, Store, Table};
+use bxp_types::{B256, Height, StoredBlock, TransactionLocation};
+use parking_lot::RwLock;
+use std::{collections::HashMap, sync::Arc};
+
+/// Where the height stands up to which the table is complete. No hash is that short.
+const SETTLED_KEY: &[u8] = &[0];
+/// Transactions in memory after which they go to the table: some 8 MB.
+const RECENT_MAX: usize = 65_536;
+/// Blocks after which they do so too, so that a start reads no more than that many.
+const BLOCKS_MAX: u64 = 1_024;
+/// Fewer than these are written as a batch; a file of their own would be too small.
+const BULK_MIN: usize = 4_096;
+
+/// The index of transactions. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Locations {
+    store: Store,
+    table: Table,
+    recent: Arc<RwLock<Recent>>,
+}
+
+struct Recent {
+    by_hash: HashMap<B256, TransactionLocation>,
+    /// All transactions up to this block are in the table.
+    settled: Height,
+}
+
+impl Locations {
+    /// Opens the table, which knows nothing of blocks above the height that it gives; they are to be noted.
+    pub(crate) fn open(store: &Store, newest: Option<Height>) -> Result<(Self, Height), ChainError> {
+        let table = store.table("transaction-locations")?;
+        let settled = match table.get(SETTLED_KEY)? {
+            Some(bytes) => height(&bytes)?,
+            // A folder from before had a row with each block.
+            None if table.first()?.is_some() => {
+                let newest = newest.unwrap_or_default();
+                let mut batch = store.batch();
+                batch.put(&table, SETTLED_KEY, newest.0.to_be_bytes());
+                batch.commit(Durability::Buffered)?;
+                newest
+            }
+            None => Height(0),
+        };
+        let recent = Arc::new(RwLock::new(Recent { by_hash: HashMap::new(), settled }));
+        Ok((Self { store: store.clone(), table, recent }, settled))
+    }
+
+    /// Remembers where the transactions of a block stand, which is on disk or about to be.
+    pub(crate) fn note(&self, block: &StoredBlock) {
+        let height = block.height();
+        let mut recent = self.recent.write();
+        for (index, transaction) in (0_u32..).zip(&block.transactions) {
+            recent.by_hash.insert(*transaction.tx_hash(), TransactionLocation { height, index });
+        }
+    }
+
+    /// Where a transaction stands.
+    pub(crate) fn locate(&self, hash: B256) -> Result<Option<TransactionLocation>, ChainError> {
+        if let Some(location) = self.recent.read().by_hash.get(&hash) {
+            return Ok(Some(*location));
+        }
+        self.table.get(hash)?.map(|bytes| codec::decode_location(&bytes)).transpose()
+    }
+
+    /// Forgets the transactions of the newest block, which is taken back.
+    pub(crate) fn forget(&self, batch: &mut Batch, block: &StoredBlock) {
+        let mut recent = self.recent.write();
+        for transaction in &block.transactions {
+            recent.by_hash.remove(transaction.tx_hash());
+            batch.remove(&self.table, transaction.tx_hash());
+        }
+        let below = Height(block.height().0.saturating_sub(1));
+        if recent.settled > below {
+            recent.settled = below;
+            batch.put(&self.table, SETTLED_KEY, below.0.to_be_bytes());
+        }
+    }
+
+    /// Moves what is in memory to the table when there is enough of it. `head` and all blocks below are on disk.
+    pub(crate) fn settle(&self, head: Height) -> Result<(), ChainError> {
+        let mut rows: Vec<(B256, TransactionLocation)> = {
+            let recent = self.recent.read();
+            let blocks = head.0.saturating_sub(recent.settled.0);
+            if recent.by_hash.len() < RECENT_MAX && blocks < BLOCKS_MAX {
+                return Ok(());
+            }
+            recent
+                .by_hash
+                .iter()
+                .filter(|(_, location)| location.height <= head)
+                .map(|(hash, location)| (*hash, *location))
+                .collect()
+        };
+        rows.sort_unstable_by_key(|(hash, _)| *hash);
+        let settled = head.0.to_be_bytes();
+        if rows.len() < BULK_MIN {
+            let mut batch = self.store.batch();
+            for (hash, location) in &rows {
+                batch.put(&self.table, hash, codec::encode_location(*location));
+            }
+            batch.put(&self.table, SETTLED_KEY, settled);
+            batch.commit(Durability::Buffered)?;
+        } else {
+            let marker = (SETTLED_KEY.to_vec(), settled.to_vec());
+            let entries = rows
+                .iter()
+                .map(|(hash, location)| (hash.to_vec(), codec::encode_location(*location).to_vec()));
+            self.table.ingest(std::iter::once(marker).chain(entries))?;
+        }
+        let mut recent = self.recent.write();
+        recent.settled = head;
+        for (hash, location) in rows {
+            // Elsewhere by now, if the chain was taken back meanwhile.
+            if recent.by_hash.get(&hash) == Some(&location) {
+                recent.by_hash.remove(&hash);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many transactions are indexed; every entry is read.
+    pub(crate) fn count(&self) -> Result<u64, ChainError> {
+        let recent = self.recent.read();
+        let mut count = recent.by_hash.len() as u64;
+        for entry in self.table.iter() {
+            let (key, _) = entry?;
+            let hash = B256::try_from(key.as_ref());
+            count += u64::from(hash.is_ok_and(|hash| !recent.by_hash.contains_key(&hash)));
+        }
+        Ok(count)
+    }
+}
+
+fn height(bytes: &[u8]) -> Result<Height, ChainError> {
+    let bytes = bytes.try_into();
+    let bytes = bytes.map_err(|_| ChainError::decode("transaction locations", "a height is not 8 bytes"))?;
+    Ok(Height(u64::from_be_bytes(bytes)))
+}
