@@ -10,6 +10,10 @@ mod wallet;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// A node's threads make and drop small pieces of transactions, trie nodes and JSON all the time (ADR 75).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// BXP, the BitMED Healthcare Protocol: hospitals, payers, regulators, researchers and patients keep, prove, share
 /// and pay for health data without breaking the law of any country.
 #[derive(Parser)]

@@ -84,15 +84,19 @@ impl BlockIndex {
     /// # Errors
     /// [`ChainError::Storage`].
     pub fn settle(&self) -> Result<(), ChainError> {
-        let (keys, indexed) = {
-            let gathered = self.gathered.read();
-            let Some(indexed) = gathered.indexed else { return Ok(()) };
-            let blocks = indexed.0 - gathered.stored.map_or(0, |stored| stored.0);
-            if gathered.keys.len() < GATHERED_MAX && blocks < GATHERED_BLOCKS_MAX {
-                return Ok(());
-            }
-            (gathered.keys.clone(), indexed)
-        };
+        let gathered = self.gathered.read();
+        let Some(indexed) = gathered.indexed else { return Ok(()) };
+        let blocks = indexed.0 - gathered.stored.map_or(0, |stored| stored.0);
+        let is_due = gathered.keys.len() >= GATHERED_MAX || blocks >= GATHERED_BLOCKS_MAX;
+        drop(gathered);
+        if is_due { self.move_to_table(indexed) } else { Ok(()) }
+    }
+
+    fn move_to_table(&self, indexed: Height) -> Result<(), ChainError> {
+        let gathered = self.gathered.read();
+        let keys: BTreeSet<[u8; 16]> =
+            gathered.keys.iter().filter(|key| height_in(key) <= indexed).copied().collect();
+        drop(gathered);
         let marker = indexed.0.to_be_bytes();
         if keys.len() < BULK_MIN {
             let mut batch = self.store.batch();
@@ -353,6 +357,37 @@ mod tests {
         assert_eq!(find(&index, &[5], &[], (0, 9), 99), (vec![], Some(4)));
         assert_eq!(find(&index, &[], &[], (0, 9), 99), (vec![], None), "no index for what asks for all");
         assert_eq!(find(&index, &[1], &[], (7, 9), 99), (vec![], None), "not indexed yet");
+    }
+
+    /// Some of it in the table, the rest in memory; and what comes after going back.
+    #[test]
+    fn what_is_stored_and_what_is_gathered_are_one_index() {
+        let (folder, index) = index(&[&[], &[(1, 7)], &[(2, 7)], &[(1, 8)]]);
+        index.move_to_table(Height(2)).unwrap();
+        assert_eq!(index.gathered.read().stored, Some(Height(2)));
+        assert_eq!(find(&index, &[1], &[], (0, 9), 99), (vec![1, 3], Some(3)));
+        assert_eq!(find(&index, &[1, 2], &[], (2, 9), 99), (vec![2, 3], Some(3)));
+        let sender = crate::proposal::tests::transfer(1, 0, 1).signer();
+        let all = |newest_first| index.account(sender, Height(0), Height(9), newest_first, 99).unwrap();
+        assert_eq!(all(false), [0, 1, 2, 3].map(Height));
+        assert_eq!(all(true), [3, 2, 1, 0].map(Height));
+        // Many at once take the other way into the table.
+        for word in 0..BULK_MIN as u64 {
+            index.gathered.write().keys.insert(key(word, Height(3)));
+        }
+        index.move_to_table(Height(3)).unwrap();
+        assert!(index.gathered.read().keys.is_empty());
+        assert_eq!(all(true), [3, 2, 1, 0].map(Height));
+        let mut batch = index.store.batch();
+        index.go_back(&mut batch, Height(1));
+        batch.commit(Durability::Buffered).unwrap();
+        assert_eq!((index.indexed(), all(false)), (Some(Height(1)), [0, 1].map(Height).to_vec()));
+        let (second, receipts) = block(2, &[(1, 9)]);
+        index.put(&second, &receipts);
+        assert_eq!(find(&index, &[1], &[9], (0, 9), 99), (vec![2], Some(2)));
+        let again = BlockIndex::open(&index.store).unwrap();
+        assert_eq!(again.indexed(), Some(Height(1)), "what was gathered is read from the blocks again");
+        drop(folder);
     }
 
     #[test]

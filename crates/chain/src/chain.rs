@@ -128,8 +128,7 @@ async fn with_index(
     shared: Arc<Shared>,
     driver: impl Future<Output = Result<(), ChainError>>,
 ) -> Result<(), ChainError> {
-    let indexer =
-        Indexer { blocks: shared.blocks.clone(), index: shared.index.clone() };
+    let indexer = Indexer { blocks: shared.blocks.clone(), index: shared.index.clone() };
     let (stop, stopped) = oneshot::channel();
     let indexing = tokio::spawn(indexer.run(shared.heads.subscribe(), stopped));
     drop(shared);

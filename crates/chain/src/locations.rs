@@ -92,19 +92,20 @@ impl Locations {
 
     /// Moves what is in memory to the table when there is enough of it. `head` and all blocks below are on disk.
     pub(crate) fn settle(&self, head: Height) -> Result<(), ChainError> {
-        let mut rows: Vec<(B256, TransactionLocation)> = {
+        let is_due = {
             let recent = self.recent.read();
             let blocks = head.0.saturating_sub(recent.settled.0);
-            if recent.by_hash.len() < RECENT_MAX && blocks < BLOCKS_MAX {
-                return Ok(());
-            }
-            recent
-                .by_hash
-                .iter()
-                .filter(|(_, location)| location.height <= head)
-                .map(|(hash, location)| (*hash, *location))
-                .collect()
+            recent.by_hash.len() >= RECENT_MAX || blocks >= BLOCKS_MAX
         };
+        if is_due { self.move_to_table(head) } else { Ok(()) }
+    }
+
+    fn move_to_table(&self, head: Height) -> Result<(), ChainError> {
+        let recent = self.recent.read();
+        let up_to_head = recent.by_hash.iter().filter(|(_, location)| location.height <= head);
+        let mut rows: Vec<(B256, TransactionLocation)> =
+            up_to_head.map(|(hash, location)| (*hash, *location)).collect();
+        drop(recent);
         rows.sort_unstable_by_key(|(hash, _)| *hash);
         let settled = head.0.to_be_bytes();
         if rows.len() < BULK_MIN {
@@ -149,4 +150,74 @@ fn height(bytes: &[u8]) -> Result<Height, ChainError> {
     let bytes = bytes.try_into();
     let bytes = bytes.map_err(|_| ChainError::decode("transaction locations", "a height is not 8 bytes"))?;
     Ok(Height(u64::from_be_bytes(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_consensus::Header;
+    use bxp_types::NetworkId;
+
+    fn store(folder: &tempfile::TempDir) -> Store {
+        Store::open(folder.path(), NetworkId([1; 32])).unwrap()
+    }
+
+    fn block(number: u64) -> StoredBlock {
+        let header = Header { number, ..Header::default() };
+        let transactions = vec![crate::proposal::tests::transfer(1, number, 1)];
+        StoredBlock { hash: header.hash_slow(), header, transactions, time_ms: 0 }
+    }
+
+    fn place(locations: &Locations, block: &StoredBlock) -> Option<u64> {
+        let location = locations.locate(*block.transactions[0].tx_hash()).unwrap();
+        location.map(|location| location.height.0)
+    }
+
+    /// In memory, then in the table by either way, then after opening again.
+    #[test]
+    fn transactions_are_found_wherever_they_are() {
+        for others in [0, BULK_MIN as u64] {
+            let folder = tempfile::tempdir().unwrap();
+            let (locations, settled) = Locations::open(&store(&folder), None).unwrap();
+            assert_eq!(settled, Height(0));
+            let blocks = [1, 2, 3].map(block);
+            blocks.iter().for_each(|block| locations.note(block));
+            for number in 0..others {
+                let hash = bxp_types::keccak256(number.to_be_bytes());
+                let location = TransactionLocation { height: Height(1), index: 7 };
+                locations.recent.write().by_hash.insert(hash, location);
+            }
+            assert_eq!(blocks.each_ref().map(|block| place(&locations, block)), [Some(1), Some(2), Some(3)]);
+            locations.move_to_table(Height(2)).unwrap();
+            assert_eq!(locations.recent.read().by_hash.len(), 1, "what is above the head stays in memory");
+            assert_eq!(blocks.each_ref().map(|block| place(&locations, block)), [Some(1), Some(2), Some(3)]);
+            assert_eq!(locations.count().unwrap(), 3 + others);
+            drop(locations);
+
+            let store = store(&folder);
+            let (locations, settled) = Locations::open(&store, Some(Height(3))).unwrap();
+            assert_eq!(settled, Height(2), "block 3 is to be noted again");
+            assert_eq!(blocks.each_ref().map(|block| place(&locations, block)), [Some(1), Some(2), None]);
+            // Block 2 is taken back.
+            let mut batch = store.batch();
+            locations.forget(&mut batch, &blocks[1]);
+            batch.commit(Durability::Buffered).unwrap();
+            assert_eq!(blocks.each_ref().map(|block| place(&locations, block)), [Some(1), None, None]);
+            let (_, settled) = Locations::open(&store, Some(Height(1))).unwrap();
+            assert_eq!(settled, Height(1));
+        }
+    }
+
+    #[test]
+    fn a_folder_from_before_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let location = TransactionLocation { height: Height(5), index: 1 };
+        let mut batch = store.batch();
+        batch.put(&store.table("transaction-locations").unwrap(), [9; 32], codec::encode_location(location));
+        batch.commit(Durability::Buffered).unwrap();
+        let (locations, settled) = Locations::open(&store, Some(Height(8))).unwrap();
+        assert_eq!(settled, Height(8));
+        assert_eq!(locations.locate(B256::repeat_byte(9)).unwrap(), Some(location));
+    }
 }

@@ -152,9 +152,9 @@ impl Table {
                 ingestion.finish().map_err(database)
             }
             (Rows::Memory(rows), Backend::Memory(store)) => {
-                let writes = entries.into_iter().map(|(key, value)| {
-                    Ok(rows.write(&checked(key.into())?, Some(&value.into())))
-                });
+                let writes = entries
+                    .into_iter()
+                    .map(|(key, value)| Ok(rows.write(&checked(key.into())?, Some(&value.into()))));
                 let writes = writes.collect::<Result<_>>()?;
                 let committed = store.commit(writes, Durability::Synced);
                 committed.map_err(|source| StorageError::io(ACTION, &self.store.folder, source))

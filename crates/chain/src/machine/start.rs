@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 const UNCERTIFIED_MAX: u64 = 8;
 /// Heights above the newest block that this node begins of its own accord. While as many wait for their decision or
 /// their execution, transactions wait in the pool.
-const OPEN_MAX: u64 = 3;
+const OPEN_MAX: u64 = 2;
 /// Heights above the newest block that this node takes part in where others have begun them: as far as execution may
 /// be behind consensus.
 pub(super) const LAG_MAX: u64 = 6;
@@ -83,9 +83,8 @@ impl Machine {
         if self.engine.reached_by_one_correct() >= next || self.has_candidate() {
             return Duration::ZERO;
         }
-        hurried.map_or(Duration::ZERO, |times| {
-            self.head_at + HURRY_MIN * (1 << times.min(HURRY_DOUBLINGS_MAX))
-        })
+        hurried
+            .map_or(Duration::ZERO, |times| self.head_at + HURRY_MIN * (1 << times.min(HURRY_DOUBLINGS_MAX)))
     }
 
     /// Counts the block that has just become the head, before its time is noted.
@@ -131,3 +130,6 @@ impl Machine {
         self.consensus(Consensus::Start { height, proposal: body });
     }
 }
+
+#[cfg(test)]
+mod tests;
