@@ -1,5 +1,4 @@
-//! Decoders of bytes that come from outside as fuzz targets: peers, clients, files, the disk. Those of the content store are
-//! not among them yet.
+//! Decoders of bytes that come from outside as fuzz targets: peers, clients, files, the disk.
 //!
 //! A target takes any bytes and panics where a rule is broken: that decoding ends, that what decodes encodes to the same
 //! again, that a split record joins to the original. The tests of this crate run each target with its seeds, with changed
@@ -94,6 +93,25 @@ pub const TARGETS: &[Target] = &[
     Target { name: "hl7v2", run: targets::hl7v2::message, seeds: targets::hl7v2::messages, bytes_max: 4_096 },
     Target { name: "ccda", run: targets::ccda::document, seeds: targets::ccda::documents, bytes_max: 32_768 },
     Target { name: "mllp", run: targets::hl7v2::frames, seeds: targets::hl7v2::streams, bytes_max: 1_024 },
+    Target {
+        name: "bitswap",
+        run: targets::content::message,
+        seeds: targets::content::messages,
+        bytes_max: 4_096,
+    },
+    Target { name: "car", run: targets::content::car, seeds: targets::content::cars, bytes_max: 4_096 },
+    Target {
+        name: "dag_cbor",
+        run: targets::content::dag_cbor,
+        seeds: targets::content::values,
+        bytes_max: 2_048,
+    },
+    Target {
+        name: "dag_pb",
+        run: targets::content::dag_pb,
+        seeds: targets::content::nodes,
+        bytes_max: 2_048,
+    },
     Target {
         name: "genesis",
         run: targets::ethereum::genesis,

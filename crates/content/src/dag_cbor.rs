@@ -10,6 +10,7 @@ const DEPTH_MAX: usize = 128;
 /// The tag of a link.
 const LINK: u64 = 42;
 
+/// Why bytes are not DAG-CBOR is told without what they say.
 type Outcome<T> = Result<T, &'static str>;
 
 const CUT: &str = "it ends within a value";
@@ -28,7 +29,7 @@ enum Item<'a> {
 
 /// Where a path through one block ends.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Found {
+pub enum Found {
     /// At a link, after so many segments.
     Link(Cid, usize),
     /// At a value of this block, with all segments used.
@@ -38,7 +39,10 @@ pub(crate) enum Found {
 }
 
 /// All links of a block, in the order of their places.
-pub(crate) fn links(bytes: &[u8]) -> Outcome<Vec<Cid>> {
+///
+/// # Errors
+/// What is wrong, where the bytes are not DAG-CBOR in its one form.
+pub fn links(bytes: &[u8]) -> Outcome<Vec<Cid>> {
     let mut links = Vec::new();
     let mut reader = Reader { rest: bytes };
     reader.walk(DEPTH_MAX, &mut links)?;
@@ -46,7 +50,10 @@ pub(crate) fn links(bytes: &[u8]) -> Outcome<Vec<Cid>> {
 }
 
 /// Follows `segments` through a valid block: keys of maps and indexes of arrays.
-pub(crate) fn follow(bytes: &[u8], segments: &[&str]) -> Outcome<Found> {
+///
+/// # Errors
+/// What is wrong, where the bytes on the way are not DAG-CBOR.
+pub fn follow(bytes: &[u8], segments: &[&str]) -> Outcome<Found> {
     let mut reader = Reader { rest: bytes };
     for (used, segment) in segments.iter().enumerate() {
         let inside = match reader.item()? {

@@ -8,16 +8,23 @@ type Outcome<T> = Result<T, &'static str>;
 
 /// A link to a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Link {
-    pub(crate) cid: Cid,
-    pub(crate) name: String,
+pub struct Link {
+    /// The child.
+    pub cid: Cid,
+    /// Its name within a folder; empty in a file.
+    pub name: String,
 }
 
 /// What a node is in UnixFS.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// A file, or a part of one: the bytes in the node itself, and those under each link.
-    File { own_bytes: u64, child_bytes: Vec<u64> },
+    File {
+        /// The bytes in the node itself.
+        own_bytes: u64,
+        /// The bytes under each link, as the node says.
+        child_bytes: Vec<u64>,
+    },
     /// A folder whose entries are its links.
     Folder,
     /// A part of a large folder, whose entries are found by the hash of their names.
@@ -27,12 +34,18 @@ pub(crate) enum Kind {
 }
 
 /// The links of a node.
-pub(crate) fn links(bytes: &[u8]) -> Outcome<Vec<Cid>> {
+///
+/// # Errors
+/// What is wrong, where the bytes are no DAG-PB.
+pub fn links(bytes: &[u8]) -> Outcome<Vec<Cid>> {
     Ok(named_links(bytes)?.into_iter().map(|link| link.cid).collect())
 }
 
 /// The links of a node with their names.
-pub(crate) fn named_links(bytes: &[u8]) -> Outcome<Vec<Link>> {
+///
+/// # Errors
+/// What is wrong, where the bytes are no DAG-PB.
+pub fn named_links(bytes: &[u8]) -> Outcome<Vec<Link>> {
     let mut links = Vec::new();
     for field in Fields::new(bytes) {
         if let (2, Field::Bytes(link)) = field? {
@@ -59,7 +72,10 @@ fn read_link(bytes: &[u8]) -> Outcome<Link> {
 }
 
 /// What the node is in UnixFS.
-pub(crate) fn kind(bytes: &[u8]) -> Outcome<Kind> {
+///
+/// # Errors
+/// What is wrong, where the bytes are no DAG-PB.
+pub fn kind(bytes: &[u8]) -> Outcome<Kind> {
     for field in Fields::new(bytes) {
         if let (1, Field::Bytes(data)) = field? {
             return read_kind(data);

@@ -19,9 +19,8 @@ pub mod bitswap;
 pub mod block;
 pub mod car;
 pub mod dag;
-mod dag_cbor;
-mod dag_pb;
-
+pub mod dag_cbor;
+pub mod dag_pb;
 mod error;
 pub mod gateway;
 mod metric;

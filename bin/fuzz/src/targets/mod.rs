@@ -3,6 +3,7 @@
 pub(crate) mod ccda;
 pub(crate) mod chain;
 pub(crate) mod consensus;
+pub(crate) mod content;
 pub(crate) mod ethereum;
 pub(crate) mod fhir;
 pub(crate) mod hl7v2;

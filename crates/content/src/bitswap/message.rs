@@ -18,46 +18,63 @@ const BLOCKS_MAX: usize = 4096;
 
 const SHA2_256: u64 = 0x12;
 
+/// Why bytes are no message is told without what they say.
 type Outcome<T> = Result<T, &'static str>;
 
 /// A peer's want, or the end of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) cid: Cid,
-    pub(crate) wants: Wants,
+pub struct Entry {
+    /// The block that it is about.
+    pub cid: Cid,
+    /// What of it.
+    pub wants: Wants,
 }
 
 /// What is said of a CID in a wantlist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wants {
+pub enum Wants {
     /// The block itself.
-    Block { send_dont_have: bool },
+    Block {
+        /// Word is wanted also where it is not there.
+        send_dont_have: bool,
+    },
     /// Word whether it is there.
-    Have { send_dont_have: bool },
+    Have {
+        /// Word is wanted also where it is not there.
+        send_dont_have: bool,
+    },
     /// Nothing any more.
     Cancel,
 }
 
 /// One message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Message {
+pub struct Message {
     /// The entries are the whole wantlist, not a change of it.
-    pub(crate) full: bool,
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) blocks: Vec<Received>,
-    pub(crate) presences: Vec<(Cid, Presence)>,
+    pub full: bool,
+    /// Changes of the peer's wantlist.
+    pub entries: Vec<Entry>,
+    /// Blocks that it sends.
+    pub blocks: Vec<Received>,
+    /// What it has and has not.
+    pub presences: Vec<(Cid, Presence)>,
 }
 
 /// A block of a message under the CID that its bytes have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Received {
-    pub(crate) cid: Cid,
-    pub(crate) bytes: Bytes,
+pub struct Received {
+    /// The name that its bytes have.
+    pub cid: Cid,
+    /// Its content.
+    pub bytes: Bytes,
 }
 
+/// Whether a block is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Presence {
+pub enum Presence {
+    /// It is there, and would be sent.
     Have,
+    /// It is not there, or not for this peer.
     DontHave,
 }
 
@@ -72,7 +89,8 @@ impl Message {
     }
 
     /// The message's bytes, without the length before them.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         if !self.entries.is_empty() || self.full {
             let mut wantlist = Vec::new();
@@ -99,7 +117,10 @@ impl Message {
 
     /// Reads a message from a peer. Blocks get the CID that their bytes have; those under hashes that are not known
     /// here are left out, since nothing here asks for them.
-    pub(crate) fn decode(bytes: &Bytes) -> Outcome<Self> {
+    ///
+    /// # Errors
+    /// What is wrong, where the bytes are no message.
+    pub fn decode(bytes: &Bytes) -> Outcome<Self> {
         let mut message = Self::default();
         for field in Fields::new(bytes) {
             match field? {

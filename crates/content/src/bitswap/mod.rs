@@ -25,5 +25,6 @@ mod wire;
 pub use fetch::{FetchBounds, Fetched};
 pub use ledger::LedgerView;
 pub use limits::Limits;
+pub use message::{Entry, Message, Presence, Received, Wants};
 pub use swarm::{Bitswap, PeerView, SwarmConfig, start};
 pub use swarm_key::{new_swarm_key, read_swarm_key};
