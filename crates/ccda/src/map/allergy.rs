@@ -42,7 +42,9 @@ pub(super) fn allergy(context: &mut Context<'_>, element: &Element, concern: Opt
     let clinical = related_value(element, "33999-4").and_then(|value| value.attribute("code"));
     let clinical =
         clinical.and_then(clinical_of).filter(|one| matches!(*one, "active" | "inactive" | "resolved"));
-    let clinical = clinical.or(if times.high.is_empty() { concern } else { Some("resolved") });
+    // What the document says of the status goes before an end date, which may be that of a reaction.
+    let ended = (!times.high.is_empty()).then_some("resolved");
+    let clinical = clinical.or(concern).or(ended);
     json.put("clinicalStatus", concept("allergyintolerance-clinical", clinical.unwrap_or("active"), ""));
     let (substance, ruled_out) = agent(context, element);
     let verified = if ruled_out { "refuted" } else { "confirmed" };

@@ -241,3 +241,20 @@ fn what_a_document_denies_is_never_taken_for_said() {
         "one substance is not all"
     );
 }
+
+#[test]
+fn an_end_date_alone_does_not_end_an_allergy_that_the_document_calls_active() {
+    let ended = DOCUMENT.replacen("<low value=\"1998\"/>", "<low value=\"1998\"/><high value=\"2019\"/>", 1);
+    let (before, after) = ended.split_once("extension=\"ac1\"/>").unwrap();
+    let status = |text: &str| {
+        let changed = after.replacen("<statusCode code=\"active\"/>", text, 1);
+        let all = by_type(&taken(&format!("{before}extension=\"ac1\"/>{changed}")).bundle);
+        all["AllergyIntolerance"].iter().find(|one| one.contains("7980")).unwrap().clone()
+    };
+    let says = |text: &str, code: &str| {
+        assert!(text.contains(&format!("allergyintolerance-clinical\",\"code\":\"{code}\"")), "{text}");
+    };
+    says(&status("<statusCode code=\"active\"/>"), "active");
+    says(&status("<statusCode code=\"completed\"/>"), "resolved");
+    says(&status(""), "resolved");
+}
