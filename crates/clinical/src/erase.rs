@@ -4,6 +4,8 @@
 //! form and order, or `1 || reason in UTF-8`. What has no receipt of a node is sent to it again until it has, also after
 //! restarts: the tombstones themselves say what is to be sent.
 
+mod letters;
+
 use crate::{ClinicalError, ingest::Ingest};
 use bxp_network::{Network, Service};
 use bxp_storage::Durability;
@@ -63,7 +65,8 @@ impl Ingest {
     }
 
     /// Erases a patient: every record of every version, the patient's key, and the names by which the resources were
-    /// recognised. What accounts for disclosures, the anchors and the account on the chain stay.
+    /// recognised, what the patient's devices were admitted with, and dead letters about the patient. What accounts for
+    /// disclosures, the anchors and the account on the chain stay.
     ///
     /// # Errors
     /// [`ClinicalError::UnknownPatient`], [`ClinicalError::Vault`].
@@ -77,6 +80,12 @@ impl Ingest {
         let known = inner.tables.patient_of_subject(subject)?.is_some();
         if !known && inner.vault.entries_of(subject)?.is_empty() {
             return Err(ClinicalError::UnknownPatient(subject));
+        }
+        if known {
+            // While the patient's numbers are still known.
+            let theirs = letters::Theirs::of(inner, subject)?;
+            let letters = inner.inbox.forget(|message| theirs.are(message))?;
+            tracing::info!(letters, "dead letters of an erased patient are gone");
         }
         let tombstones = inner.vault.erase_patient(subject)?;
         let mut batch = inner.store.batch();

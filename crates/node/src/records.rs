@@ -92,7 +92,7 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     let content = ContentStore::open(store, enclave.clone(), Arc::new(keeper), config.content.quota())?;
     let swarm = swarm(config, enclave, &content).await?;
     let publisher = agent.publisher(content);
-    let inbox = Inbox::open(store, enclave.clone(), ingest.clone(), Clock::system())?;
+    let inbox = Inbox::new(enclave.clone(), ingest.clone(), Clock::system());
     let edge = Edge {
         ingest: ingest.clone(),
         inbox: inbox.clone(),

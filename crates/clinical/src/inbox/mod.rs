@@ -9,7 +9,7 @@
 
 mod answer;
 mod letters;
-mod tables;
+pub(crate) mod tables;
 
 pub use letters::{DeadLetter, Replayed};
 
@@ -20,7 +20,6 @@ use crate::{
 use answer::{Answering, reasons};
 use bxp_enclave::Enclave;
 use bxp_hl7v2::{AckCode, Decoded, Hl7Error, Limits, Message, Wish, decode, patient_candidates, wish};
-use bxp_storage::Store;
 use bxp_vault::Clock;
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -76,7 +75,6 @@ pub struct Inbox(Arc<Inner>);
 struct Inner {
     ingest: Ingest,
     enclave: Enclave,
-    tables: Tables,
     clock: Clock,
     order: Vec<Mutex<()>>,
 }
@@ -88,19 +86,11 @@ impl std::fmt::Debug for Inbox {
 }
 
 impl Inbox {
-    /// Opens the inbox in the node's store.
-    ///
-    /// # Errors
-    /// [`ClinicalError::Storage`].
-    pub fn open(
-        store: &Store,
-        enclave: Enclave,
-        ingest: Ingest,
-        clock: Clock,
-    ) -> Result<Self, ClinicalError> {
-        let tables = Tables::open(store, enclave.clone())?;
+    /// The inbox before `ingest`; its tables are opened with that.
+    #[must_use]
+    pub fn new(enclave: Enclave, ingest: Ingest, clock: Clock) -> Self {
         let order = (0..LOCKS).map(|_| Mutex::new(())).collect();
-        Ok(Self(Arc::new(Inner { ingest, enclave, tables, clock, order })))
+        Self(Arc::new(Inner { ingest, enclave, clock, order }))
     }
 
     /// Takes a message in and gives the answers. What is accepted is on disk.
@@ -117,7 +107,7 @@ impl Inbox {
     /// # Errors
     /// [`ClinicalError::Storage`], [`ClinicalError::Enclave`], [`ClinicalError::Damaged`].
     pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, ClinicalError> {
-        self.0.tables.letters()
+        self.0.tables().letters()
     }
 
     /// Tries a dead letter again, or all of them in their order where no number is given. Those that are taken now are
@@ -139,6 +129,10 @@ struct Readable<'a> {
 }
 
 impl Inner {
+    fn tables(&self) -> &Tables {
+        &self.ingest.0.inbox
+    }
+
     fn receive(&self, bytes: &[u8]) -> Received {
         let decoded = decode(bytes);
         let text = decoded.as_ref().map(|Decoded { text, .. }| text.as_str()).unwrap_or_default();
@@ -196,7 +190,7 @@ impl Inner {
     fn take(&self, bytes: &[u8], readable: Readable<'_>) -> Received {
         let _order = self.in_order(&readable.message);
         let answering = Answering::new(Some(&readable.message), readable.wish, self.clock.now_ms());
-        match self.tables.answer(&readable.key) {
+        match self.tables().answer(&readable.key) {
             Ok(Some(answers)) => return Received { outcome: Outcome::Duplicate, answers },
             Ok(None) => {}
             Err(error) => return self.failed(&answering, &error),
@@ -204,7 +198,7 @@ impl Inner {
         match self.ingest.ingest_message("HL7 v2 message", bytes) {
             Ok(report) if report.refused == 0 => {
                 let answers = answering.accept();
-                match self.tables.keep_answer(&readable.key, &answers, self.clock.now_ms()) {
+                match self.tables().keep_answer(&readable.key, &answers, self.clock.now_ms()) {
                     Ok(()) => Received { outcome: Outcome::Accepted, answers },
                     Err(error) => self.failed(&answering, &error),
                 }
@@ -216,7 +210,7 @@ impl Inner {
     }
 
     fn refuse(&self, bytes: &[u8], answering: &Answering<'_>, reasons: Vec<String>) -> Received {
-        match self.tables.bury(bytes, &reasons, self.clock.now_ms()) {
+        match self.tables().bury(bytes, &reasons, self.clock.now_ms()) {
             Ok(()) => {
                 let problems = reasons.into_iter().map(|reason| (207, None, reason)).collect();
                 let answers = answering.error(AckCode::ApplicationError, problems);
@@ -234,7 +228,7 @@ impl Inner {
         let header = Message::parse(first, &Limits::default()).ok();
         let wish = header.as_ref().map_or(ALWAYS, wish);
         let answering = Answering::new(header.as_ref(), wish, self.clock.now_ms());
-        if let Err(error) = self.tables.bury(bytes, &[error.to_string()], self.clock.now_ms()) {
+        if let Err(error) = self.tables().bury(bytes, &[error.to_string()], self.clock.now_ms()) {
             return self.failed(&answering, &error);
         }
         let problems = vec![(error.condition().0, error.place(), error.to_string())];
@@ -250,13 +244,13 @@ impl Inner {
     }
 
     fn replay(&self, number: Option<u64>) -> Result<Vec<Replayed>, ClinicalError> {
-        let wanted = self.tables.letters()?.into_iter().map(|letter| letter.number);
+        let wanted = self.tables().letters()?.into_iter().map(|letter| letter.number);
         let wanted: Vec<u64> = wanted.filter(|one| number.is_none_or(|number| number == *one)).collect();
         wanted.into_iter().map(|number| self.replay_one(number)).collect()
     }
 
     fn replay_one(&self, number: u64) -> Result<Replayed, ClinicalError> {
-        let Some(bytes) = self.tables.letter(number)? else {
+        let Some(bytes) = self.tables().letter(number)? else {
             return Ok(Replayed {
                 number,
                 taken: false,
@@ -271,7 +265,7 @@ impl Inner {
         };
         let reasons = reasons(&report);
         if reasons.is_empty() {
-            self.tables.unbury(number, &bytes)?;
+            self.tables().unbury(number, &bytes)?;
         }
         Ok(Replayed { number, taken: reasons.is_empty(), reasons })
     }

@@ -19,7 +19,7 @@ const FULL: ClinicalError =
     ClinicalError::Damaged("the dead letters: there are too many; replay or look into them first");
 
 /// The tables of the inbox.
-pub(super) struct Tables {
+pub(crate) struct Tables {
     store: Store,
     enclave: Enclave,
     /// Fingerprint of a message -> time (u64 BE) || sealed answers.
@@ -33,6 +33,12 @@ pub(super) struct Tables {
     writing: Mutex<()>,
 }
 
+impl std::fmt::Debug for Tables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tables").finish_non_exhaustive()
+    }
+}
+
 /// A dead letter as it lies on disk.
 #[derive(Serialize, Deserialize)]
 struct Letter {
@@ -42,7 +48,7 @@ struct Letter {
 }
 
 impl Tables {
-    pub(super) fn open(store: &Store, enclave: Enclave) -> Result<Self, ClinicalError> {
+    pub(crate) fn open(store: &Store, enclave: Enclave) -> Result<Self, ClinicalError> {
         Ok(Self {
             answers: store.table("hl7v2.answers")?,
             answer_times: store.table("hl7v2.answer-times")?,
@@ -139,6 +145,31 @@ impl Tables {
             }
         }
         Ok(all)
+    }
+
+    /// Whether there is a dead letter at all.
+    pub(crate) fn has_letters(&self) -> Result<bool, ClinicalError> {
+        Ok(self.letters.first()?.is_some())
+    }
+
+    /// Takes away the dead letters that `are_theirs` says yes to. Tells how many.
+    pub(crate) fn forget(
+        &self,
+        are_theirs: impl Fn(&[u8]) -> Result<bool, ClinicalError>,
+    ) -> Result<usize, ClinicalError> {
+        let _writing = self.writing.lock();
+        let (mut batch, mut count) = (self.store.batch(), 0);
+        for row in self.letters.iter() {
+            let (key, _) = row?;
+            let Some(letter) = self.read(number_of(&key)?)? else { continue };
+            if are_theirs(&letter.message)? {
+                batch.remove(&self.letters, &*key);
+                batch.remove(&self.letter_numbers, self.fingerprint(&letter.message));
+                count += 1;
+            }
+        }
+        batch.commit(Durability::Synced)?;
+        Ok(count)
     }
 
     fn read(&self, number: u64) -> Result<Option<Letter>, ClinicalError> {

@@ -30,6 +30,7 @@ pub(crate) use chart::whole;
 pub use files::{FilesReport, Progress};
 pub use find::{Found, FoundEntry};
 pub use gate::{Checked, Deletion, Outcome, REFUSED_WITH_OTHERS, Session, Work};
+pub(crate) use redo::own_permit;
 pub use report::{RefusedResource, Report};
 pub use resolve::rewrite_references;
 
@@ -73,6 +74,9 @@ pub(crate) struct Inner {
     pub(crate) enclave: Enclave,
     pub(crate) store: Store,
     pub(crate) tables: Tables,
+    pub(crate) credentials: Credentials,
+    /// Of the inbox of HL7 v2 feeds: an erasure reaches it too.
+    pub(crate) inbox: crate::inbox::tables::Tables,
     pub(crate) recipients: Vec<Recipient>,
     pub(crate) clock: Clock,
     config: IngestConfig,
@@ -115,6 +119,8 @@ impl Ingest {
         clock: Clock,
     ) -> Result<Self, ClinicalError> {
         let tables = Tables::open(store, enclave.clone())?;
+        let credentials = Credentials::open(store, enclave.clone())?;
+        let inbox = crate::inbox::tables::Tables::open(store, enclave.clone())?;
         let next_outgoing = AtomicU64::new(tables.last_outgoing()?.map_or(0, |last| last + 1));
         let institution = institution(&tables, store, &vault, &enclave)?;
         let recipients = recipients(genesis, vault.me());
@@ -123,6 +129,8 @@ impl Ingest {
             enclave,
             store: store.clone(),
             tables,
+            credentials,
+            inbox,
             recipients,
             clock,
             config,

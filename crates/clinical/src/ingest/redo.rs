@@ -121,7 +121,7 @@ fn put_again(
 }
 
 /// Leave to open what this node holds, for its own work on it (45 CFR 164.506(c)(1)).
-fn own_permit(inner: &Inner) -> Result<Permit, ClinicalError> {
+pub(crate) fn own_permit(inner: &Inner) -> Result<Permit, ClinicalError> {
     let home = inner.vault.home();
     let request = Request {
         requester: inner.vault.me(),

@@ -2,6 +2,7 @@
 
 use crate::node::{Node, clock, cluster};
 use bxp_clinical::inbox::{Inbox, Outcome};
+use bxp_hl7v2::{Limits, Message, patient_candidates};
 use bxp_types::Jurisdiction;
 use std::path::Path;
 
@@ -14,7 +15,7 @@ fn message(control_id: &str, event: &str, more: &str) -> String {
 }
 
 fn inbox(node: &Node) -> Inbox {
-    Inbox::open(&node.store, node.enclave.clone(), node.ingest.clone(), clock()).unwrap()
+    Inbox::new(node.enclave.clone(), node.ingest.clone(), clock())
 }
 
 fn code(answer: &str) -> &str {
@@ -41,6 +42,33 @@ fn a_message_is_taken_once_and_answered_alike_when_it_comes_again() {
     let other = message("1", "ADT^A08^ADT_A01", "PV1|1|O|W^2^1||||||||||||||||V1^^^HOSP\r");
     assert_eq!(inbox.receive(other.as_bytes()).outcome, Outcome::Accepted);
     assert_eq!(node.ingest.patients().count(), 1, "the same number of the same assigner is the same patient");
+}
+
+/// Goal: an erasure leaves no dead letter about the patient, and leaves those of others. Way: letters that are refused and
+/// letters that nobody can read, of two patients; one of them is erased.
+#[test]
+fn dead_letters_of_an_erased_patient_go_with_the_erasure() {
+    let cluster = cluster(&[US]);
+    let node = &cluster.nodes[0];
+    let inbox = inbox(node);
+    let other = |text: String| text.replace("7001^^^HOSP", "8002^^^HOSP").replace("Zebulon", "Other");
+    for text in [message("1", "ADT^A04^ADT_A01", ""), other(message("2", "ADT^A04^ADT_A01", ""))] {
+        assert_eq!(inbox.receive(text.as_bytes()).outcome, Outcome::Accepted);
+    }
+    // An unknown version, and a message whose header is cut off.
+    let later = message("3", "ADT^A08^ADT_A01", "").replace("2.5.1", "7.5.1");
+    let cut = format!("SH|{}", message("4", "ADT^A08^ADT_A01", ""));
+    for text in [other(later.clone()), later, other(cut.clone()), cut] {
+        assert_eq!(inbox.receive(text.as_bytes()).outcome, Outcome::Unreadable);
+    }
+    assert_eq!(inbox.dead_letters().unwrap().len(), 4);
+    let first = message("1", "ADT^A04^ADT_A01", "");
+    let first = Message::parse(&first, &Limits::default()).unwrap();
+    let record = node.ingest.find("Patient", &patient_candidates(&first)[0]).unwrap().unwrap().record;
+    let subject = node.vault.entry(record).unwrap().unwrap().subject;
+    node.ingest.erase_patient(subject).unwrap();
+    let left: Vec<u64> = inbox.dead_letters().unwrap().iter().map(|letter| letter.number).collect();
+    assert_eq!(left, [1, 3], "those of the other patient");
 }
 
 #[test]

@@ -169,7 +169,7 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
         facts: facts.clone(),
     };
     tokio::spawn(route(events, rooms));
-    let inbox = Inbox::open(&store, enclave.clone(), ingest.clone(), Clock::system()).unwrap();
+    let inbox = Inbox::new(enclave.clone(), ingest.clone(), Clock::system());
     let delivered = deliveries(&store, &ledger, &enclave);
     let keeper =
         ContentKeeper::new(vault.clone(), facts.clone(), delivered.clone(), genesis, Clock::system());
