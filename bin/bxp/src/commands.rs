@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod content;
 pub(crate) mod demo;
 pub(crate) mod dev;
+pub(crate) mod device;
 pub(crate) mod devnet;
 pub(crate) mod hl7;
 pub(crate) mod ingest;

@@ -37,6 +37,8 @@ enum Command {
     Record(commands::record::Arguments),
     /// Do what a patient asks of a node.
     Patient(commands::patient::Arguments),
+    /// Admit members' own devices, and hand their readings in.
+    Device(commands::device::Arguments),
     /// Publish, fetch and keep de-identified content as an IPFS peer.
     Content(commands::content::Arguments),
     /// Prove and measure de-identification.
@@ -79,6 +81,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Hl7(arguments) => commands::hl7::run(arguments).await,
         Command::Record(arguments) => commands::record::run(arguments).await,
         Command::Patient(arguments) => commands::patient::run(arguments).await,
+        Command::Device(arguments) => commands::device::run(arguments).await,
         Command::Content(arguments) => commands::content::run(arguments).await,
         Command::Privacy(arguments) => commands::privacy::run(arguments).await,
         Command::Demo(arguments) => commands::demo::run(arguments).await,

@@ -93,17 +93,30 @@ impl Operator {
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
-        let response = request
-            .send()
-            .await
-            .with_context(|| format!("reach the node at {}; is it running?", self.base))?;
-        let status = response.status();
-        let body = response.bytes().await?;
-        if !status.is_success() {
-            bail!("{}", refusal(status, &body));
-        }
-        serde_json::from_slice(&body).context("understand the node's answer")
+        answer(&self.base, request).await
     }
+}
+
+/// Hands a device's readings in at the node whose FHIR address is `base`, with the token that the device was given.
+pub(crate) async fn send_as_device<T: DeserializeOwned>(
+    base: &str,
+    token: &str,
+    bytes: Vec<u8>,
+) -> Result<T> {
+    let url = format!("{}/$device-data", base.trim_end_matches('/'));
+    let request = reqwest::Client::new().post(url).bearer_auth(token);
+    answer(base, request.header("content-type", "application/json").body(bytes)).await
+}
+
+async fn answer<T: DeserializeOwned>(base: &str, request: RequestBuilder) -> Result<T> {
+    let response =
+        request.send().await.with_context(|| format!("reach the node at {base}; is it running?"))?;
+    let status = response.status();
+    let body = response.bytes().await?;
+    if !status.is_success() {
+        bail!("{}", refusal(status, &body));
+    }
+    serde_json::from_slice(&body).context("understand the node's answer")
 }
 
 /// What an OperationOutcome says.

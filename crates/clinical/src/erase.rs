@@ -89,6 +89,7 @@ impl Ingest {
         }
         let tombstones = inner.vault.erase_patient(subject)?;
         let mut batch = inner.store.batch();
+        inner.credentials.remove_all(&mut batch, subject)?;
         inner.tables.remove_patient(&mut batch, subject)?;
         batch.commit(Durability::Synced)?;
         self.wake();

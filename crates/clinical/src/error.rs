@@ -96,6 +96,23 @@ pub enum ClinicalError {
         #[source]
         source: Box<bxp_ccda::CcdaError>,
     },
+    /// Readings of a device that cannot be taken.
+    #[error("{place}: {what}")]
+    Readings {
+        /// The place in the upload.
+        place: String,
+        /// What is wrong there, and what is expected.
+        what: &'static str,
+    },
+    /// Readings of a device that the gate refused: the type of the resource, and why.
+    #[error("{0}")]
+    RefusedReadings(String),
+    /// No Patient of an id is known here.
+    #[error("no patient of this id is known here; hand in the Patient first")]
+    UnknownPatientId,
+    /// A patient has too many devices admitted.
+    #[error("the patient has {0} credentials of devices already; revoke some first")]
+    TooManyCredentials(usize),
     /// More resources than one submission may have.
     #[error("{source_name} has more than {resources_max} resources in one submission; split it")]
     TooManyResources {

@@ -10,6 +10,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use bxp_clinical::ingest::DEVICE_TOKEN_PREFIX;
 use bxp_types::Secret;
 use std::time::Instant;
 use subtle::ConstantTimeEq;
@@ -46,15 +47,11 @@ async fn admit(shared: &Shared, request: Request, next: Next) -> Response {
     let Ok(_place) = shared.0.requests.try_acquire() else {
         return Failure::unavailable("the node answers too many requests at once; try again").into_response();
     };
-    let public = is_public(request.method(), request.uri().path());
+    let public = is_public(request.method(), request.uri().path()) || shows_device(&request);
     if public || is_operator(request.headers(), &shared.edge().operator_token) {
         return next.run(request).await;
     }
-    let text = "this needs the operator's token: Authorization: Bearer TOKEN";
-    let failure = Failure::new(axum::http::StatusCode::UNAUTHORIZED, "login", text);
-    let mut response = failure.into_response();
-    response.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
-    response
+    challenge()
 }
 
 /// What may be asked without the operator's token. Everything else needs it, also what does not exist. The gateway under
@@ -66,6 +63,24 @@ fn is_public(method: &Method, path: &str) -> bool {
             || path == "/healthz"
             || path.starts_with("/content/")
             || path.starts_with("/ipfs/"))
+}
+
+/// Whether a request hands in readings with what can be the token of a device. The route looks whether it is one, before
+/// anything is read of the body.
+fn shows_device(request: &Request) -> bool {
+    let prefix = DEVICE_TOKEN_PREFIX.as_bytes();
+    *request.method() == Method::POST
+        && request.uri().path() == "/$device-data"
+        && bearer(request.headers()).is_some_and(|token| token.starts_with(prefix))
+}
+
+/// What a request without a token that opens this route is told.
+pub(crate) fn challenge() -> Response {
+    let text = "this needs the operator's token: Authorization: Bearer TOKEN";
+    let failure = Failure::new(axum::http::StatusCode::UNAUTHORIZED, "login", text);
+    let mut response = failure.into_response();
+    response.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
+    response
 }
 
 /// Whether the request shows the operator's token; compared in a time that does not tell how much of it is right.

@@ -174,7 +174,14 @@ impl From<ClinicalError> for Failure {
             ClinicalError::Json { .. } | ClinicalError::TooDeep { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, "structure", error.to_string())
             }
-            ClinicalError::NotFhir { .. } => Self::bad_request(error.to_string()),
+            ClinicalError::NotFhir { .. } | ClinicalError::Readings { .. } => {
+                Self::bad_request(error.to_string())
+            }
+            ClinicalError::RefusedReadings(reason) => Self::refused(&reason, &[]),
+            ClinicalError::UnknownPatientId => Self::not_found(error.to_string()),
+            ClinicalError::TooManyCredentials(_) => {
+                Self::new(StatusCode::CONFLICT, "too-costly", error.to_string())
+            }
             // The cause names the place in the message or document, and no value.
             ClinicalError::Hl7v2 { .. } | ClinicalError::Ccda { .. } => Self::bad_request(chain(&error)),
             ClinicalError::TooLarge { .. } | ClinicalError::TooManyResources { .. } => {

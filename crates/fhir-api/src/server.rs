@@ -28,6 +28,10 @@ use tokio_util::{
 const TOKEN_CHARACTERS_MIN: usize = 16;
 /// The largest body of a list of consent changes in bytes.
 const CONSENTS_BYTES_MAX: usize = 4 << 20;
+/// The largest upload of a device's readings in bytes: ten thousand readings fit.
+const READINGS_BYTES_MAX: usize = 8 << 20;
+/// How often it is looked for exports past their term.
+const LOOK_FOR_OLD_EXPORTS: Duration = Duration::from_secs(60);
 /// How long connections may take to end when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -85,6 +89,7 @@ pub async fn serve(address: SocketAddr, edge: Edge) -> Result<FhirServer, FhirAp
 
 fn router(shared: Shared) -> Router {
     let submissions = DefaultBodyLimit::max(shared.edge().body_bytes_max);
+    let readings = DefaultBodyLimit::max(READINGS_BYTES_MAX.min(shared.edge().body_bytes_max));
     let changes = DefaultBodyLimit::max(CONSENTS_BYTES_MAX);
     Router::new()
         .route("/metadata", get(metadata::capabilities))
@@ -92,6 +97,7 @@ fn router(shared: Shared) -> Router {
         .route("/content/{cid}", get(content::sealed))
         .route("/", post(transaction::bundle).layer(submissions))
         .route("/$ingest", post(ingest::submission).layer(submissions))
+        .route("/$device-data", post(device_data::upload).layer(readings))
         .route("/$export", get(export::system))
         .route("/Patient/$export", get(export::patients))
         .route("/$export-status/{id}", get(export::status).delete(export::cancel))

@@ -11,6 +11,8 @@
 
 mod ccda;
 mod chart;
+mod credentials;
+mod device;
 mod files;
 mod find;
 mod gate;
@@ -27,6 +29,7 @@ mod working;
 
 pub use chart::ChartPatient;
 pub(crate) use chart::whole;
+pub use credentials::{DEVICE_TERM_DAYS_MAX, DEVICE_TOKEN_PREFIX, DeviceCredential, IssuedCredential};
 pub use files::{FilesReport, Progress};
 pub use find::{Found, FoundEntry};
 pub use gate::{Checked, Deletion, Outcome, REFUSED_WITH_OTHERS, Session, Work};
@@ -40,6 +43,7 @@ use bxp_fhir_store::Store as FhirStore;
 use bxp_storage::{Durability, Store};
 use bxp_types::{Genesis, Jurisdiction, SubjectId, ValidatorIndex};
 use bxp_vault::{Clock, Recipient, Vault};
+use credentials::Credentials;
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock, atomic::AtomicU64};
 use tables::{Patient, Tables};

@@ -5,6 +5,7 @@
 
 mod ccda;
 mod decompress;
+mod device;
 mod find;
 mod hl7v2;
 mod parse;
@@ -12,6 +13,7 @@ mod read;
 mod submission;
 
 pub use ccda::translate_document;
+pub use device::{READINGS_MAX, Upload, translate_readings};
 pub use find::{Compression, Found, InputFile, Shape, find};
 pub use hl7v2::{Translation, split_messages, translate, translate_or_refuse};
 pub use parse::{parse_json, parse_ndjson, parse_tree};

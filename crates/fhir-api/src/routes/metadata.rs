@@ -20,7 +20,8 @@ const SECURITY: &str = "All but this statement, /healthz and /content needs the 
 const HOW_IT_STORES: &str = "Every resource is kept whole on this node, and split into an identity side and a \
                              de-identified side that are sealed and anchored. A write is answered when both are on \
                              disk. POST /$ingest takes a Bundle or NDJSON whose resources keep their ids, and answers \
-                             with a report.";
+                             with a report. POST /$device-data takes readings \
+                             of a patient's own devices, also with a device's token.";
 
 const HOW_IT_READS: &str = "Every reading is decided on for a purpose (parameter purpose: treatment, operations, \
                             oversight) and accounted for, unless it is the holder's own operations. By record id a \

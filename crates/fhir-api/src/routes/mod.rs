@@ -7,6 +7,8 @@ pub(crate) mod dag_fetch;
 pub(crate) mod dag_publish;
 pub(crate) mod dags;
 pub(crate) mod delete;
+pub(crate) mod device_credentials;
+pub(crate) mod device_data;
 pub(crate) mod disclosures;
 pub(crate) mod erase;
 pub(crate) mod everything;

@@ -4,6 +4,7 @@ mod ccda;
 mod client;
 mod consents;
 mod content;
+mod device;
 mod export;
 mod fhir;
 mod gate;
