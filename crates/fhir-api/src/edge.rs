@@ -10,6 +10,7 @@ use bxp_enclave::Enclave;
 use bxp_market::{DeliveryService, Publisher, RequestReader};
 use bxp_network::Network;
 use bxp_privacy::Purpose;
+use bxp_storage::Store;
 use bxp_types::{Jurisdiction, Ledger, RecordId, Secret, ValidatorIndex};
 use bxp_vault::Vault;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 pub struct Edge {
     /// The way in, and the vault behind it.
     pub ingest: Ingest,
+    /// The node's tables: exports are kept in them.
+    pub store: Store,
     /// Messages of HL7 v2 feeds that could not be taken.
     pub inbox: Inbox,
     /// The facts by which permits are decided.

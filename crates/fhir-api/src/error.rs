@@ -18,6 +18,9 @@ pub enum FhirApiError {
         /// Why not.
         source: io::Error,
     },
+    /// What was kept of exports cannot be read.
+    #[error("open the exports in the data folder; the log says why")]
+    Exports,
     /// A token that can be guessed is no protection.
     #[error("the operator token has {length} characters; give at least {least} random ones")]
     WeakToken {

@@ -30,6 +30,7 @@ mod bundle;
 mod disclose;
 mod edge;
 mod error;
+mod exports;
 mod extract;
 mod gate;
 mod http;

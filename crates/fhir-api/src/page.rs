@@ -11,6 +11,9 @@ const CONTEXT: &[u8] = b"search page";
 pub(crate) struct Next {
     /// The address that is searched: a resource type, or another that pages.
     pub(crate) of: String,
+    /// Of a search over several types, the type at which it goes on.
+    #[serde(default)]
+    pub(crate) kind: Option<String>,
     /// The search's own parameters.
     pub(crate) parameters: Vec<(String, String)>,
     /// The newest resource when it began: what came later is not in it.

@@ -79,12 +79,28 @@ pub async fn serve(address: SocketAddr, edge: Edge) -> Result<FhirServer, FhirAp
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     metric::describe();
-    let shared = Shared::new(edge);
-    let (stop, tasks) = (CancellationToken::new(), shared.0.tasks.clone());
+    let stop = CancellationToken::new();
+    let shared = Shared::new(edge, stop.clone()).map_err(|_| FhirApiError::Exports)?;
+    let tasks = shared.0.tasks.clone();
+    shared.0.exports.unready().into_iter().for_each(|unready| export::begin(&shared, unready));
+    tasks.spawn(expire_exports(shared.clone(), stop.clone()));
     let told = stop.clone().cancelled_owned();
     let server = axum::serve(BoundedListener::new(listener), router(shared)).with_graceful_shutdown(told);
     let serving = tokio::spawn(async move { server.await });
     Ok(FhirServer { address, stopping: stop.drop_guard(), serving, tasks })
+}
+
+/// Removes exports that are past their term, until the server stops.
+async fn expire_exports(shared: Shared, stop: CancellationToken) {
+    while tokio::time::timeout(LOOK_FOR_OLD_EXPORTS, stop.cancelled()).await.is_err() {
+        let inner = shared.clone();
+        let expired = shared.blocking(move |edge| {
+            inner.0.exports.expire(i64::try_from(edge.ingest.now_ms()).unwrap_or(i64::MAX))
+        });
+        if expired.await.is_err() {
+            tracing::warn!("exports that are past their term could not be removed; trying again");
+        }
+    }
 }
 
 fn router(shared: Shared) -> Router {
@@ -95,11 +111,13 @@ fn router(shared: Shared) -> Router {
         .route("/metadata", get(metadata::capabilities))
         .route("/healthz", get(metadata::health))
         .route("/content/{cid}", get(content::sealed))
-        .route("/", post(transaction::bundle).layer(submissions))
+        .route("/", get(search_system::by_get).post(transaction::bundle).layer(submissions))
+        .route("/_search", post(search_system::by_post).layer(changes))
         .route("/$ingest", post(ingest::submission).layer(submissions))
         .route("/$device-data", post(device_data::upload).layer(readings))
         .route("/$export", get(export::system))
         .route("/Patient/$export", get(export::patients))
+        .route("/Group/{id}/$export", get(export::group))
         .route("/$export-status/{id}", get(export::status).delete(export::cancel))
         .route("/$export-file/{id}/{type}", get(export::file))
         .route("/_history", get(history::of_system))

@@ -1,12 +1,12 @@
 //! What the handlers share: the rooms, and the bounds on work.
 
-use crate::{Edge, outcome::Failure, routes::export::Exports};
+use crate::{Edge, exports::Exports, outcome::Failure};
 use std::{future::Future, sync::Arc};
 use tokio::{
     sync::{AcquireError, Mutex, OwnedSemaphorePermit, Semaphore},
     task::JoinError,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, Span};
 
 /// Requests in work at once; more are told to come again.
@@ -29,21 +29,28 @@ pub(crate) struct State {
     blocking: Arc<Semaphore>,
     /// Bulk exports that were kicked off.
     pub(crate) exports: Exports,
+    /// One export is prepared at a time: others wait, and leave the threads to who reads.
+    pub(crate) preparing: Semaphore,
+    /// The node is stopping: what takes long breaks off.
+    pub(crate) stopping: CancellationToken,
     /// One change of consents at a time: each takes the patients' next nonces.
     pub(crate) consents: Mutex<()>,
 }
 
 impl Shared {
-    pub(crate) fn new(edge: Edge) -> Self {
-        Self(Arc::new(State {
+    pub(crate) fn new(edge: Edge, stopping: CancellationToken) -> Result<Self, Failure> {
+        let exports = Exports::open(&edge.store, edge.enclave.clone())?;
+        Ok(Self(Arc::new(State {
             edge,
             tasks: TaskTracker::new(),
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
             submissions: Arc::new(Semaphore::new(SUBMISSIONS_MAX)),
             blocking: Arc::new(Semaphore::new(BLOCKING_MAX)),
-            exports: Exports::default(),
+            exports,
+            preparing: Semaphore::new(1),
+            stopping,
             consents: Mutex::new(()),
-        }))
+        })))
     }
 
     pub(crate) fn edge(&self) -> &Edge {

@@ -95,6 +95,7 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     let inbox = Inbox::new(enclave.clone(), ingest.clone(), Clock::system());
     let edge = Edge {
         ingest: ingest.clone(),
+        store: store.clone(),
         inbox: inbox.clone(),
         facts: facts.clone(),
         sender: sender.clone(),

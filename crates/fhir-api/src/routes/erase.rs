@@ -4,6 +4,7 @@
 use crate::{
     Edge,
     answer::{self, Answer},
+    exports::Forgotten,
     extract::PathOf,
     outcome::Failure,
     state::Shared,
@@ -45,9 +46,13 @@ struct ReceiptView {
 /// Erases a record that this node holds.
 pub(crate) async fn record(State(shared): State<Shared>, PathOf(id): PathOf<String>) -> Answer {
     let record: RecordId = id.parse().map_err(|_| Failure::not_found("no record with this id here"))?;
+    let inner = shared.clone();
     let tombstone = shared
         .blocking(move |edge| {
+            // Before, for a crash in between; after, for an export that is being listed.
+            inner.0.exports.forget(Forgotten::Record(record))?;
             let tombstone = edge.ingest.erase_record(record)?;
+            inner.0.exports.forget(Forgotten::Record(record))?;
             edge.publisher.sweep()?;
             Ok(tombstone)
         })
@@ -58,9 +63,12 @@ pub(crate) async fn record(State(shared): State<Shared>, PathOf(id): PathOf<Stri
 /// Erases a patient whose records this node took in.
 pub(crate) async fn patient(State(shared): State<Shared>, PathOf(id): PathOf<String>) -> Answer {
     let subject: SubjectId = id.parse().map_err(|_| Failure::not_found("no patient with this id here"))?;
+    let inner = shared.clone();
     let tombstones = shared
         .blocking(move |edge| {
+            inner.0.exports.forget(Forgotten::Subject(subject))?;
             let tombstones = edge.ingest.erase_patient(subject)?;
+            inner.0.exports.forget(Forgotten::Subject(subject))?;
             edge.publisher.sweep()?;
             Ok(tombstones)
         })

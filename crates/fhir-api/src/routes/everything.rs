@@ -63,7 +63,8 @@ pub(crate) async fn patient(
         let (found, last) = reader.everything(&id, &asked, limit)?;
         let mut links = vec![("self", format!("{base}{of}"))];
         if let Some(last) = last {
-            let next = Next { of: of.clone(), parameters: Vec::new(), upto, after: (Vec::new(), last) };
+            let next =
+                Next { of: of.clone(), kind: None, parameters: Vec::new(), upto, after: (Vec::new(), last) };
             let rest = rest(&query);
             links.push(("next", format!("{base}{of}?_count={limit}{rest}&_page={}", next.seal(edge)?)));
         }

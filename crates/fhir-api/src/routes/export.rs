@@ -1,12 +1,13 @@
-//! `GET /$export` and `GET /Patient/$export` (FHIR Bulk Data Access 2.0): kicked off, asked after, fetched as NDJSON.
+//! `GET /$export`, `GET /Patient/$export` and `GET /Group/{id}/$export` (FHIR Bulk Data Access 2.0): kicked off, asked
+//! after, fetched as NDJSON.
 //!
-//! An export is a moment of the store and a list of types. Its files are written as they are fetched, from the store under
-//! a permit, so that no clear copy lies on a disk; what was added after the moment is not in them.
+//! An export is a moment of the store: what was added or changed after it is not in it. Its files are written as they are
+//! fetched, from the store under a permit, so that no clear copy lies on a disk ([`crate::exports`]).
 
 use crate::{
-    Edge,
     answer::{self, Answer},
     disclose::{reader, shown},
+    exports::{Export, KEPT_MS, Scope, prepare},
     extract::{self, PathOf, QueryOf},
     http,
     outcome::Failure,
@@ -22,68 +23,15 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use bxp_fhir_store::{Kind, Parameters, search::Query, value::date};
-use bxp_privacy::Purpose;
-use parking_lot::Mutex;
+use bxp_fhir_store::{Kind, Parameters, value::date};
 use serde::Deserialize;
 use serde_json::json;
-use std::collections::BTreeMap;
-
-/// Exports that are kept; the oldest goes when another comes.
-const EXPORTS_MAX: usize = 32;
-/// How long an export is kept, in milliseconds.
-const KEPT_MS: i64 = 24 * 3_600_000;
-/// Resources that are read, accounted for and sent together.
-const PORTION: usize = 500;
 
 const NDJSON: HeaderValue = HeaderValue::from_static("application/fhir+ndjson");
 const PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 
-/// The exports of this process; a restart forgets them, and the client kicks off again.
-#[derive(Default)]
-pub(crate) struct Exports(Mutex<BTreeMap<u64, Export>>);
-
-#[derive(Clone)]
-struct Export {
-    id: String,
-    request: String,
-    kinds: Vec<Kind>,
-    since_ms: i64,
-    upto: i64,
-    began_ms: i64,
-    purpose: Purpose,
-    /// Types that have something; none while they are counted.
-    files: Option<Vec<(Kind, u64)>>,
-}
-
-impl Exports {
-    fn add(&self, export: Export) {
-        let mut all = self.0.lock();
-        all.retain(|_, one| export.began_ms - one.began_ms < KEPT_MS);
-        while all.len() >= EXPORTS_MAX {
-            all.pop_first();
-        }
-        let number = all.last_key_value().map_or(0, |(number, _)| number + 1);
-        all.insert(number, export);
-    }
-
-    fn find(&self, id: &str) -> Result<Export, Failure> {
-        let found = self.0.lock().values().find(|one| one.id == id).cloned();
-        found.ok_or_else(|| Failure::not_found("there is no such export here; kick it off again"))
-    }
-
-    fn finish(&self, id: &str, files: Vec<(Kind, u64)>) {
-        if let Some(one) = self.0.lock().values_mut().find(|one| one.id == id) {
-            one.files = Some(files);
-        }
-    }
-
-    fn remove(&self, id: &str) {
-        self.0.lock().retain(|_, one| one.id != id);
-    }
-}
-
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ExportQuery {
     #[serde(rename = "_type")]
     kinds: Option<String>,
@@ -94,13 +42,30 @@ pub(crate) struct ExportQuery {
     purpose: Option<String>,
 }
 
+/// Of what an export is asked.
+enum Asked {
+    System,
+    Patients,
+    Group(String),
+}
+
+impl Asked {
+    fn path(&self) -> String {
+        match self {
+            Self::System => "$export".to_owned(),
+            Self::Patients => "Patient/$export".to_owned(),
+            Self::Group(id) => format!("Group/{id}/$export"),
+        }
+    }
+}
+
 /// Kicks off an export of everything.
 pub(crate) async fn system(
     State(shared): State<Shared>,
     QueryOf(query): QueryOf<ExportQuery>,
     headers: HeaderMap,
 ) -> Answer {
-    kick_off(shared, query, headers, false).await
+    kick_off(shared, query, headers, Asked::System).await
 }
 
 /// Kicks off an export of what belongs to patients.
@@ -109,10 +74,20 @@ pub(crate) async fn patients(
     QueryOf(query): QueryOf<ExportQuery>,
     headers: HeaderMap,
 ) -> Answer {
-    kick_off(shared, query, headers, true).await
+    kick_off(shared, query, headers, Asked::Patients).await
 }
 
-async fn kick_off(shared: Shared, query: ExportQuery, headers: HeaderMap, of_patients: bool) -> Answer {
+/// Kicks off an export of the patients of a Group.
+pub(crate) async fn group(
+    State(shared): State<Shared>,
+    PathOf(id): PathOf<String>,
+    QueryOf(query): QueryOf<ExportQuery>,
+    headers: HeaderMap,
+) -> Answer {
+    kick_off(shared, query, headers, Asked::Group(id)).await
+}
+
+async fn kick_off(shared: Shared, query: ExportQuery, headers: HeaderMap, asked: Asked) -> Answer {
     if !http::is_async(&headers) {
         return Err(Failure::bad_request("an export needs the header Prefer: respond-async"));
     }
@@ -125,55 +100,81 @@ async fn kick_off(shared: Shared, query: ExportQuery, headers: HeaderMap, of_pat
         Some(Some(span)) => span.low,
         Some(None) => return Err(Failure::bad_request("parameter _since must be an instant")),
     };
-    let mut wanted = kinds(query.kinds.as_deref())?;
-    let parameters = Parameters::r4();
-    let patient = parameters.kind("Patient");
-    if wanted.is_empty() {
-        wanted = parameters.kinds().collect();
-    }
-    if of_patients {
-        wanted.retain(|kind| Some(*kind) == patient || !parameters.compartment(*kind).is_empty());
-    }
-    let (base, purpose) = (http::base(&headers), extract::purpose(query.purpose.as_deref())?);
+    extract::purpose(query.purpose.as_deref())?;
+    let wanted = wanted(kinds(query.kinds.as_deref())?, &asked);
+    let base = http::base(&headers);
     let id = format!("{:032x}", rand::random::<u128>());
-    let began = shared.blocking(move |edge| Ok((reader(edge)?.newest()?, edge.ingest.now_ms())));
-    let (upto, began_ms) = began.await?;
-    let export = Export {
-        id: id.clone(),
-        request: format!("{base}{}$export", if of_patients { "Patient/" } else { "" }),
-        kinds: wanted,
-        since_ms,
-        upto,
-        began_ms: i64::try_from(began_ms).unwrap_or(i64::MAX),
-        purpose,
-        files: None,
-    };
-    shared.0.exports.add(export.clone());
-    let counting = shared.clone();
-    shared.0.tasks.spawn(async move {
-        let id = export.id.clone();
-        match counting.blocking(move |edge| count(edge, &export)).await {
-            Ok(files) => counting.0.exports.finish(&id, files),
-            Err(_) => counting.0.exports.remove(&id),
-        }
-    });
     let location = HeaderValue::from_str(&format!("{base}$export-status/{id}")).map_err(Failure::encoding)?;
+    let request = format!("{base}{}", asked.path());
+    let began = shared.clone();
+    let export = shared.blocking(move |edge| {
+        let reader = reader(edge)?;
+        let scope = match asked {
+            Asked::System | Asked::Patients => Scope::Kinds,
+            Asked::Group(id) => {
+                let group = Parameters::r4().kind("Group").map(|kind| reader.read(kind, &id)).transpose()?;
+                let there = group.flatten().is_some_and(|group| group.text.is_some());
+                if !there {
+                    return Err(Failure::not_found("there is no such group here"));
+                }
+                Scope::Group(id)
+            }
+        };
+        let export = Export {
+            id,
+            request,
+            scope,
+            kinds: wanted.iter().map(|kind| Parameters::r4().name(*kind).to_owned()).collect(),
+            since_ms,
+            upto: reader.newest()?,
+            began_ms: now_ms(edge),
+            purpose: query.purpose,
+            files: None,
+        };
+        began.0.exports.add(&export)?;
+        Ok(export)
+    });
+    begin(&shared, export.await?);
     let mut response = StatusCode::ACCEPTED.into_response();
     response.headers_mut().insert(CONTENT_LOCATION, location);
     Ok(response)
 }
 
-fn count(edge: &Edge, export: &Export) -> Result<Vec<(Kind, u64)>, Failure> {
-    let reader = reader(edge)?;
-    let mut files = Vec::new();
-    for kind in &export.kinds {
-        let query = Query { kind: *kind, clauses: Vec::new(), sort: Vec::new() };
-        let count = reader.count(&query, export.upto)?;
-        if count > 0 {
-            files.push((*kind, count));
-        }
+/// The types of an export: those asked for, as far as they belong to what is exported.
+fn wanted(asked_for: Vec<Kind>, asked: &Asked) -> Vec<Kind> {
+    let parameters = Parameters::r4();
+    let patient = parameters.kind("Patient");
+    let mut wanted = asked_for;
+    if wanted.is_empty() {
+        wanted = parameters.kinds().collect();
     }
-    Ok(files)
+    if matches!(asked, Asked::Patients) {
+        wanted.retain(|kind| Some(*kind) == patient || !parameters.compartment(*kind).is_empty());
+    }
+    wanted
+}
+
+fn now_ms(edge: &crate::Edge) -> i64 {
+    i64::try_from(edge.ingest.now_ms()).unwrap_or(i64::MAX)
+}
+
+/// Prepares an export in the background, one at a time.
+pub(crate) fn begin(shared: &Shared, export: Export) {
+    let preparing = shared.clone();
+    shared.0.tasks.spawn(async move {
+        let Ok(_turn) = preparing.0.preparing.acquire().await else { return };
+        let (inner, id) = (preparing.clone(), export.id.clone());
+        let prepared = preparing.blocking(move |_| prepare(&inner, &export)).await;
+        // One that the node's stop interrupts stays, and is prepared after the start.
+        if prepared.is_err() && !preparing.0.stopping.is_cancelled() {
+            let inner = preparing.clone();
+            let _ = preparing.blocking(move |_| inner.0.exports.remove(&id)).await;
+        }
+    });
+}
+
+async fn found(shared: &Shared, id: &str) -> Result<Export, Failure> {
+    shared.0.exports.find(id, now_ms(shared.edge()))
 }
 
 /// How far an export is: 202 while it is prepared, then its manifest.
@@ -182,23 +183,18 @@ pub(crate) async fn status(
     PathOf(id): PathOf<String>,
     headers: HeaderMap,
 ) -> Answer {
-    let export = shared.0.exports.find(&id)?;
+    let export = found(&shared, &id).await?;
     let Some(files) = &export.files else {
         let mut response = StatusCode::ACCEPTED.into_response();
-        response.headers_mut().insert(PROGRESS, HeaderValue::from_static("counting"));
+        response.headers_mut().insert(PROGRESS, HeaderValue::from_static("being listed"));
         return Ok(response);
     };
     let base = http::base(&headers);
     let output: Vec<_> = files
         .iter()
-        .map(|(kind, count)| {
-            let name = Parameters::r4().name(*kind);
-            let mut file = json!({ "type": name, "url": format!("{base}$export-file/{id}/{name}") });
-            // With a _since, what is older is left out as the file is written.
-            if export.since_ms == i64::MIN {
-                file["count"] = json!(count);
-            }
-            file
+        .map(|file| {
+            let url = format!("{base}$export-file/{id}/{}", file.kind);
+            json!({ "type": file.kind, "url": url, "count": file.count })
         })
         .collect();
     let manifest = json!({
@@ -217,8 +213,9 @@ pub(crate) async fn status(
 
 /// Ends an export.
 pub(crate) async fn cancel(State(shared): State<Shared>, PathOf(id): PathOf<String>) -> Answer {
-    shared.0.exports.find(&id)?;
-    shared.0.exports.remove(&id);
+    found(&shared, &id).await?;
+    let inner = shared.clone();
+    shared.blocking(move |_| inner.0.exports.remove(&id)).await?;
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
@@ -227,21 +224,19 @@ pub(crate) async fn file(
     State(shared): State<Shared>,
     PathOf((id, kind)): PathOf<(String, String)>,
 ) -> Answer {
-    let export = shared.0.exports.find(&id)?;
+    let export = found(&shared, &id).await?;
     let kind = super::unknown::stored_kind(&kind)?;
-    if !export.kinds.contains(&kind) {
+    let name = Parameters::r4().name(kind);
+    if !export.files.as_ref().is_some_and(|files| files.iter().any(|file| file.kind == name)) {
         return Err(Failure::not_found("the export has no such file"));
     }
     let first = portion(&shared, &export, kind, 0).await?;
     let rest = futures::stream::try_unfold(
-        (shared, export, Some(first)),
-        move |(shared, export, portion_)| async move {
-            let Some((lines, after)) = portion_ else { return Ok(None) };
-            let next = match after {
-                Some(after) => Some(portion(&shared, &export, kind, after).await.map_err(broken_off)?),
-                None => None,
-            };
-            Ok::<_, std::io::Error>(Some((lines, (shared, export, next))))
+        (shared, export, first, 1),
+        move |(shared, export, lines, number)| async move {
+            let Some(lines) = lines else { return Ok(None) };
+            let next = portion(&shared, &export, kind, number).await.map_err(broken_off)?;
+            Ok::<_, std::io::Error>(Some((lines, (shared, export, next, number + 1))))
         },
     );
     let mut response = Response::new(Body::from_stream(rest));
@@ -254,26 +249,32 @@ fn broken_off(failure: Failure) -> std::io::Error {
     std::io::Error::other(failure.diagnostics())
 }
 
-/// The lines behind number `after`, and behind which the next begin.
+/// The resources of row `number` of a file; none behind the last row. What was erased since is left out.
 async fn portion(
     shared: &Shared,
     export: &Export,
     kind: Kind,
-    after: i64,
-) -> Result<(Bytes, Option<i64>), Failure> {
-    let export = export.clone();
+    number: u32,
+) -> Result<Option<Bytes>, Failure> {
+    let (inner, id, purpose) = (shared.clone(), export.id.clone(), export.purpose.clone());
     let lines = shared.blocking(move |edge| {
-        let found = reader(edge)?.of_kind(kind, after, export.upto, PORTION)?;
-        let next = found.last().map(bxp_fhir_store::Resource::number).filter(|_| found.len() == PORTION);
-        let recent = found.into_iter().filter(|one| one.updated_ms >= export.since_ms).collect();
+        let Some(row) = inner.0.exports.row(&id, Parameters::r4().name(kind), number)? else {
+            return Ok(None);
+        };
+        let reader = reader(edge)?;
+        let mut found = Vec::with_capacity(row.len());
+        for line in &row {
+            let version = reader.version(kind, &line.id, line.version.into())?;
+            found.extend(version.filter(|one| one.record.is_some_and(|record| record.0 == line.record)));
+        }
         let mut lines = String::new();
-        for one in shown(edge, recent, export.purpose)? {
+        for one in shown(edge, found, extract::purpose(purpose.as_deref())?)? {
             if let Some(text) = one.text {
                 lines.push_str(&text);
                 lines.push('\n');
             }
         }
-        Ok((Bytes::from(lines), next))
+        Ok(Some(Bytes::from(lines)))
     });
     lines.await
 }

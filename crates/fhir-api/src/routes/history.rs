@@ -96,8 +96,13 @@ async fn history(
         found.truncate(limit);
         let mut links = vec![("self", format!("{base}{of}"))];
         if let Some(last) = found.last().filter(|_| more) {
-            let next =
-                Next { of: of.clone(), parameters: Vec::new(), upto: 0, after: (Vec::new(), last.place()) };
+            let next = Next {
+                of: of.clone(),
+                kind: None,
+                parameters: Vec::new(),
+                upto: 0,
+                after: (Vec::new(), last.place()),
+            };
             let since = query.since.as_ref().map(|since| format!("&_since={since}")).unwrap_or_default();
             links.push(("next", format!("{base}{of}?_count={limit}{since}&_page={}", next.seal(edge)?)));
         }

@@ -64,7 +64,7 @@ pub(crate) async fn capabilities(State(shared): State<Shared>) -> Answer {
             "mode": "server",
             "documentation": format!("{HOW_IT_STORES} {HOW_IT_READS}"),
             "security": { "cors": false, "description": SECURITY },
-            "interaction": [{ "code": "transaction" }, { "code": "batch" }, { "code": "history-system" }],
+            "interaction": [{ "code": "transaction" }, { "code": "batch" }, { "code": "history-system" }, { "code": "search-system" }],
             "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
             "searchParam": [
                 { "name": "_id", "type": "token" },
@@ -92,6 +92,9 @@ fn resource(kind: Kind, name: &str) -> Value {
     if name == "Patient" {
         operations.push(json!({ "name": "everything", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything" }));
         operations.push(json!({ "name": "export", "definition": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export" }));
+    }
+    if name == "Group" {
+        operations.push(json!({ "name": "export", "definition": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export" }));
     }
     let mut stated = json!({
         "type": name,

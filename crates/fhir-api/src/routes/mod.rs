@@ -28,6 +28,7 @@ pub(crate) mod requests;
 pub(crate) mod respond;
 pub(crate) mod scrub;
 pub(crate) mod search;
+pub(crate) mod search_system;
 pub(crate) mod transaction;
 pub(crate) mod unknown;
 pub(crate) mod update;

@@ -23,7 +23,7 @@ use std::collections::HashSet;
 /// Resources of a page, unless `_count` says another number.
 const LISTED: usize = 50;
 /// The most resources that go along with a page.
-const INCLUDED_MAX: usize = 1_000;
+pub(crate) const INCLUDED_MAX: usize = 1_000;
 
 /// Searches by the query.
 pub(crate) async fn by_get(
@@ -78,6 +78,12 @@ pub(crate) async fn by_post(
 ) -> Answer {
     let kind = unknown::stored_kind(&kind)?;
     let headers = request.headers().clone();
+    search_kind(shared, Scope::of(kind), form_of(request).await?, headers).await
+}
+
+/// The parameters of the query and of a form in the body.
+pub(crate) async fn form_of(request: Request) -> Result<Vec<(String, String)>, Failure> {
+    let headers = request.headers();
     let form = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !form.starts_with("application/x-www-form-urlencoded") && !form.is_empty() {
         let text = "a search takes application/x-www-form-urlencoded";
@@ -86,10 +92,10 @@ pub(crate) async fn by_post(
     }
     let mut parameters = pairs(request.uri().query().unwrap_or_default().as_bytes());
     parameters.extend(pairs(&extract::body(request).await?));
-    search_kind(shared, Scope::of(kind), parameters, headers).await
+    Ok(parameters)
 }
 
-fn pairs(text: &[u8]) -> Vec<(String, String)> {
+pub(crate) fn pairs(text: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(text).into_owned().collect()
 }
 
@@ -112,18 +118,28 @@ pub(crate) fn within_bundle(
     Ok(answer(edge, &Scope::of(kind), pairs(query.as_bytes()), headers)?.finish())
 }
 
+/// A search over one type, by whatever address.
+pub(crate) fn within_kind(
+    edge: &Edge,
+    kind: Kind,
+    parameters: Vec<(String, String)>,
+    headers: &HeaderMap,
+) -> Result<BundleText, Failure> {
+    answer(edge, &Scope::of(kind), parameters, headers)
+}
+
 /// How a search is to be answered.
-struct Shape {
-    count: usize,
-    subset: Subset,
+pub(crate) struct Shape {
+    pub(crate) count: usize,
+    pub(crate) subset: Subset,
     /// The number alone.
-    only_total: bool,
-    accurate_total: bool,
-    purpose: bxp_privacy::Purpose,
+    pub(crate) only_total: bool,
+    pub(crate) accurate_total: bool,
+    pub(crate) purpose: bxp_privacy::Purpose,
 }
 
 impl Shape {
-    fn read(parameters: &[(String, String)]) -> Result<Self, Failure> {
+    pub(crate) fn read(parameters: &[(String, String)]) -> Result<Self, Failure> {
         let of = |name: &str| parameters.iter().find(|(one, _)| one == name).map(|(_, value)| value.as_str());
         let count = match of("_count") {
             Some("0") => 0,
@@ -187,7 +203,7 @@ fn answer(
     };
     let mut links = vec![("self", this)];
     if let Some(after) = page.next {
-        let next = Next { of: address.clone(), parameters: parameters.clone(), upto, after };
+        let next = Next { of: address.clone(), kind: None, parameters: parameters.clone(), upto, after };
         links.push(("next", format!("{base}{address}?_page={}", next.seal(edge)?)));
     }
     let mut bundle = BundleText::new("searchset", total, &links);
@@ -217,7 +233,7 @@ fn answer(
 }
 
 /// The query as the server understood it.
-fn shown_query(parameters: &[(String, String)]) -> String {
+pub(crate) fn shown_query(parameters: &[(String, String)]) -> String {
     if parameters.is_empty() {
         return String::new();
     }

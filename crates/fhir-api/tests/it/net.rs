@@ -42,7 +42,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 
 pub(crate) struct Net {
     pub(crate) nodes: Vec<Node>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 pub(crate) struct Node {
@@ -66,7 +66,12 @@ impl Net {
         for (index, enclave) in enclaves.into_iter().enumerate() {
             nodes.push(start_node(folder.path(), &genesis, index, enclave).await);
         }
-        Self { nodes, _folder: folder }
+        Self { nodes, folder }
+    }
+
+    /// Where the nodes keep everything.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// One node in the United States.
@@ -196,6 +201,7 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
         limits: Limits::default(),
     };
     let edge = Edge {
+        store,
         inbox,
         publisher: agent.unwrap().publisher(content.clone()),
         swarm: Some(bxp_content::bitswap::start(swarm, content).await.unwrap()),

@@ -171,3 +171,53 @@ async fn a_compartment_is_searched_by_type() {
     let link = link(&node.get("/Patient/original-1/Observation?_count=3").await, "next").unwrap();
     assert_eq!(node.get(&link.replace("original-1", "original-2")).await.status, 400, "of its own address");
 }
+
+/// Goal: a search over several types finds what one over each finds, once, page by page, while others write.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_types_are_searched_at_once() {
+    let net = with_patients(12).await;
+    let node = &net.nodes[0];
+    let weights: Vec<String> = (0..5).map(weight).collect();
+    node.post("/$ingest", bundle("batch", &weights.iter().map(String::as_str).collect::<Vec<_>>())).await;
+    let first = node.get("/?_type=Patient,Observation,Patient&_count=4").await;
+    assert_eq!((first.status, ids(&first).len()), (200, 4), "{}", first.text);
+    node.post("/$ingest", bundle("batch", &[&patient(99, "US"), &weight(9)])).await;
+    let mut all = follow(node, first).await;
+    assert_eq!(all.len(), 17, "{all:?}");
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 17, "none twice");
+    let everything = follow(node, node.get("/?_count=5").await).await;
+    assert_eq!(everything.len(), 19);
+    let full = node.get("/?_type=Observation,Patient&_count=6").await;
+    let rest = follow(node, node.get(&link(&full, "next").unwrap()).await).await;
+    assert_eq!(rest.len(), 13, "a page that ends with its type goes on with the next");
+    assert_eq!(link(&node.get("/?_type=Observation,Encounter&_count=6").await, "next"), None);
+    let counted = node.get("/?_type=Patient,Observation&_summary=count").await;
+    assert_eq!(counted.body["total"], 19, "{}", counted.text);
+    let by_id = node.get("/?_id=weight-3").await;
+    assert_eq!((ids(&by_id), &by_id.body["total"]), (vec!["weight-3".to_owned()], &1.into()));
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let posted = node.send(Method::POST, "/_search", &form, "_id=weight-3".to_owned()).await;
+    assert_eq!(ids(&posted), ["weight-3"], "{}", posted.text);
+    let shared = node.get("/?_type=Observation,Encounter&subject=Patient/original-2").await;
+    assert_eq!(ids(&shared), ["weight-2"], "what both types have: {}", shared.text);
+    let single = node.get("/?_type=Patient&_sort=-_id&_count=1").await;
+    assert_eq!(ids(&single), ["original-99"], "{}", single.text);
+    for (path, expected) in [
+        ("/?_type=Patient,Observation&code=8867-4", "parameter code is not one of every type"),
+        ("/?_type=Patient,Observation&_sort=_id", "to sort, search one type"),
+        ("/?_type=Patient,Plantedtype", "parameter _type must be names"),
+        ("/?_page=Planted", "parameter _page"),
+    ] {
+        let refused = node.get(path).await;
+        assert_eq!(refused.status, 400, "{}", refused.text);
+        assert!(refused.diagnostics().contains(expected), "{}", refused.text);
+    }
+    let statement = node.get("/metadata").await;
+    let interactions = statement.body["rest"][0]["interaction"].as_array().unwrap();
+    assert!(interactions.iter().any(|one| one["code"] == "search-system"));
+    let of_group = statement.body["rest"][0]["resource"].as_array().unwrap();
+    let of_group = of_group.iter().find(|one| one["type"] == "Group").unwrap();
+    assert!(of_group["operation"].to_string().contains("group-export"));
+}
