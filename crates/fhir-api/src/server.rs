@@ -5,9 +5,10 @@ use crate::{
     listener::BoundedListener,
     metric,
     routes::{
-        consents, content, create, dag_fetch, dag_publish, dags, delete, disclosures, erase, everything,
-        export, history, hl7v2, holdings, ingest, ipfs, metadata, patch, patients, privacy, read, records,
-        requests, scrub, search, transaction, unknown, update, validate, verify,
+        amendment, consents, content, create, dag_fetch, dag_publish, dags, delete, device_credentials,
+        device_data, disclosures, erase, everything, export, history, hl7v2, holdings, ingest, ipfs,
+        metadata, patch, patients, privacy, read, records, requests, scrub, search, search_system,
+        transaction, unknown, update, validate, verify,
     },
     state::Shared,
 };
@@ -141,6 +142,16 @@ fn router(shared: Shared) -> Router {
                 .layer(submissions),
         )
         .route("/Patient/{id}/$everything", get(everything::patient))
+        .route(
+            "/Patient/{id}/$device-credential",
+            get(device_credentials::list).post(device_credentials::issue).layer(changes),
+        )
+        .route("/Patient/{id}/$device-credential/{credential}", delete(device_credentials::revoke))
+        .route("/{type}/{id}/$request-amendment", post(amendment::request).layer(changes))
+        .route("/Task/{id}/$accept-amendment", post(amendment::accept).layer(submissions))
+        .route("/Task/{id}/$deny-amendment", post(amendment::deny).layer(changes))
+        .route("/Task/{id}/$disagree", post(amendment::disagree).layer(changes))
+        .route("/Task/{id}/$rebut", post(amendment::rebut).layer(changes))
         .route("/{type}/{id}/$validate", post(validate::existing).layer(submissions))
         .route("/{type}/{id}/{within}", get(search::in_compartment))
         .route("/{type}/{id}/_history", get(history::of_resource))

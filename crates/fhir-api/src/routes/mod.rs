@@ -1,5 +1,6 @@
 //! The routes, one file each.
 
+pub(crate) mod amendment;
 pub(crate) mod consents;
 pub(crate) mod content;
 pub(crate) mod create;

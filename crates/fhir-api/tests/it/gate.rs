@@ -12,7 +12,7 @@ use tokio::{
     net::TcpStream,
 };
 
-const ROUTES: [(Method, &str); 20] = [
+const ROUTES: [(Method, &str); 25] = [
     (Method::POST, "/"),
     (Method::POST, "/$ingest"),
     (Method::POST, "/Patient"),
@@ -33,6 +33,11 @@ const ROUTES: [(Method, &str); 20] = [
     (Method::GET, "/no/such/address"),
     (Method::POST, "/metadata"),
     (Method::GET, "/content"),
+    (Method::POST, "/Patient/original-1/$request-amendment"),
+    (Method::POST, "/Task/t/$accept-amendment"),
+    (Method::POST, "/$device-data"),
+    (Method::POST, "/Patient/original-1/$device-credential"),
+    (Method::DELETE, "/Patient/original-1/$device-credential/1"),
 ];
 
 /// Goal: without the token nothing is told, not even what there is. Way: every route without, and with a wrong one.

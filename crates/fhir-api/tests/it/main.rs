@@ -1,5 +1,6 @@
 //! The server over real HTTP, before real nodes: consensus and execution, vaults, folders and sockets on loopback.
 
+mod amendment;
 mod ccda;
 mod client;
 mod consents;
