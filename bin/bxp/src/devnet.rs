@@ -175,6 +175,7 @@ fn config(node: &PlannedNode, plan: &Plan, listen: Listen, swarm: SocketAddr) ->
             swarm_key: Some(Path::new("../..").join(SWARM_KEY)),
             ..Content::default()
         },
+        mllp_tls: None,
     }
 }
 

@@ -1,11 +1,11 @@
 //! One sender: frames in, answers out, one after the other.
 
-use crate::Bounds;
+use crate::{Bounds, Tls};
 use bxp_clinical::inbox::Inbox;
 use bxp_hl7v2::{Framer, frame};
 use std::sync::Arc;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     sync::Semaphore,
     time::{Instant, timeout, timeout_at},
@@ -15,9 +15,33 @@ use tokio_util::sync::CancellationToken;
 /// Bytes that are read at once.
 const READ_BYTES: usize = 16 << 10;
 
-/// Serves a connection to its end; gives how it ended, as metrics name it.
+/// Serves a connection to its end, within TLS where there is a certificate; gives how it ended, as metrics name it.
 pub(crate) async fn serve(
-    mut stream: TcpStream,
+    stream: TcpStream,
+    tls: Option<Tls>,
+    inbox: Inbox,
+    bounds: Bounds,
+    work: Arc<Semaphore>,
+    stop: CancellationToken,
+) -> &'static str {
+    let Some(Tls(acceptor)) = tls else { return converse(stream, inbox, bounds, work, stop).await };
+    let shaken = tokio::select! {
+        () = stop.cancelled() => return "stopped",
+        shaken = timeout(bounds.handshake_time, acceptor.accept(stream)) => shaken,
+    };
+    match shaken {
+        Ok(Ok(stream)) => converse(stream, inbox, bounds, work, stop).await,
+        Ok(Err(_)) => {
+            // What the other end showed is not logged: a certificate may name a person.
+            tracing::warn!("an MLLP connection is closed: no TLS, or no certificate that is taken here");
+            "no_tls"
+        }
+        Err(_) => "slow",
+    }
+}
+
+async fn converse(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     inbox: Inbox,
     bounds: Bounds,
     work: Arc<Semaphore>,
@@ -65,7 +89,7 @@ pub(crate) async fn serve(
 
 /// Takes a message in and answers it.
 async fn answer(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncWrite + Unpin),
     inbox: &Inbox,
     message: Vec<u8>,
     bounds: Bounds,
@@ -79,7 +103,12 @@ async fn answer(
         received.map_err(|_| "failed")?.answers
     };
     for text in answers {
-        let written = timeout(bounds.answer_time, stream.write_all(&frame(text.as_bytes()))).await;
+        let framed = frame(text.as_bytes());
+        let written = timeout(bounds.answer_time, async {
+            stream.write_all(&framed).await?;
+            stream.flush().await
+        });
+        let written = written.await;
         match written {
             Err(_) => return Err("slow"),
             Ok(Err(_)) => return Err("broken"),

@@ -1,6 +1,6 @@
 //! Why the listener does not run.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 /// The MLLP listener could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -17,5 +17,21 @@ pub enum MllpError {
         address: SocketAddr,
         /// Why not.
         source: io::Error,
+    },
+    /// A file of TLS that cannot be read.
+    #[error("read {path}, a file of mllp_tls", path = path.display())]
+    TlsFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file of TLS that is not what it should be.
+    #[error("{path}, a file of mllp_tls, {what}", path = path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
     },
 }

@@ -6,12 +6,17 @@
 //! - Connections, bytes of a message, messages in work and the time that a sender may take are bounded.
 //! - Logs and metrics have no value of a message, and no address of a sender.
 //!
-//! It refuses to know what a message says and how it is kept. It does not encrypt: it is meant for the machine's own
+//! - Where it has a certificate ([`Tls`]), nothing is heard outside of TLS, and where it has authorities, from nobody without a
+//!   certificate of theirs.
+//!
+//! It refuses to know what a message says and how it is kept. Without a certificate it is meant for the machine's own
 //! address or a network that only the hospital's systems are in.
 
 mod connection;
 mod error;
 mod server;
+mod tls;
 
 pub use error::MllpError;
 pub use server::{Bounds, MllpServer, serve};
+pub use tls::{Tls, TlsFiles};

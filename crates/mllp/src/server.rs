@@ -1,6 +1,6 @@
 //! Listening, and stopping: messages in work are answered first.
 
-use crate::{MllpError, connection};
+use crate::{MllpError, Tls, connection};
 use bxp_clinical::inbox::Inbox;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
@@ -19,6 +19,8 @@ pub struct Bounds {
     pub message_time: Duration,
     /// The longest time without a message; a sender that is still there connects again.
     pub idle_time: Duration,
+    /// The longest time of a TLS handshake.
+    pub handshake_time: Duration,
     /// The longest time that a sender may take to read an answer.
     pub answer_time: Duration,
 }
@@ -31,6 +33,7 @@ impl Default for Bounds {
             message_bytes: 16 << 20,
             message_time: Duration::from_secs(60),
             idle_time: Duration::from_secs(3_600),
+            handshake_time: Duration::from_secs(10),
             answer_time: Duration::from_secs(30),
         }
     }
@@ -67,11 +70,16 @@ impl MllpServer {
     }
 }
 
-/// Listens on `address` until it is told to stop.
+/// Listens on `address` until it is told to stop; with `tls`, within that alone.
 ///
 /// # Errors
 /// [`MllpError::PortInUse`], [`MllpError::Listen`].
-pub async fn serve(address: SocketAddr, inbox: Inbox, bounds: Bounds) -> Result<MllpServer, MllpError> {
+pub async fn serve(
+    address: SocketAddr,
+    inbox: Inbox,
+    bounds: Bounds,
+    tls: Option<Tls>,
+) -> Result<MllpServer, MllpError> {
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::AddrInUse => MllpError::PortInUse(address),
         _ => MllpError::Listen { address, source },
@@ -81,13 +89,13 @@ pub async fn serve(address: SocketAddr, inbox: Inbox, bounds: Bounds) -> Result<
     metrics::describe_counter!("bxp_mllp_connections_total", "MLLP connections, by how they ended");
     metrics::describe_counter!("bxp_hl7v2_messages_total", "HL7 v2 messages, by what became of them");
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let accepting = tokio::spawn(accept(listener, inbox, bounds, stop.clone(), tasks.clone()));
+    let accepting = tokio::spawn(accept(listener, (inbox, tls), bounds, stop.clone(), tasks.clone()));
     Ok(MllpServer { address, stop, accepting, tasks })
 }
 
 async fn accept(
     listener: TcpListener,
-    inbox: Inbox,
+    (inbox, tls): (Inbox, Option<Tls>),
     bounds: Bounds,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -111,9 +119,10 @@ async fn accept(
             metrics::counter!("bxp_mllp_connections_total", "end" => "too_many").increment(1);
             continue;
         };
-        let (inbox, work, stop) = (inbox.clone(), Arc::clone(&work), stop.clone());
+        let (inbox, tls) = (inbox.clone(), tls.clone());
+        let (work, stop) = (Arc::clone(&work), stop.clone());
         tasks.spawn(async move {
-            let end = connection::serve(stream, inbox, bounds, work, stop).await;
+            let end = connection::serve(stream, tls, inbox, bounds, work, stop).await;
             metrics::counter!("bxp_mllp_connections_total", "end" => end).increment(1);
             drop(place);
         });

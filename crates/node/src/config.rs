@@ -50,6 +50,22 @@ pub struct NodeConfig {
     /// The content store and its swarm of IPFS peers.
     #[serde(default)]
     pub content: Content,
+    /// TLS of `listen.mllp`; without it the feed is in clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mllp_tls: Option<MllpTls>,
+}
+
+/// The table `[mllp_tls]`: files in PEM, read when the node starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MllpTls {
+    /// The node's certificate, and those between it and its authority.
+    pub certificates: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
+    /// Authorities whose certificates senders must show; without it any sender is heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_authorities: Option<PathBuf>,
 }
 
 /// The table `[content]`: the content store, and the private swarm in which it speaks bitswap.
@@ -149,8 +165,8 @@ pub struct Listen {
     pub fhir: SocketAddr,
     /// Prometheus metrics.
     pub metrics: SocketAddr,
-    /// HL7 v2 over MLLP; without it the node takes no feeds. It is not encrypted: an address of this machine, or of a
-    /// network that only the hospital's own systems are in.
+    /// HL7 v2 over MLLP; without it the node takes no feeds. Without `[mllp_tls]` it is not encrypted: an address of
+    /// this machine, or of a network that only the hospital's own systems are in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mllp: Option<SocketAddr>,
 }
@@ -194,6 +210,16 @@ impl NodeConfig {
             "{} gives one of content.listen and content.swarm_key; a node in a swarm has both",
             path.display()
         );
+        if let Some(tls) = &mut config.mllp_tls {
+            tls.certificates = folder.join(&tls.certificates);
+            tls.key = folder.join(&tls.key);
+            tls.client_authorities = tls.client_authorities.as_ref().map(|path| folder.join(path));
+            ensure!(
+                config.listen.mllp.is_some(),
+                "{} gives mllp_tls and no listen.mllp, on which it would be used",
+                path.display()
+            );
+        }
         Ok(config)
     }
 
@@ -239,6 +265,11 @@ mod tests {
         assert_eq!(config.listen.mllp, None);
         let feed = read(&format!("{TEXT}\n        mllp = \"127.0.0.1:5\"\n")).unwrap();
         assert!(feed.listen.mllp.is_some() && feed.to_toml().unwrap().contains("mllp"));
+        let tls = "\n[mllp_tls]\ncertificates = \"node.pem\"\nkey = \"/etc/node.key\"\n";
+        assert!(read(&format!("{TEXT}{tls}")).unwrap_err().to_string().contains("no listen.mllp"));
+        let files =
+            read(&format!("{TEXT}\n        mllp = \"127.0.0.1:5\"\n{tls}")).unwrap().mllp_tls.unwrap();
+        assert!(files.certificates.is_absolute() && files.key == Path::new("/etc/node.key"));
         assert_eq!(config.verification, Verification::All, "the default");
         let sharded = read(&TEXT.replace("[listen]", "verification = \"sharded\"\n[listen]")).unwrap();
         assert_eq!(sharded.verification, Verification::Sharded);

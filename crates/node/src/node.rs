@@ -98,7 +98,10 @@ impl Node {
             rpc: url(rpc.local_addr()),
             fhir: url(records.fhir_address()),
             metrics: url(metrics),
-            mllp: records.mllp_address().map(|address| format!("mllp://{address}")),
+            mllp: records.mllp_address().map(|address| {
+                let scheme = if config.mllp_tls.is_some() { "mllps" } else { "mllp" };
+                format!("{scheme}://{address}")
+            }),
             content: records.content_address(),
         };
         Ok(Self { addresses, chain, network, rpc, records, driver })

@@ -21,7 +21,7 @@ use bxp_content::{
 use bxp_enclave::Enclave;
 use bxp_fhir_api::{Edge, FhirServer, NetworkKeys};
 use bxp_market::{AgentConfig, ContentKeeper, DeliveryService, HolderAgent, RequestReader, Requests};
-use bxp_mllp::{Bounds, MllpServer};
+use bxp_mllp::{Bounds, MllpServer, Tls, TlsFiles};
 use bxp_network::{Event, Network, Service};
 use bxp_storage::Store;
 use bxp_types::{Genesis, Jurisdiction, Ledger, Secret, ValidatorIndex};
@@ -110,7 +110,7 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     };
     let server = bxp_fhir_api::serve(config.listen.fhir, edge).await?;
     let feeds = match config.listen.mllp {
-        Some(address) => Some(bxp_mllp::serve(address, inbox, Bounds::default()).await?),
+        Some(address) => Some(bxp_mllp::serve(address, inbox, Bounds::default(), mllp_tls(config)?).await?),
         None => None,
     };
     let stop = CancellationToken::new();
@@ -124,6 +124,16 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     let records =
         Records { ingest, vault, store: store.clone(), facts, deliveries, ledger: Arc::clone(ledger) };
     Ok((records, RecordWorkers { server, feeds, swarm, stop, tasks }))
+}
+
+/// What feeds are encrypted with, where the configuration names files.
+fn mllp_tls(config: &NodeConfig) -> Result<Option<Tls>> {
+    let files = config.mllp_tls.clone().map(|tls| TlsFiles {
+        certificates: tls.certificates,
+        key: tls.key,
+        client_authorities: tls.client_authorities,
+    });
+    Ok(files.as_ref().map(Tls::read).transpose()?)
 }
 
 /// The swarm of IPFS peers, where the configuration names one. Peers know the node by the key that genesis names.

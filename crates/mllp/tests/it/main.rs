@@ -1,5 +1,7 @@
 //! The listener as senders meet it: real sockets, a real inbox on disk.
 
+mod tls;
+
 use bxp_clinical::{
     inbox::Inbox,
     ingest::{Ingest, IngestConfig},
@@ -13,7 +15,7 @@ use bxp_types::{Address, Genesis, Jurisdiction, NetworkId, ValidatorEntry, Valid
 use bxp_vault::{Clock, Vault};
 use std::{collections::BTreeMap, path::Path, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
@@ -47,7 +49,7 @@ fn open(dir: &Path) -> (Ingest, Inbox) {
 }
 
 async fn server(inbox: Inbox, bounds: Bounds) -> MllpServer {
-    serve("127.0.0.1:0".parse().unwrap(), inbox, bounds).await.unwrap()
+    serve("127.0.0.1:0".parse().unwrap(), inbox, bounds, None).await.unwrap()
 }
 
 fn message(number: usize) -> Vec<u8> {
@@ -58,7 +60,7 @@ fn message(number: usize) -> Vec<u8> {
 }
 
 /// Reads answers until there are `count`, or the other end closes.
-async fn answers(stream: &mut TcpStream, count: usize) -> Vec<String> {
+async fn answers(stream: &mut (impl AsyncRead + Unpin), count: usize) -> Vec<String> {
     let (mut framer, mut buffer, mut found) = (Framer::new(1 << 20), [0_u8; 4096], Vec::new());
     while found.len() < count {
         let read = timeout(WITHIN, stream.read(&mut buffer)).await.unwrap().unwrap_or(0);
