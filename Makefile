@@ -3,12 +3,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance soak fuzz prerequisites
+.PHONY: help demo test check conformance soak fuzz kills prerequisites
 
 # A folder of FHIR bundles for the demonstration; without it the demonstration generates its own patients.
 DATA ?=
 # How long `make fuzz` runs each target.
 SECONDS_EACH ?= 60
+# How often `make kills` kills the node.
+KILLS ?= 100
 # Real data that is not part of this repository.
 SHARED ?= ../shared/data
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -20,6 +22,7 @@ help: ## List the commands
 	@echo 'make check               formatting, lints, house rules, generated files'
 	@echo 'make soak                20,000 simulated networks with everything going wrong that may'
 	@echo 'make fuzz [SECONDS_EACH=N]  each decoder against inputs that libFuzzer makes'
+	@echo 'make kills [KILLS=N]     a node killed again and again while records come in'
 	@echo 'make conformance         what needs real data in SHARED=$(SHARED)'
 
 demo: prerequisites ## One record's way, end to end
@@ -74,6 +77,10 @@ soak: prerequisites ## 20,000 simulated networks
 
 fuzz: prerequisites ## Each decoder under libFuzzer
 	cargo xtask fuzz $(SECONDS_EACH)
+
+kills: prerequisites ## kill -9 during ingest of transactions and an HL7 v2 feed
+	cargo build --locked --bin bxp
+	BXP_KILLS=$(KILLS) cargo test --locked -p bxp --test it ingest_kills -- --nocapture
 
 prerequisites:
 	@.ci/prerequisites

@@ -13,16 +13,25 @@ const KILLS: usize = 5;
 /// Messages that are acknowledged between two kills, each about a patient of its own.
 const MESSAGES: usize = 8;
 
-fn message(number: usize) -> Vec<u8> {
-    let text = format!(
+fn message(number: usize) -> String {
+    format!(
         "MSH|^~\\&|LAB|HOSP|BXP|STAR|20260101120000+0000||ADT^A04^ADT_A01|{number}|P|2.5.1\rPID|1||{number}^^^HOSP^MR||Wexford^Nigel||19610412|M|||1 Elm St^^Springfield^IL^62701^USA\r"
-    );
-    [b"\x0b", text.as_bytes(), b"\x1c\r"].concat()
+    )
+}
+
+/// A message in its frame.
+fn framed(message: &[u8]) -> Vec<u8> {
+    [b"\x0b", message, b"\x1c\r"].concat()
 }
 
 /// Sends a message and waits for its answer; nothing where the node is gone.
 async fn send(stream: &mut TcpStream, number: usize) -> Option<String> {
-    stream.write_all(&message(number)).await.ok()?;
+    exchange(stream, message(number).as_bytes()).await
+}
+
+/// Sends a message and waits for its answer; nothing where the node is gone.
+pub(crate) async fn exchange(stream: &mut TcpStream, message: &[u8]) -> Option<String> {
+    stream.write_all(&framed(message)).await.ok()?;
     let mut answer = Vec::new();
     let mut buffer = [0_u8; 1024];
     while !answer.ends_with(b"\x1c\r") {
@@ -35,7 +44,7 @@ async fn send(stream: &mut TcpStream, number: usize) -> Option<String> {
     String::from_utf8(answer).ok()
 }
 
-async fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     loop {
         match TcpStream::connect(address).await {
             Ok(stream) => return stream,
@@ -59,7 +68,7 @@ async fn what_a_feed_was_told_is_there_is_there_once() {
         }
         // The next one is on its way when the node dies; nobody knows whether it was taken.
         number += 1;
-        stream.write_all(&message(number)).await.unwrap();
+        stream.write_all(&framed(message(number).as_bytes())).await.unwrap();
         net.nodes[STAR].kill().await;
         net.nodes[STAR].start().await;
         let answer = send(&mut connect(address).await, number).await.unwrap();

@@ -3,6 +3,7 @@
 mod bad_input;
 mod canary;
 mod hl7;
+mod ingest_kills;
 mod kill;
 mod kit;
 mod records;
