@@ -156,6 +156,16 @@ fn router(shared: Shared) -> Router {
         .route("/{type}/{id}/{within}", get(search::in_compartment))
         .route("/{type}/{id}/_history", get(history::of_resource))
         .route("/{type}/{id}/_history/{version}", get(read::version))
+        .merge(operator(submissions, changes))
+        .fallback(unknown::address)
+        .method_not_allowed_fallback(unknown::method)
+        .layer(from_fn_with_state(shared.clone(), gate::pass))
+        .with_state(shared)
+}
+
+/// What the operator's programs ask beside FHIR.
+fn operator(submissions: DefaultBodyLimit, changes: DefaultBodyLimit) -> Router<Shared> {
+    Router::new()
         .route("/records", get(records::list))
         .route("/records/{id}", get(records::one_or_all).delete(erase::record))
         .route("/records/{id}/proof", get(verify::proof))
@@ -179,8 +189,4 @@ fn router(shared: Shared) -> Router {
         .route("/requests", get(requests::list))
         .route("/hl7v2/dead-letters", get(hl7v2::dead_letters))
         .route("/hl7v2/dead-letters/replay", post(hl7v2::replay))
-        .fallback(unknown::address)
-        .method_not_allowed_fallback(unknown::method)
-        .layer(from_fn_with_state(shared.clone(), gate::pass))
-        .with_state(shared)
 }
