@@ -118,7 +118,7 @@ async fn counted(client: &Client, kind: &str) -> BTreeMap<String, usize> {
         for entry in page.body["entry"].as_array().into_iter().flatten() {
             let resource = &entry["resource"];
             assert_eq!(resource["meta"]["versionId"], "1", "{resource}");
-            let identifiers = resource["identifier"].as_array().into_iter().flatten();
+            let mut identifiers = resource["identifier"].as_array().into_iter().flatten();
             let first = identifiers.find_map(|one| one["value"].as_str());
             *counts.entry(first.unwrap_or_default().to_owned()).or_default() += 1;
         }
