@@ -106,7 +106,8 @@ pub fn decode_block_from_peer(bytes: &[u8], chain_id: u64) -> Result<StoredBlock
 
 fn decode_envelope<T: Decodable2718>(what: &'static str, raw: &[u8]) -> Result<T, ChainError> {
     let mut rest = raw;
-    T::decode_2718(&mut rest).map_err(|error| ChainError::decode(what, error))
+    let value = T::decode_2718(&mut rest).map_err(|error| ChainError::decode(what, error))?;
+    if rest.is_empty() { Ok(value) } else { Err(ChainError::decode(what, "bytes after the end")) }
 }
 
 /// A block's receipts.
@@ -290,6 +291,24 @@ mod tests {
         assert_eq!(decode_attestation(&encode_attestation(&attestation)).unwrap(), attestation);
         let location = TransactionLocation { height: Height(7), index: 3 };
         assert_eq!(decode_location(&encode_location(location)).unwrap(), location);
+    }
+
+    #[test]
+    fn a_byte_after_a_transaction_or_a_receipt_is_refused() {
+        let block = block();
+        let mut record: BlockRecord = decode("block", &encode_block(&block)).unwrap();
+        record.transactions[1] = [record.transactions[1].as_ref(), &[0]].concat().into();
+        let error = decode_block(&alloy_rlp::encode(record)).unwrap_err();
+        assert!(error.to_string().contains("bytes after the end"), "{error}");
+        let receipt = ReceiptEnvelope::Legacy(ReceiptWithBloom::from(Receipt::default()));
+        let record = |more: &[u8]| ReceiptRecord {
+            receipt: [receipt.encoded_2718().as_slice(), more].concat().into(),
+            gas_used: 21_000,
+            contract_address: Bytes::new(),
+            effective_gas_price: 5,
+        };
+        assert_eq!(decode_receipts(&alloy_rlp::encode(vec![record(&[])])).unwrap()[0].receipt, receipt);
+        assert!(decode_receipts(&alloy_rlp::encode(vec![record(&[0])])).is_err());
     }
 
     proptest! {
