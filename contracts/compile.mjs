@@ -14,6 +14,8 @@ const wanted = [
   ["src/ConsentRegistry.sol", "ConsentRegistry", "ConsentRegistry.json"],
   ["src/DataMarket.sol", "DataMarket", "DataMarket.json"],
   ["src/DataRequest.sol", "DataRequest", "DataRequest.json"],
+  ["src/IPayments.sol", "IPayments", "IPayments.json"],
+  ["test/Payroll.sol", "Payroll", "test/Payroll.json"],
   ["test/HostileAccounts.sol", "RefusingAccount", "test/RefusingAccount.json"],
   ["test/HostileAccounts.sol", "GreedyAccount", "test/GreedyAccount.json"],
   ["test/HostileAccounts.sol", "ReentrantAccount", "test/ReentrantAccount.json"],

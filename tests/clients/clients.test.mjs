@@ -7,6 +7,7 @@ import { startDevnet } from "./devnet.mjs";
 import { doubleSpendTests } from "./double_spend.mjs";
 import { ethersTests } from "./ethers.mjs";
 import { fhirTests } from "./fhir.mjs";
+import { paymentsTests } from "./payments.mjs";
 import { compileToken } from "./token.mjs";
 import { viemTests } from "./viem.mjs";
 
@@ -29,6 +30,7 @@ describe("a devnet of four validators", () => {
   });
 
   describe("with ethers", () => ethersTests(world));
+  describe("with batch payments", () => paymentsTests(world));
   describe("with viem", () => viemTests(world));
   describe("in depth", () =>
     depthTests(() => ({ rpc: world.devnet.nodes.map(({ rpc }) => rpc), key: world.devnet.funded[1].private_key })));

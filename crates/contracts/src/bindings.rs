@@ -24,3 +24,8 @@ sol!(
     DataRequest,
     "../../contracts/artifacts/DataRequest.json"
 );
+sol!(
+    #[sol(all_derives)]
+    IPayments,
+    "../../contracts/artifacts/IPayments.json"
+);

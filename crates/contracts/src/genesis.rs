@@ -1,6 +1,6 @@
 //! The system contracts' part of the state of block 0.
 
-use crate::{ConsentRegistry, DataMarket, RecordRegistry};
+use crate::{ConsentRegistry, DataMarket, PAYMENTS, RecordRegistry, payments::PAYMENTS_CODE};
 use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use alloy_sol_types::SolValue;
 use bxp_types::GenesisAccount;
@@ -40,6 +40,7 @@ pub fn genesis_accounts(
         (RECORD_REGISTRY, contract(&RecordRegistry::DEPLOYED_BYTECODE, authorised)),
         (CONSENT_REGISTRY, contract(&ConsentRegistry::DEPLOYED_BYTECODE, BTreeMap::new())),
         (DATA_MARKET, contract(&DataMarket::DEPLOYED_BYTECODE, treasury)),
+        (PAYMENTS, contract(&PAYMENTS_CODE, BTreeMap::new())),
     ])
 }
 
@@ -67,11 +68,12 @@ mod tests {
         let (star, dawn, treasury) =
             (Address::repeat_byte(1), Address::repeat_byte(2), Address::repeat_byte(3));
         let accounts = genesis_accounts([star, dawn], treasury);
-        assert_eq!(accounts.len(), 3);
+        assert_eq!(accounts.len(), 4);
         assert!(accounts.values().all(|account| !account.code.is_empty()));
         let registry = &accounts[&RECORD_REGISTRY];
         assert_eq!(registry.storage.len(), 2);
         assert_eq!(registry.storage[&authorised_slot(dawn)], TRUE);
+        assert_eq!(accounts[&PAYMENTS].code, PAYMENTS_CODE);
         assert_eq!(accounts[&DATA_MARKET].storage[&TREASURY_SLOT], treasury.into_word());
     }
 }

@@ -5,6 +5,7 @@ mod dropped;
 mod history;
 mod kit;
 mod payments;
+mod payments_in_solidity;
 mod pinned;
 mod restart;
 mod roots;

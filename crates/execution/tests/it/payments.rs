@@ -194,10 +194,14 @@ proptest! {
     #[test]
     fn the_short_cuts_give_what_the_evm_gives(
         blocks in prop::collection::vec(prop::collection::vec((1_u8..5, action()), 1..16), 1..4),
+        has_code: bool,
     ) {
-        // The fourth account has nothing.
+        // The fourth account has nothing. The payments contract has its byte of code, or has none.
         let funded: Vec<_> = (1..=3).map(Account::new).collect();
-        let mut chain = Chain::new(genesis(&funded));
+        let mut genesis = genesis(&funded);
+        let contracts = bxp_contracts::genesis_accounts([], TREASURY);
+        genesis.accounts.extend(contracts.into_iter().filter(|(address, _)| has_code && *address == PAYMENTS));
+        let mut chain = Chain::new(genesis);
         let deploy = transaction(0, TxKind::Create, 0, deploying(&CONTRACT));
         chain.add(vec![Account::new(1).sign(deploy)]);
         for actions in &blocks {
