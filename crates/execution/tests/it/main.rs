@@ -2,6 +2,7 @@
 
 mod contracts;
 mod dropped;
+mod fees;
 mod history;
 mod kit;
 mod payments;
