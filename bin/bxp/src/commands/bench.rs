@@ -4,6 +4,7 @@ mod bound;
 mod consensus;
 mod execute;
 mod ingest;
+mod reads;
 mod rpc;
 mod search;
 mod split;
@@ -33,6 +34,8 @@ enum Bench {
     Execute(execute::Arguments),
     /// Plain transfers through a fresh network: committed transactions a second and latency to final.
     Transfers(transfers::Arguments),
+    /// Balances, calls and logs over JSON-RPC at many accounts and logs, alone and beside writes: milliseconds.
+    Reads(reads::Arguments),
     /// FHIR files into one node of a fresh network: resources a second.
     Ingest(ingest::Arguments),
     /// FHIR reads and searches at one node of a fresh network, alone and under writes: milliseconds.
@@ -49,6 +52,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Bench::ConsensusNode(arguments) => consensus::node::run(arguments).await,
         Bench::Execute(arguments) => execute::run(&arguments),
         Bench::Transfers(arguments) => transfers::run(arguments).await,
+        Bench::Reads(arguments) => reads::run(arguments).await,
         Bench::Ingest(arguments) => ingest::run(arguments).await,
         Bench::Search(arguments) => search::run(arguments).await,
         Bench::Split(arguments) => split::run(arguments).await,

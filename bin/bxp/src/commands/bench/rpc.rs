@@ -7,7 +7,7 @@
 mod load;
 mod peer;
 mod reads;
-mod token;
+pub(super) mod token;
 
 use crate::devnet::{Devnet, Plan, RunningDevnet};
 use alloy_primitives::B256;

@@ -11,16 +11,16 @@ sol! {
 }
 
 /// Init code of `contract Token is ERC20("Token", "TKN")`, which mints 1000 tokens of 10^18 units to its deployer.
-pub(super) fn creation_code() -> Result<Bytes> {
+pub(crate) fn creation_code() -> Result<Bytes> {
     include_str!("token.hex").trim().parse().context("read the token's code")
 }
 
 /// Calldata of a transfer.
-pub(super) fn transfer(to: Address, amount: U256) -> Bytes {
+pub(crate) fn transfer(to: Address, amount: U256) -> Bytes {
     transferCall { to, amount }.abi_encode().into()
 }
 
 /// Calldata of a question for a balance.
-pub(super) fn balance_of(account: Address) -> Bytes {
+pub(crate) fn balance_of(account: Address) -> Bytes {
     balanceOfCall { account }.abi_encode().into()
 }
