@@ -60,6 +60,9 @@ conformance: prerequisites ## What needs real data
 	@# Hardhat's own packages install under Node 22 only, which the step before has brought.
 	cd tests/clients/slow && PATH="$$PWD/node_modules/node/bin:$$PATH" npm install --no-save --no-audit --no-fund --loglevel=error
 	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/slow/foundry.test.mjs tests/clients/slow/hardhat.test.mjs
+	@# Without Python, or without a registry to fetch from, web3.py is skipped with a line that says so.
+	tests/clients/python/install.sh
+	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/python/web3.test.mjs
 	cd tests/clients/ipfs && { npm ls --silent >/dev/null 2>&1 || npm ci --no-audit --no-fund --loglevel=error; }
 	@# Kubo takes Go some minutes, once; without Go its tests are skipped.
 	tests/clients/ipfs/build_kubo.sh

@@ -14,7 +14,7 @@ const PURE_CRATES: &[&str] = &["crates/consensus/", "crates/trie/", "crates/priv
 const UNFINISHED: &[&str] = &["todo!", "unimplemented!", "dbg!"];
 const PANICS: &[&str] = &[".unwrap()", ".expect(", ".unwrap_err()", ".expect_err(", "panic!"];
 /// What builds, installs and runs leave behind; hidden folders are skipped but for these.
-const SKIPPED_FOLDERS: &[&str] = &["target", "node_modules", "kubo"];
+const SKIPPED_FOLDERS: &[&str] = &["target", "node_modules", "kubo", "venv"];
 const HIDDEN_FOLDERS_READ: &[&str] = &[".ci", ".cargo"];
 /// Files that are not text by their nature.
 const BINARY_EXTENSIONS: &[&str] = &["bz2", "gz", "ico", "png", "woff2"];
