@@ -176,6 +176,7 @@ fn config(node: &PlannedNode, plan: &Plan, listen: Listen, swarm: SocketAddr) ->
             ..Content::default()
         },
         mllp_tls: None,
+        rpc: bxp_node::Rpc::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{Chain, Source, block_index::BlockIndex, blocks::Blocks, mempool::Mem
 use alloy_consensus::transaction::TxHashRef as _;
 use async_trait::async_trait;
 use bxp_execution::State;
-use bxp_types::{B256, Bytes, Genesis, Height, StoredBlock, SubmitError};
+use bxp_types::{B256, Bytes, Genesis, Height, RecoveredTransaction, StoredBlock, SubmitError};
 use parking_lot::{MappedMutexGuard, MutexGuard};
 use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
@@ -49,14 +49,31 @@ impl Source for Chain {
 
     async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
         let transaction = self.shared.admit(&raw)?;
-        let hash = *transaction.tx_hash();
-        if let Err(error) = self.pool_writer.persist(transaction).await {
-            self.shared.forget(hash);
+        self.keep(vec![transaction.clone()]).await?;
+        Ok(*transaction.tx_hash())
+    }
+
+    async fn submit_many(&self, raws: Vec<Bytes>) -> Vec<Result<B256, SubmitError>> {
+        let admitted = tokio::task::block_in_place(|| self.shared.admit_many(&raws));
+        let taken: Vec<_> = admitted.iter().filter_map(|one| one.as_ref().ok().cloned()).collect();
+        let kept = if taken.is_empty() { Ok(()) } else { self.keep(taken).await };
+        admitted.into_iter().map(|one| one.and_then(|one| kept.clone().map(|()| *one.tx_hash()))).collect()
+    }
+}
+
+impl Chain {
+    /// Returns when these transactions, which the pool has taken in, are on disk. If they cannot be, the pool forgets them.
+    async fn keep(&self, transactions: Vec<RecoveredTransaction>) -> Result<(), SubmitError> {
+        let hashes: Vec<B256> = transactions.iter().map(|one| *one.tx_hash()).collect();
+        if let Err(error) = self.pool_writer.persist(transactions).await {
+            hashes.iter().for_each(|hash| self.shared.forget(*hash));
             return Err(error);
         }
-        // Nobody may be listening.
-        let _ = self.shared.arrivals.send(hash);
+        for hash in hashes {
+            // Nobody may be listening.
+            let _ = self.shared.arrivals.send(hash);
+        }
         self.pool_grew.notify_one();
-        Ok(hash)
+        Ok(())
     }
 }

@@ -172,7 +172,10 @@ impl Mempool {
             return if better { Ok(Some(*old.tx_hash())) } else { Err(SubmitError::ReplacementUnderpriced) };
         }
         let of_sender = queue.map_or(0, |queue| queue.by_nonce.len());
-        if self.by_hash.len() >= self.limits.transactions_max || of_sender >= self.limits.per_sender_max {
+        if of_sender >= self.limits.per_sender_max {
+            return Err(SubmitError::AccountLimit);
+        }
+        if self.by_hash.len() >= self.limits.transactions_max {
             return Err(SubmitError::PoolFull);
         }
         Ok(None)

@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 /// Submissions that may wait for the disk; further submitters wait for a place.
 const QUEUE: usize = 8_192;
 
-type Job = (RecoveredTransaction, oneshot::Sender<Result<(), SubmitError>>);
+/// Transactions that were submitted together, and who waits for them.
+type Job = (Vec<RecoveredTransaction>, oneshot::Sender<Result<(), SubmitError>>);
 
 #[derive(Clone)]
 pub(crate) struct PoolWriter(mpsc::Sender<Job>);
@@ -20,11 +21,11 @@ impl PoolWriter {
         Self(sender)
     }
 
-    /// Returns when the transaction is on disk.
-    pub(crate) async fn persist(&self, transaction: RecoveredTransaction) -> Result<(), SubmitError> {
+    /// Returns when all of these are on disk.
+    pub(crate) async fn persist(&self, transactions: Vec<RecoveredTransaction>) -> Result<(), SubmitError> {
         let (done, answer) = oneshot::channel();
         let stopped = || SubmitError::Storage("the node is stopping".into());
-        self.0.send((transaction, done)).await.map_err(|_| stopped())?;
+        self.0.send((transactions, done)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 }
@@ -32,8 +33,9 @@ impl PoolWriter {
 async fn write(shared: Arc<Shared>, mut receiver: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(QUEUE);
     while receiver.recv_many(&mut jobs, QUEUE).await > 0 {
-        let written =
-            tokio::task::block_in_place(|| shared.keep(jobs.iter().map(|(transaction, _)| transaction)));
+        let written = tokio::task::block_in_place(|| {
+            shared.keep(jobs.iter().flat_map(|(transactions, _)| transactions))
+        });
         for (_, done) in jobs.drain(..) {
             // A submitter that has gone away does not need the answer.
             let _ = done.send(written.clone());

@@ -11,8 +11,11 @@ use alloy_consensus::{Transaction as _, transaction::TxHashRef as _};
 use arc_swap::ArcSwap;
 use bxp_execution::State;
 use bxp_storage::{Durability, Store};
-use bxp_types::{B256, Digest, Genesis, Height, NetworkId, RecoveredTransaction, StoredBlock, SubmitError};
+use bxp_types::{
+    B256, Bytes, Digest, Genesis, Height, NetworkId, RecoveredTransaction, StoredBlock, SubmitError,
+};
 use parking_lot::Mutex;
+use rayon::prelude::*;
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::AtomicU64},
@@ -128,6 +131,15 @@ impl Shared {
         let transaction = proposal::recover(raw, self.genesis.chain_id)?;
         self.insert(transaction.clone())?;
         Ok(transaction)
+    }
+
+    /// [`Shared::admit`] for each of these, in this order. Their signatures are recovered on all cores.
+    #[must_use]
+    pub fn admit_many(&self, raws: &[Bytes]) -> Vec<Result<RecoveredTransaction, SubmitError>> {
+        let recover = |raw: &Bytes| proposal::recover(raw, self.genesis.chain_id);
+        let recovered: Vec<_> = raws.par_iter().map(recover).collect();
+        let admit = |transaction: RecoveredTransaction| self.insert(transaction.clone()).map(|_| transaction);
+        recovered.into_iter().map(|one| one.and_then(admit)).collect()
     }
 
     /// Returns when these transactions of the pool are on disk: one flush for all.

@@ -1,6 +1,11 @@
 //! [`Ledger`] over a chain's tables, state and pool: one view for every kind of chain.
 
-use crate::{ChainError, block_index::BlockIndex, blocks::Blocks, mempool::Mempool};
+use crate::{
+    ChainError,
+    block_index::BlockIndex,
+    blocks::Blocks,
+    mempool::{Mempool, UnderWay},
+};
 use async_trait::async_trait;
 use bxp_execution::State;
 use bxp_types::{
@@ -53,6 +58,15 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// As there.
     async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError>;
+
+    /// [`Ledger::submit_many`].
+    async fn submit_many(&self, raws: Vec<Bytes>) -> Vec<Result<B256, SubmitError>> {
+        let mut answers = Vec::with_capacity(raws.len());
+        for raw in raws {
+            answers.push(self.submit(raw).await);
+        }
+        answers
+    }
 }
 
 /// A chain as the rooms above see it.
@@ -185,6 +199,11 @@ impl<S: Source> Ledger for View<S> {
         self.0.pool().content(sender, max)
     }
 
+    fn proposable(&self, bytes_max: usize) -> Vec<RecoveredTransaction> {
+        let (gas_limit, base_fee) = (self.0.genesis().gas_limit, self.0.next_base_fee());
+        self.0.pool().take(bytes_max, gas_limit, base_fee, &UnderWay::default())
+    }
+
     fn pool_size(&self) -> (usize, usize) {
         self.0.pool().size()
     }
@@ -199,5 +218,9 @@ impl<S: Source> Ledger for View<S> {
 
     async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
         self.0.submit(raw).await
+    }
+
+    async fn submit_many(&self, raws: Vec<Bytes>) -> Vec<Result<B256, SubmitError>> {
+        self.0.submit_many(raws).await
     }
 }

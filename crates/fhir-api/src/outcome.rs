@@ -296,7 +296,7 @@ impl From<SendFailure> for Failure {
             SendFailure::Submit { source: source @ SubmitError::InsufficientFunds { .. }, account } => {
                 conflict(format!("the node's account {account} cannot pay for gas: {source}"))
             }
-            SendFailure::Submit { source: SubmitError::PoolFull, .. } => {
+            SendFailure::Submit { source: SubmitError::PoolFull | SubmitError::AccountLimit, .. } => {
                 Self::unavailable("the transaction pool is full; try again")
             }
             SendFailure::Stopped => Self::unavailable("the node is stopping"),

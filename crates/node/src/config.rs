@@ -1,10 +1,13 @@
 //! A node's configuration file (TOML).
 
+mod rpc;
+
 use anyhow::{Context, Result, ensure};
 use bxp_chain::Retention;
 use bxp_content::Quota;
 use bxp_market::{ReleasePolicy, ReleaseProfile};
 use bxp_types::Jurisdiction;
+pub use rpc::Rpc;
 use serde::{Deserialize, Serialize};
 use std::{
     net::SocketAddr,
@@ -53,6 +56,9 @@ pub struct NodeConfig {
     /// TLS of `listen.mllp`; without it the feed is in clear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mllp_tls: Option<MllpTls>,
+    /// How much one client of Ethereum JSON-RPC may ask.
+    #[serde(default)]
+    pub rpc: Rpc,
 }
 
 /// The table `[mllp_tls]`: files in PEM, read when the node starts.
@@ -201,6 +207,7 @@ impl NodeConfig {
             path.display(),
             config.block_interval_ms
         );
+        config.rpc.check().with_context(|| format!("check configuration {}", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         config.genesis = folder.join(&config.genesis);
         config.data_dir = folder.join(&config.data_dir);
@@ -300,6 +307,19 @@ mod tests {
         assert!(both.swarm_key.unwrap().is_absolute(), "beside the file");
         let one = content("listen = \"127.0.0.1:6\"").unwrap_err().to_string();
         assert!(one.contains("a node in a swarm has both"), "{one}");
+    }
+
+    #[test]
+    fn limits_of_clients_have_defaults_and_are_checked() {
+        assert_eq!(read(TEXT).unwrap().rpc, Rpc::default());
+        let rpc = |table: &str| read(&format!("{TEXT}[rpc]\n{table}")).map(|config| config.rpc);
+        let limits = rpc("calls_per_second = 50\nlimit_loopback = true").unwrap().limits();
+        assert_eq!((limits.calls_per_second, limits.burst_calls, limits.loopback), (50, 2_000, true));
+        let wrong = |table: &str| format!("{:#}", rpc(table).unwrap_err());
+        assert!(wrong("burst_calls = 199").ends_with("the least is 200, the calls of a full batch"));
+        assert!(wrong("calls_per_second = 0").contains("node.toml"));
+        assert!(wrong("connections_per_client = 0").contains("the least is 1"));
+        assert!(wrong("calls = 5").contains("unknown field"));
     }
 
     #[test]

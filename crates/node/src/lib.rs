@@ -9,5 +9,5 @@ mod node;
 mod records;
 mod router;
 
-pub use config::{Content, Listen, NodeConfig, Release, Verification};
+pub use config::{Content, Listen, NodeConfig, Release, Rpc, Verification};
 pub use node::{Node, NodeAddresses};

@@ -1,6 +1,8 @@
 //! What every method works with.
 
-use crate::{arrivals::Arrivals, fault::Fault, filters::Filters, gate::Gate, info::NodeInfo};
+use crate::{
+    arrivals::Arrivals, fault::Fault, filters::Filters, gate::Gate, info::NodeInfo, pending::PendingBlocks,
+};
 use bxp_execution::ChainSpec;
 use bxp_simulate::Deadline;
 use bxp_types::{Height, Ledger};
@@ -18,6 +20,7 @@ pub(crate) struct Context {
     pub(crate) info: Arc<NodeInfo>,
     pub(crate) filters: Arc<Filters>,
     pub(crate) arrivals: Arc<Arrivals>,
+    pub(crate) pending: Arc<PendingBlocks>,
     /// The head when the server started: `startingBlock` of `eth_syncing`.
     pub(crate) started_at: Height,
     gate: Gate,
@@ -28,11 +31,13 @@ impl Context {
     pub(crate) fn new(ledger: Arc<dyn Ledger>, info: NodeInfo) -> Self {
         let started_at = ledger.head().height();
         let arrivals = Arc::new(Arrivals::new(ledger.arrivals()));
+        let pending = Arc::new(PendingBlocks::new(Arc::clone(&info.spec), Arc::clone(&arrivals)));
         Self {
             ledger,
             info: Arc::new(info),
             filters: Arc::default(),
             arrivals,
+            pending,
             started_at,
             gate: Gate::new(),
         }

@@ -51,6 +51,8 @@ pub(crate) enum Fault {
     LeftOut { hash: B256, reason: String },
     #[error("block {0} is missing from the chain's database")]
     MissingBlock(Height),
+    #[error("write an answer in JSON")]
+    Json(#[from] serde_json::Error),
     #[error("the node is shutting down")]
     Interrupted,
 }
@@ -65,6 +67,7 @@ impl Fault {
             Self::Ledger(LedgerError::Storage(_))
             | Self::Submit(SubmitError::Storage(_))
             | Self::MissingBlock(_)
+            | Self::Json(_)
             | Self::Interrupted => INTERNAL,
             Self::Ledger(LedgerError::InvalidCall(_) | LedgerError::StateNotKept { .. })
             | Self::Submit(_)

@@ -7,7 +7,7 @@
 //! All it knows of the chain is [`bxp_types::Ledger`]. It holds no keys (`eth_accounts` is empty), knows no FHIR and
 //! no health data, and keeps nothing but clients' filters. Every input is hostile: requests, batches, answers,
 //! connections, filters and ranges are bounded. Blocks are final, so `latest`, `safe` and `finalized` are one block,
-//! and nothing is ever `removed`. State is kept for the newest block only; a query for an older one is an error.
+//! and nothing is ever `removed`; `pending` is what this node would propose next (ADR 67).
 
 mod api;
 mod arrivals;
@@ -19,6 +19,7 @@ mod gate;
 mod hash;
 mod info;
 mod metric;
+mod pending;
 mod select;
 mod server;
 mod shape;
@@ -26,4 +27,4 @@ mod storage_key;
 
 pub use error::RpcError;
 pub use info::{NodeInfo, NodeStatus};
-pub use server::{Policy, RpcServer, serve, serve_with};
+pub use server::{ClientLimits, Policy, RpcServer, serve, serve_with};

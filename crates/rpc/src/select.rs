@@ -1,11 +1,15 @@
 //! Which block and which state a request means.
 //!
-//! Every block is final when it exists, so `latest`, `safe` and `finalized` are the newest block. What is ordered
-//! but not executed has no header yet, so `pending` is the newest block too.
+//! Every block is final when it exists, so `latest`, `safe` and `finalized` are the newest block. `pending` is the block
+//! that this node would propose next, executed; where that makes no sense (logs, traces of blocks, fee history, raw
+//! blocks) it is the newest block.
 
-use crate::fault::Fault;
+use crate::{
+    fault::Fault,
+    pending::{BlockAndState, PendingBlocks},
+};
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use bxp_types::{Height, Ledger, StateReader, StoredBlock};
+use bxp_types::{Height, Ledger, StoredBlock};
 use std::sync::Arc;
 
 /// The height that a number or tag means. A number may be above the head.
@@ -45,11 +49,22 @@ pub(crate) fn required(ledger: &dyn Ledger, id: Option<BlockId>) -> Result<Arc<S
     block(ledger, id.unwrap_or_default())?.ok_or(Fault::UnknownBlock)
 }
 
-/// The block that `id` means and the state after it.
-pub(crate) fn state(
-    ledger: &dyn Ledger,
+/// Whether `id` is the tag `pending`.
+pub(crate) fn is_pending(id: Option<BlockId>) -> bool {
+    id == Some(BlockId::Number(BlockNumberOrTag::Pending))
+}
+
+/// The block that `id` means, be it pending, and the state after it.
+pub(crate) fn state_or_pending<'a>(
+    ledger: &'a dyn Ledger,
+    pending: &PendingBlocks,
     id: Option<BlockId>,
-) -> Result<(Arc<StoredBlock>, Box<dyn StateReader + '_>), Fault> {
+) -> Result<BlockAndState<'a>, Fault> {
+    if is_pending(id) { pending.state(ledger) } else { state(ledger, id) }
+}
+
+/// The block that `id` means and the state after it.
+pub(crate) fn state(ledger: &dyn Ledger, id: Option<BlockId>) -> Result<BlockAndState<'_>, Fault> {
     let block = required(ledger, id)?;
     let state = ledger.state(block.height())?;
     Ok((block, state))

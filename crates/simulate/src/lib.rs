@@ -35,7 +35,7 @@ pub use operations::{CallEntry, calls_of, internal_operations};
 pub use overrides::Overrides;
 pub use replay::Replayed;
 pub use request::Question;
-pub use simulate::{SimulatedBlock, SimulatedCall, SimulatedChain, simulate};
+pub use simulate::{Pending, PendingState, SimulatedBlock, SimulatedCall, SimulatedChain, pending, simulate};
 pub use trace::{RECORDED_BYTES_MAX, trace_block, trace_call, trace_transaction};
 
 /// The most gas of one run that is not a transaction of a block, as geth has it.

@@ -2,6 +2,7 @@
 
 mod logs;
 mod order;
+mod pending;
 mod unsigned;
 
 use crate::{
@@ -24,6 +25,7 @@ use alloy_rpc_types_eth::{
 use bxp_execution::{ChainSpec, Fees, Rules};
 use bxp_types::{RecoveredTransaction, StateReader, StoredBlock, StoredReceipt};
 use logs::LogCollector;
+pub use pending::{Pending, PendingState, pending};
 use revm::{
     Database as _, DatabaseCommit,
     context_interface::result::{ExecutionResult, ResultAndState},

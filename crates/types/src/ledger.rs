@@ -197,9 +197,12 @@ pub enum SubmitError {
         /// The most.
         limit: usize,
     },
-    /// The pool or the sender's share of it is full.
+    /// The pool is full.
     #[error("txpool is full")]
     PoolFull,
+    /// The sender's share of the pool is full.
+    #[error("account limit exceeded")]
+    AccountLimit,
     /// The node could not keep it.
     #[error("store the transaction: {0}")]
     Storage(String),
@@ -332,6 +335,13 @@ pub trait Ledger: Send + Sync + 'static {
     /// What waits in this node's pool: of one sender, or of all, at most `max` transactions.
     fn pool(&self, sender: Option<Address>, max: usize) -> PoolContent;
 
+    /// What this node would propose next, in the order of execution, with transactions of `bytes_max` bytes at most.
+    fn proposable(&self, bytes_max: usize) -> Vec<RecoveredTransaction> {
+        // No transaction has fewer bytes than this.
+        const TRANSACTION_BYTES_MIN: usize = 100;
+        self.pool(None, bytes_max / TRANSACTION_BYTES_MIN).pending
+    }
+
     /// How many transactions wait in this node's pool: those that could run now, and those that wait for one before.
     fn pool_size(&self) -> (usize, usize);
 
@@ -346,4 +356,13 @@ pub trait Ledger: Send + Sync + 'static {
     /// # Errors
     /// [`SubmitError`] says why it was refused.
     async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError>;
+    /// Takes several transactions in this order, and answers each, in order. What one is refused for does not touch the
+    /// others. A ledger that writes to disk writes them together.
+    async fn submit_many(&self, raws: Vec<Bytes>) -> Vec<Result<B256, SubmitError>> {
+        let mut answers = Vec::with_capacity(raws.len());
+        for raw in raws {
+            answers.push(self.submit(raw).await);
+        }
+        answers
+    }
 }

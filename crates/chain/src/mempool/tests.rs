@@ -110,6 +110,26 @@ fn the_pool_is_bounded_and_knows_what_it_has() {
 }
 
 #[test]
+fn a_sender_has_a_share_of_the_pool_and_may_still_replace_when_it_is_full() {
+    // The account has moved on, and what is spent has not been forgotten yet.
+    let mut pool = Mempool::new(PoolLimits { transactions_max: 3, per_sender_max: 2 });
+    pool.insert(transfer(1, 0, 1), &conditions(0)).unwrap();
+    pool.insert(transfer(1, 1, 1), &conditions(0)).unwrap();
+    let refused = pool.insert(transfer(1, 2, 1), &conditions(1)).unwrap_err();
+    assert_eq!(
+        (&refused, refused.to_string().as_str()),
+        (&SubmitError::AccountLimit, "account limit exceeded")
+    );
+    pool.insert(transfer(2, 0, 1), &conditions(0)).unwrap();
+    let refused = pool.insert(transfer(3, 0, 1), &conditions(0)).unwrap_err();
+    assert_eq!((&refused, refused.to_string().as_str()), (&SubmitError::PoolFull, "txpool is full"));
+    let replaced = pool.insert(transfer(1, 1, 300_000_000), &conditions(0)).unwrap();
+    assert_eq!((replaced, pool.len()), (Some(*transfer(1, 1, 1).tx_hash()), 3));
+    pool.account_moved(transfer(1, 0, 1).signer(), 1);
+    pool.insert(transfer(3, 0, 1), &conditions(0)).unwrap();
+}
+
+#[test]
 fn waiting_transactions_count_against_the_balance() {
     let mut pool = Mempool::new(PoolLimits::default());
     let one = cost(&transfer(1, 0, 1));

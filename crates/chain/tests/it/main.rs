@@ -34,6 +34,44 @@ async fn transfers_through_every_node(cluster: Cluster) {
     cluster.wait_certified(&[0, 1, 2, 3]).await;
 }
 
+/// Goal: transactions that are submitted together are answered one by one, in order, and what one is refused for does not
+/// touch the others; once answered they are on disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_submitted_together() {
+    let mut cluster = Cluster::start(4).await;
+    for node in 1..4 {
+        cluster.stop(node).await;
+    }
+    let (one, two) = (Wallet::new(1), Wallet::new(2));
+    let mut raws: Vec<_> = (0..40).map(|nonce| one.transfer(nonce)).collect();
+    raws.push(one.transfer(7));
+    raws.push(Wallet::new(99).transfer(0));
+    raws.push(vec![0x02, 0xff].into());
+    raws.extend((0..5).rev().map(|nonce| two.transfer(nonce)));
+    let answers = cluster.chain(0).submit_many(raws.clone()).await;
+    assert_eq!(answers.len(), raws.len());
+    let hash = |raw: &bxp_types::Bytes| Ok(bxp_types::primitives::keccak256(raw));
+    for (place, (answer, raw)) in answers.iter().zip(&raws).enumerate() {
+        match place {
+            40 => assert_eq!(*answer, Err(SubmitError::AlreadyKnown)),
+            41 => assert!(matches!(answer, Err(SubmitError::InsufficientFunds { .. })), "{answer:?}"),
+            42 => assert!(matches!(answer, Err(SubmitError::Decode(_))), "{answer:?}"),
+            _ => assert_eq!(*answer, hash(raw), "transaction {place}"),
+        }
+    }
+    let pending =
+        |cluster: &Cluster, wallet: &Wallet| cluster.chain(0).pending_nonce(wallet.address()).unwrap();
+    assert_eq!((pending(&cluster, &one), pending(&cluster, &two)), (40, 5));
+    cluster.stop(0).await;
+    for node in 0..4 {
+        cluster.restart(node).await;
+    }
+    assert_eq!(pending(&cluster, &one), 40, "they were on disk");
+    let hashes: Vec<_> = answers.into_iter().flatten().collect();
+    cluster.wait_included(&[0, 1, 2, 3], &hashes).await;
+    assert!(cluster.chain(0).submit_many(Vec::new()).await.is_empty());
+}
+
 /// Goal (A14): of two transactions with one nonce, sent to two nodes at once, exactly one wins.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_nonce_over_two_nodes_is_spent_once() {

@@ -4,23 +4,25 @@ use crate::{
     context::Context,
     fault::Fault,
     select,
-    shape::{self, BlockJson, ReceiptJson},
+    shape::{self, AnyBlockJson, BlockJson, ReceiptJson},
 };
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{B256, U64};
 use bxp_types::Ledger;
 use jsonrpsee::{core::async_trait, proc_macros::rpc};
+use std::sync::Arc;
 
 /// Blocks and their receipts. What does not exist is null.
 #[rpc(server, namespace = "eth")]
 trait Blocks {
-    /// The block with this number or tag, with its transactions in full or by hash.
+    /// The block with this number or tag, with its transactions in full or by hash. `pending` is what this node would
+    /// propose next, executed on the newest block: at most 256 KiB of transactions and 50 million gas.
     #[method(name = "getBlockByNumber")]
     async fn block_by_number(
         &self,
         number: BlockNumberOrTag,
         full: Option<bool>,
-    ) -> Result<Option<BlockJson>, Fault>;
+    ) -> Result<Option<AnyBlockJson>, Fault>;
 
     /// The block with this hash, with its transactions in full or by hash.
     #[method(name = "getBlockByHash")]
@@ -55,8 +57,16 @@ impl BlocksServer for Methods {
         &self,
         number: BlockNumberOrTag,
         full: Option<bool>,
-    ) -> Result<Option<BlockJson>, Fault> {
-        self.0.run("eth_getBlockByNumber", move |ledger| block(ledger, number.into(), full)).await
+    ) -> Result<Option<AnyBlockJson>, Fault> {
+        let pending = Arc::clone(&self.0.pending);
+        let read = move |ledger: &dyn Ledger| {
+            if number.is_pending() {
+                let block = &pending.block(ledger)?.block;
+                return Ok(Some(shape::pending_block(block, full.unwrap_or_default())?));
+            }
+            Ok(block(ledger, number.into(), full)?.map(|block| AnyBlockJson::Block(Box::new(block))))
+        };
+        self.0.run("eth_getBlockByNumber", read).await
     }
 
     async fn block_by_hash(&self, hash: B256, full: Option<bool>) -> Result<Option<BlockJson>, Fault> {
@@ -64,7 +74,14 @@ impl BlocksServer for Methods {
     }
 
     async fn transaction_count_by_number(&self, number: BlockNumberOrTag) -> Result<Option<U64>, Fault> {
-        self.0.run("eth_getBlockTransactionCountByNumber", move |ledger| count(ledger, number.into())).await
+        let pending = Arc::clone(&self.0.pending);
+        let read = move |ledger: &dyn Ledger| {
+            if number.is_pending() {
+                return Ok(Some(U64::from(pending.block(ledger)?.block.transactions.len())));
+            }
+            count(ledger, number.into())
+        };
+        self.0.run("eth_getBlockTransactionCountByNumber", read).await
     }
 
     async fn transaction_count_by_hash(&self, hash: B256) -> Result<Option<U64>, Fault> {
@@ -80,7 +97,15 @@ impl BlocksServer for Methods {
     }
 
     async fn block_receipts(&self, block: BlockId) -> Result<Option<Vec<ReceiptJson>>, Fault> {
-        self.0.run("eth_getBlockReceipts", move |ledger| receipts(ledger, block)).await
+        let pending = Arc::clone(&self.0.pending);
+        let read = move |ledger: &dyn Ledger| {
+            if select::is_pending(Some(block)) {
+                let pending = pending.block(ledger)?;
+                return Ok(Some(shape::receipts(&pending.block, &pending.receipts)));
+            }
+            receipts(ledger, block)
+        };
+        self.0.run("eth_getBlockReceipts", read).await
     }
 }
 

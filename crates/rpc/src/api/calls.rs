@@ -12,6 +12,7 @@ use bxp_simulate::{Overrides, Question, access_list, call, estimate};
 use bxp_types::Ledger;
 use jsonrpsee::{core::async_trait, proc_macros::rpc};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// An access list and how the transaction runs with it.
 #[derive(Clone, Debug, Serialize)]
@@ -66,9 +67,9 @@ impl Methods {
         overrides: Overrides,
         answer: impl FnOnce(&Question<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let spec = self.0.spec();
+        let (spec, pending) = (self.0.spec(), Arc::clone(&self.0.pending));
         let run = move |ledger: &dyn Ledger| {
-            let (block, view) = select::state(ledger, block)?;
+            let (block, view) = select::state_or_pending(ledger, &pending, block)?;
             answer(&Question {
                 view: &*view,
                 spec: &spec,

@@ -12,6 +12,7 @@ use bxp_simulate::{SimulateError, SimulatedBlock, SimulatedCall, SimulatedChain,
 use bxp_types::Ledger;
 use jsonrpsee::{core::async_trait, proc_macros::rpc};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// A simulated block with its calls.
 #[derive(Clone, Debug, Serialize)]
@@ -64,13 +65,13 @@ impl SimulationsServer for Methods {
         payload: SimulatePayload,
         block: Option<BlockId>,
     ) -> Result<Vec<SimulatedJson>, Fault> {
-        let spec = self.0.spec();
+        let (spec, pending) = (self.0.spec(), Arc::clone(&self.0.pending));
         let run = move |ledger: &dyn Ledger| {
             if payload.block_state_calls.is_empty() {
                 return Err(Fault::InvalidParams("empty input".to_owned()));
             }
             let full = payload.return_full_transactions;
-            let (base, view) = select::state(ledger, block)?;
+            let (base, view) = select::state_or_pending(ledger, &pending, block)?;
             let chain = SimulatedChain {
                 view: &*view,
                 base: &base.header,

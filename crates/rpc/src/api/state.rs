@@ -2,12 +2,12 @@
 
 use crate::{context::Context, fault::Fault, select, storage_key::StorageKey};
 use alloy_consensus::constants::{EMPTY_ROOT_HASH, KECCAK_EMPTY};
-use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_eips::BlockId;
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use bxp_types::{Ledger, StateReader};
 use jsonrpsee::{core::async_trait, proc_macros::rpc};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Slots that one request reads or proves at most, as in geth.
 const SLOTS_MAX: usize = 1_024;
@@ -84,7 +84,8 @@ impl Methods {
         block: Option<BlockId>,
         read: impl FnOnce(&dyn StateReader) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        self.0.run(method, move |ledger| read(&*select::state(ledger, block)?.1)).await
+        let pending = Arc::clone(&self.0.pending);
+        self.0.run(method, move |ledger| read(&*select::state_or_pending(ledger, &pending, block)?.1)).await
     }
 }
 
@@ -99,7 +100,7 @@ impl StateServer for Methods {
 
     async fn transaction_count(&self, address: Address, block: Option<BlockId>) -> Result<U64, Fault> {
         let read = move |ledger: &dyn Ledger| {
-            if block == Some(BlockId::Number(BlockNumberOrTag::Pending)) {
+            if select::is_pending(block) {
                 return Ok(U64::from(ledger.pending_nonce(address)?));
             }
             let account = select::state(ledger, block)?.1.account(address)?;

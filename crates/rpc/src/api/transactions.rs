@@ -58,11 +58,16 @@ impl TransactionsServer for Methods {
         number: BlockNumberOrTag,
         index: Index,
     ) -> Result<Option<TransactionJson>, Fault> {
-        self.0
-            .run("eth_getTransactionByBlockNumberAndIndex", move |ledger| {
-                at(ledger, number.into(), index.into())
-            })
-            .await
+        let pending = Arc::clone(&self.0.pending);
+        let read = move |ledger: &dyn Ledger| {
+            if number.is_pending() {
+                let pending = pending.block(ledger)?;
+                let transaction = pending.block.transactions.get(usize::from(index)).cloned();
+                return Ok(transaction.map(shape::waiting));
+            }
+            at(ledger, number.into(), index.into())
+        };
+        self.0.run("eth_getTransactionByBlockNumberAndIndex", read).await
     }
 
     async fn transaction_by_hash_and_index(

@@ -1,17 +1,33 @@
 //! The server: one port for HTTP and WebSocket, with its bounds.
 
+mod batches;
+mod clients;
 mod id;
+mod limit;
 mod policy;
 
 use crate::{RpcError, api, context::Context, info::NodeInfo, metric};
+use batches::BatchLayer;
 use bxp_types::Ledger;
+pub use clients::ClientLimits;
+use clients::Clients;
 use id::HexIds;
-use jsonrpsee::server::{
-    BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle, middleware::http::HostFilterLayer,
+use jsonrpsee::{
+    core::middleware::RpcServiceBuilder,
+    server::{
+        BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle,
+        middleware::http::HostFilterLayer, serve_with_graceful_shutdown, stop_channel,
+    },
 };
+use limit::LimitLayer;
 pub use policy::Policy;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tower::ServiceBuilder;
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::net::{TcpListener, TcpStream};
+use tower::{Service as _, ServiceBuilder, service_fn};
 
 /// The largest request: a contract of the largest size (EIP-3860), many times over, in hexadecimal.
 const REQUEST_BYTES_MAX: u32 = 5 << 20;
@@ -25,8 +41,8 @@ const SUBSCRIPTIONS_MAX: u32 = 64;
 const BATCH_MAX: u32 = 200;
 /// Messages that wait for a slow WebSocket client before the server stops reading from it.
 const MESSAGES_MAX: u32 = 256;
-/// How long a connection may take to send its first request.
-const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// After an error of accepting, such as too many open files, the next try waits this long.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// A running server. It stops when dropped or told to.
 #[derive(Debug)]
@@ -73,17 +89,64 @@ pub async fn serve_with(
     policy: Policy,
 ) -> Result<RpcServer, RpcError> {
     metric::describe();
+    let batches = BatchLayer(Arc::clone(&ledger));
     let methods = api::methods(&Context::new(ledger, info))?;
     let http = ServiceBuilder::new().layer(policy.cors()).layer(host_filter(&policy)?);
     let listen = |source| RpcError::Listen { address, source };
-    let server = Server::builder()
-        .set_config(config())
-        .set_http_middleware(http)
-        .build(address)
-        .await
-        .map_err(listen)?;
-    let address = server.local_addr().map_err(listen)?;
-    Ok(RpcServer { address, handle: server.start(methods) })
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let clients = Clients::new(policy.clients);
+    let builder = Server::builder().set_config(config()).set_http_middleware(http).to_service_builder();
+    let (stop, handle) = stop_channel();
+    tokio::spawn(async move {
+        while let Some((socket, peer)) = accept(&listener, stop.clone().shutdown()).await {
+            let client = clients.connect(peer.ip(), Instant::now()).map(Arc::new);
+            let connections_max = clients.limits().connections;
+            let (builder, methods) = (builder.clone(), methods.clone());
+            let (batches, stopping) = (batches.clone(), stop.clone());
+            let service = service_fn(move |request| {
+                let answer = client.as_ref().map(|client| {
+                    let calls =
+                        RpcServiceBuilder::new().layer(LimitLayer(Arc::clone(client))).layer(batches.clone());
+                    let builder = builder.clone().set_rpc_middleware(calls);
+                    builder.build(methods.clone(), stopping.clone()).call(request)
+                });
+                async move {
+                    match answer {
+                        Some(answer) => answer.await.map(limit::with_status),
+                        None => Ok(limit::too_many_connections(connections_max)),
+                    }
+                }
+            });
+            // How a connection ends is its client's affair. The first request has to come within 30 seconds.
+            tokio::spawn(serve_with_graceful_shutdown(socket, service, stop.clone().shutdown()));
+        }
+        // Before the last handle that says it has stopped.
+        drop(listener);
+        drop(stop);
+    });
+    Ok(RpcServer { address, handle })
+}
+
+/// The next connection; none when the server stops.
+async fn accept(
+    listener: &TcpListener,
+    stopped: impl Future<Output = ()>,
+) -> Option<(TcpStream, SocketAddr)> {
+    tokio::pin!(stopped);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stopped => return None,
+        };
+        match accepted.and_then(|(socket, peer)| socket.set_nodelay(true).map(|()| (socket, peer))) {
+            Ok(connection) => return Some(connection),
+            Err(error) => {
+                tracing::debug!(%error, "accept a JSON-RPC connection");
+                tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+            }
+        }
+    }
 }
 
 fn config() -> ServerConfig {
@@ -94,7 +157,6 @@ fn config() -> ServerConfig {
         .max_subscriptions_per_connection(SUBSCRIPTIONS_MAX)
         .set_batch_request_config(BatchRequestConfig::Limit(BATCH_MAX))
         .set_message_buffer_capacity(MESSAGES_MAX)
-        .set_first_request_timeout(Some(FIRST_REQUEST_TIMEOUT))
         .enable_ws_ping(PingConfig::new())
         .set_id_provider(HexIds)
         .build()

@@ -1,5 +1,6 @@
-//! Who may ask.
+//! Who may ask, and how much.
 
+use super::clients::ClientLimits;
 use std::net::SocketAddr;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
@@ -24,6 +25,8 @@ pub struct Policy {
     /// Pages, by their origin such as `https://wallet.example`, whose scripts may read answers. Pages of this machine
     /// always may.
     pub origins: Vec<String>,
+    /// How much one client may ask.
+    pub clients: ClientLimits,
 }
 
 impl Policy {
@@ -38,7 +41,7 @@ impl Policy {
         } else if !address.ip().is_loopback() {
             hosts.push(format!("{address}"));
         }
-        Self { hosts, origins: Vec::new() }
+        Self { hosts, origins: Vec::new(), clients: ClientLimits::default() }
     }
 
     /// Whether scripts of the page at `origin` may read answers.

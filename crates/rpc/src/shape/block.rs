@@ -1,6 +1,6 @@
 //! Blocks and headers.
 
-use super::{TransactionJson, included};
+use super::{TransactionJson, included, waiting};
 use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{U64, U256};
 use alloy_rlp::{Encodable, length_of_length};
@@ -20,6 +20,16 @@ pub(crate) struct BlockJson {
     time_ms: Option<U64>,
 }
 
+/// A block, or the pending one, which has neither hash nor nonce nor beneficiary.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum AnyBlockJson {
+    /// A block of the chain.
+    Block(Box<BlockJson>),
+    /// The pending block.
+    Pending(serde_json::Value),
+}
+
 /// A header, with its block's time in milliseconds where it commits to it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct HeaderJson {
@@ -32,6 +42,19 @@ pub(crate) struct HeaderJson {
 /// The block, with its transactions in full or by hash, and with what it has beside them.
 pub(crate) fn block(block: &StoredBlock, full: bool, outside: Option<&OutsideBody>) -> BlockJson {
     BlockJson { block: plain_block(block, full, outside), time_ms: time_ms(block) }
+}
+
+/// The pending block as geth shows it: `hash`, `nonce` and `miner` are null, and its transactions stand in no block.
+pub(crate) fn pending_block(block: &StoredBlock, full: bool) -> serde_json::Result<AnyBlockJson> {
+    let mut shown = serde_json::to_value(plain_block(block, false, None))?;
+    for field in ["hash", "nonce", "miner"] {
+        shown[field] = serde_json::Value::Null;
+    }
+    if full {
+        let transactions: Vec<_> = block.transactions.iter().cloned().map(waiting).collect();
+        shown["transactions"] = serde_json::to_value(transactions)?;
+    }
+    Ok(AnyBlockJson::Pending(shown))
 }
 
 /// The same without what Ethereum has no word for.

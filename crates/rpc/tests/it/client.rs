@@ -2,7 +2,7 @@
 
 use crate::ledger::{CHAIN_ID, MemoryLedger};
 use bxp_execution::ChainSpec;
-use bxp_rpc::{NodeInfo, NodeStatus, RpcServer, serve};
+use bxp_rpc::{ClientLimits, NodeInfo, NodeStatus, Policy, RpcServer, serve_with};
 use bxp_types::{Height, ValidatorIndex};
 use futures::io::{BufReader, BufWriter};
 use serde_json::{Value, json};
@@ -65,9 +65,15 @@ pub(crate) fn info(status: Arc<Status>) -> NodeInfo {
 impl Rig {
     /// Starts a server before a chain of the genesis block.
     pub(crate) async fn start() -> Self {
+        Self::start_limiting(ClientLimits::default()).await
+    }
+
+    /// The same with limits for each client.
+    pub(crate) async fn start_limiting(clients: ClientLimits) -> Self {
         let (ledger, status) = (MemoryLedger::new(), Arc::<Status>::default());
-        let server =
-            serve("127.0.0.1:0".parse().unwrap(), ledger.clone(), info(status.clone())).await.unwrap();
+        let address = "127.0.0.1:0".parse().unwrap();
+        let policy = Policy { clients, ..Policy::of(address) };
+        let server = serve_with(address, ledger.clone(), info(status.clone()), policy).await.unwrap();
         Self { ledger, status, server, http: reqwest::Client::new() }
     }
 

@@ -50,6 +50,8 @@ pub(crate) struct MemoryLedger {
     heads: watch::Sender<Height>,
     arrivals: broadcast::Sender<B256>,
     pub(crate) receipts_read: AtomicUsize,
+    /// How many transactions came together, each time.
+    pub(crate) together: RwLock<Vec<usize>>,
     /// The lowest block whose state is given.
     pub(crate) oldest_state: AtomicU64,
 }
@@ -136,6 +138,7 @@ impl MemoryLedger {
             heads: watch::Sender::new(Height(0)),
             arrivals: broadcast::Sender::new(16),
             receipts_read: AtomicUsize::new(0),
+            together: RwLock::default(),
             oldest_state: AtomicU64::new(0),
         };
         ledger.mine(Vec::new());
@@ -387,6 +390,14 @@ impl Ledger for MemoryLedger {
                 Ok(hash)
             }
         }
+    }
+    async fn submit_many(&self, raws: Vec<Bytes>) -> Vec<Result<B256, SubmitError>> {
+        self.together.write().push(raws.len());
+        let mut answers = Vec::new();
+        for raw in raws {
+            answers.push(self.submit(raw).await);
+        }
+        answers
     }
 }
 

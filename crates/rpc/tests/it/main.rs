@@ -1,9 +1,11 @@
 //! The server over real HTTP and WebSocket, before a ledger in memory.
 
+mod batches;
 mod blocks;
 mod bxp;
 mod calls;
 mod client;
+mod clients;
 mod dev;
 mod developer;
 mod fees;
@@ -14,7 +16,9 @@ mod limits;
 mod logs;
 mod network;
 mod otterscan;
+mod pending;
 mod proofs;
+mod refusals;
 mod server;
 mod simulation;
 mod state;

@@ -72,8 +72,8 @@ async fn a_taken_port_is_named_and_freed_by_stopping() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_none_is_named() {
     let address = "127.0.0.1:0".parse().unwrap();
-    let policy =
-        Policy { hosts: vec!["localhost:*".to_owned(), "so/me:thing:x".to_owned()], origins: Vec::new() };
+    let hosts = vec!["localhost:*".to_owned(), "so/me:thing:x".to_owned()];
+    let policy = Policy { hosts, ..Policy::of(address) };
     let refused = serve_with(address, MemoryLedger::new(), info(Arc::<Status>::default()), policy).await;
     assert!(matches!(refused, Err(RpcError::Host { host }) if host == "so/me:thing:x"));
 }

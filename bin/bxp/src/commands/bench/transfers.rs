@@ -43,8 +43,8 @@ pub(crate) struct Arguments {
     /// Transactions under way at each node at most.
     #[arg(long, default_value_t = 4_000)]
     in_flight: usize,
-    /// Batches under way at each node at most. A node takes the transactions of one batch one after the other, each
-    /// durably, and many batches at once.
+    /// Batches under way at each node at most. A node writes the transactions of one batch to disk together, and many
+    /// batches at once.
     #[arg(long, default_value_t = 32)]
     streams: usize,
     /// The most transactions a second to sign for before the run.

@@ -1,0 +1,55 @@
+//! The table `[rpc]`: how much one client of Ethereum JSON-RPC may ask.
+
+use anyhow::{Result, ensure};
+use bxp_rpc::ClientLimits;
+use serde::{Deserialize, Serialize};
+
+/// Calls in the largest batch: a client that has paused may send one.
+const BATCH_MAX: u32 = 200;
+
+/// How much one client, by its address, may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rpc {
+    /// Calls a second in the long run, each call of a batch counted.
+    pub calls_per_second: u32,
+    /// Calls at once after a pause.
+    pub burst_calls: u32,
+    /// Connections at once.
+    pub connections_per_client: u32,
+    /// Whether programs on this machine are held to it; behind a proxy on this machine, set limits in the proxy.
+    pub limit_loopback: bool,
+}
+
+impl Default for Rpc {
+    fn default() -> Self {
+        let ClientLimits { calls_per_second, burst_calls, connections, loopback } = ClientLimits::default();
+        Self { calls_per_second, burst_calls, connections_per_client: connections, limit_loopback: loopback }
+    }
+}
+
+impl Rpc {
+    /// What the server holds clients to.
+    #[must_use]
+    pub const fn limits(&self) -> ClientLimits {
+        ClientLimits {
+            calls_per_second: self.calls_per_second,
+            burst_calls: self.burst_calls,
+            connections: self.connections_per_client,
+            loopback: self.limit_loopback,
+        }
+    }
+
+    /// # Errors
+    /// Says which limit would let nobody in.
+    pub(super) fn check(&self) -> Result<()> {
+        ensure!(self.calls_per_second > 0, "rpc.calls_per_second is 0; the least is 1");
+        ensure!(self.connections_per_client > 0, "rpc.connections_per_client is 0; the least is 1");
+        ensure!(
+            self.burst_calls >= BATCH_MAX,
+            "rpc.burst_calls is {}; the least is {BATCH_MAX}, the calls of a full batch",
+            self.burst_calls
+        );
+        Ok(())
+    }
+}
