@@ -170,6 +170,7 @@ fn config(node: &PlannedNode, plan: &Plan, listen: Listen, swarm: SocketAddr) ->
         state_history_blocks: 256,
         release: bxp_node::Release::default(),
         verification: plan.verification,
+        vote_gather_ms: None,
         content: Content {
             listen: Some(swarm),
             swarm_key: Some(Path::new("../..").join(SWARM_KEY)),

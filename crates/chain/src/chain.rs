@@ -36,6 +36,9 @@ pub struct ChainConfig {
     pub retention: Retention,
     /// Who checks the signatures of a proposal.
     pub verification: Verification,
+    /// How long a vote may wait to share a frame with others; without it what fits the number of validators, which is no
+    /// time at all up to sixteen.
+    pub vote_gather: Option<Duration>,
 }
 
 /// What the network brings for the chain.

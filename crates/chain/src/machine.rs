@@ -114,6 +114,7 @@ impl Machine {
         config.body_bytes_max = ProposalRules::of(genesis).bytes_max;
         config.heights_ahead = start::LAG_MAX + 2;
         config.verification = shared.config.verification;
+        config.gather = shared.config.vote_gather.unwrap_or(config.gather);
         let mut engine = Engine::new(config).map_err(|error| ChainError::Recovery(error.to_string()))?;
         engine.take_in(Consensus::Settled(certified));
         engine.recover(records).map_err(|error| ChainError::Recovery(error.to_string()))?;

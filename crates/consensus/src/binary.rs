@@ -3,15 +3,13 @@
 //! Tallying and acting are apart: [`Instance::count`] only counts, so that a height can be listened to before it is
 //! started; [`Instance::progress`] does what the counts call for.
 
-use std::collections::BTreeMap;
-
 use bxp_types::ValidatorIndex;
 
 use crate::bitmask::Bitmask;
 use crate::config::Settings;
 use crate::interface::{RoundStep, Timer};
 use crate::mutant::Mutant;
-use crate::round::Round;
+use crate::round::{Reached, Round, Rounds};
 use crate::turn::Turn;
 use crate::votes::{Values, Vote};
 
@@ -26,7 +24,7 @@ const CATCH_UP_DIVISOR: u32 = 4;
 #[derive(Clone, Debug)]
 pub(crate) struct Instance {
     proposer: ValidatorIndex,
-    rounds: BTreeMap<u32, Round>,
+    rounds: Rounds,
     /// The round one is in; 0 before the first input.
     current: u32,
     estimate: bool,
@@ -34,8 +32,7 @@ pub(crate) struct Instance {
     decided_zero: Bitmask,
     decided_one: Bitmask,
     halted: bool,
-    /// The highest round in which each validator has said anything.
-    reached: Vec<u32>,
+    reached: Reached,
     catching_up: bool,
     /// Rounds below this one do not wait.
     hurry_below: u32,
@@ -45,14 +42,14 @@ impl Instance {
     pub(crate) fn new(proposer: ValidatorIndex, validators: u16) -> Self {
         Self {
             proposer,
-            rounds: BTreeMap::new(),
+            rounds: Rounds::default(),
             current: 0,
             estimate: false,
             decision: None,
             decided_zero: Bitmask::new(validators),
             decided_one: Bitmask::new(validators),
             halted: false,
-            reached: vec![0; validators.into()],
+            reached: Reached::default(),
             catching_up: false,
             hurry_below: 0,
         }
@@ -83,9 +80,7 @@ impl Instance {
         if self.halted {
             return;
         }
-        if let Some(reached) = self.reached.get_mut(usize::from(from.0)) {
-            *reached = round.max(*reached);
-        }
+        self.reached.note(from, round);
         let window = self.current.max(1).saturating_add(ROUNDS_AHEAD);
         if round > window && from != settings.me() {
             return;
@@ -206,7 +201,7 @@ impl Instance {
             return false;
         };
         let helps = !turn.settings.mutated(Mutant::NoHelpAfterDeciding);
-        let others_go_on = helps && self.reached.iter().any(|reached| *reached > round);
+        let others_go_on = helps && self.reached.beyond(round) > 0;
         if self.halted || (self.decision.is_some() && !others_go_on) {
             return false; // B14
         }
@@ -292,7 +287,7 @@ impl Instance {
             }
             if count >= turn.settings.most_correct() {
                 self.halted = true; // B17
-                self.rounds.clear();
+                self.rounds = Rounds::default();
             }
         }
     }
@@ -301,16 +296,11 @@ impl Instance {
         if self.catching_up || self.halted {
             return;
         }
-        let ahead = self.reached.iter().filter(|reached| **reached > self.current.max(FAST_ROUNDS)).count();
-        if ahead < turn.settings.one_correct() {
+        if self.reached.beyond(self.current.max(FAST_ROUNDS)) < turn.settings.one_correct() {
             return;
         }
-        let mut reached = self.reached.clone();
-        reached.sort_unstable_by(|left, right| right.cmp(left));
-        let Some(round) = reached.get(turn.settings.faults()).copied().filter(|r| *r > self.hurry_below)
-        else {
-            return;
-        };
+        let reached = self.reached.by(turn.settings.one_correct());
+        let Some(round) = reached.filter(|round| *round > self.hurry_below) else { return };
         self.catching_up = true;
         let wait = turn.settings.round_wait(round) / CATCH_UP_DIVISOR;
         turn.timer(self.timer(round, RoundStep::CatchUp, turn), wait); // B19
@@ -335,7 +325,7 @@ impl Instance {
     }
 
     fn round(&mut self, round: u32, settings: &Settings) -> &mut Round {
-        self.rounds.entry(round).or_insert_with(|| Round::new(settings.validators))
+        self.rounds.entry(round).or_insert_with(|| Box::new(Round::new(settings.validators)))
     }
 }
 

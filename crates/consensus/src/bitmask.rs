@@ -2,18 +2,26 @@
 
 use bxp_types::ValidatorIndex;
 
-/// One bit for each validator. Bit `k` is bit `k % 8` of byte `k / 8`, on the wire as in memory.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+use crate::config::VALIDATORS_MAX;
+
+/// One bit for each validator. Bit `k` is bit `k % 8` of byte `k / 8`, on the wire as in memory. Knows how many are set, and
+/// takes no memory of its own before one is: a height has thousands of them, and most stay empty.
+#[derive(Clone, Debug)]
 pub struct Bitmask {
     length: u16,
+    count: u16,
+    /// All of the bytes, or none before the first bit.
     bytes: Vec<u8>,
 }
 
+/// The bytes of any mask without a bit.
+static CLEAR: [u8; VALIDATORS_MAX.div_ceil(8) as usize] = [0; VALIDATORS_MAX.div_ceil(8) as usize];
+
 impl Bitmask {
-    /// `length` bits, all clear.
+    /// `length` bits, all clear. No network has more than [`VALIDATORS_MAX`], and a mask no more bits.
     #[must_use]
     pub fn new(length: u16) -> Self {
-        Self { length, bytes: vec![0; Self::byte_length(length)] }
+        Self { length: length.min(VALIDATORS_MAX), count: 0, bytes: Vec::new() }
     }
 
     /// Bytes that `length` bits take.
@@ -27,12 +35,19 @@ impl Bitmask {
     pub fn from_bytes(length: u16, bytes: &[u8]) -> Option<Self> {
         let padding = Self::byte_length(length) * 8 - usize::from(length);
         let clean = bytes.last().is_none_or(|last| padding == 0 || last >> (8 - padding) == 0);
-        (bytes.len() == Self::byte_length(length) && clean).then(|| Self { length, bytes: bytes.to_vec() })
+        if length > VALIDATORS_MAX || bytes.len() != Self::byte_length(length) || !clean {
+            return None;
+        }
+        let count = bytes.iter().map(|byte| byte.count_ones() as u16).sum();
+        Some(Self { length, count, bytes: if count == 0 { Vec::new() } else { bytes.to_vec() } })
     }
 
     /// The bits as bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
+        if self.bytes.is_empty() {
+            return CLEAR.get(..Self::byte_length(self.length)).unwrap_or(&CLEAR);
+        }
         &self.bytes
     }
 
@@ -44,14 +59,23 @@ impl Bitmask {
 
     /// Whether no bit is set.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.bytes.iter().all(|byte| *byte == 0)
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// Number of bits set.
     #[must_use]
-    pub fn count(&self) -> usize {
-        self.bytes.iter().map(|byte| byte.count_ones() as usize).sum()
+    pub const fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Number of bits set here or in `other`.
+    pub(crate) fn count_with(&self, other: &Self) -> usize {
+        if other.is_empty() {
+            return self.count();
+        }
+        let both = self.as_bytes().iter().zip(other.as_bytes());
+        both.map(|(here, there)| (here | there).count_ones() as usize).sum()
     }
 
     /// Whether the bit of `index` is set; false beyond the length.
@@ -66,9 +90,13 @@ impl Bitmask {
         if index.0 >= self.length || self.contains(index) {
             return false;
         }
+        if self.bytes.is_empty() {
+            self.bytes = vec![0; Self::byte_length(self.length)];
+        }
         let (byte, bit) = position(index);
         if let Some(byte) = self.bytes.get_mut(byte) {
             *byte |= bit;
+            self.count += 1;
         }
         true
     }
@@ -77,21 +105,49 @@ impl Bitmask {
     pub fn remove(&mut self, index: ValidatorIndex) -> bool {
         let was_set = self.contains(index);
         let (byte, bit) = position(index);
-        if let Some(byte) = self.bytes.get_mut(byte) {
+        if was_set && let Some(byte) = self.bytes.get_mut(byte) {
             *byte &= !bit;
+            self.count -= 1;
         }
         was_set
     }
 
     /// Clears all bits.
     pub fn clear(&mut self) {
-        self.bytes.fill(0);
+        *self = Self::new(self.length);
     }
 
     /// The validators whose bits are set, ascending.
     pub fn iter(&self) -> impl Iterator<Item = ValidatorIndex> + '_ {
-        (0..self.length).map(ValidatorIndex).filter(|index| self.contains(*index))
+        ones(&self.bytes)
     }
+
+    /// The validators whose bits are set here or in `other`, ascending.
+    pub(crate) fn iter_with<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = ValidatorIndex> + 'a {
+        let bytes = self.as_bytes().iter().zip(other.as_bytes()).map(|(here, there)| here | there);
+        (0..).zip(bytes).flat_map(|(byte, bits)| bits_of(byte, bits))
+    }
+}
+
+impl PartialEq for Bitmask {
+    fn eq(&self, other: &Self) -> bool {
+        self.length == other.length && self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Bitmask {}
+
+fn ones(bytes: &[u8]) -> impl Iterator<Item = ValidatorIndex> + '_ {
+    (0..).zip(bytes).flat_map(|(byte, bits)| bits_of(byte, *bits))
+}
+
+/// The indices of the bits of byte number `byte`.
+fn bits_of(byte: u16, mut bits: u8) -> impl Iterator<Item = ValidatorIndex> {
+    std::iter::from_fn(move || {
+        let bit = bits.trailing_zeros() as u16;
+        bits &= bits.checked_sub(1)?;
+        Some(ValidatorIndex(byte * 8 + bit))
+    })
 }
 
 /// Byte and bit of an index.
@@ -116,6 +172,23 @@ mod tests {
         assert_eq!(mask.count(), 2);
         assert!(mask.remove(ValidatorIndex(0)) && !mask.remove(ValidatorIndex(0)));
         assert_eq!(mask.as_bytes(), [0, 2]);
+        assert!(mask.remove(ValidatorIndex(9)) && mask.is_empty());
+        assert_eq!((mask.as_bytes(), &mask), (&[0, 0][..], &Bitmask::new(10)), "as one that never had a bit");
+    }
+
+    #[test]
+    fn two_masks_count_and_list_what_is_in_either() {
+        let of = |indices: &[u16]| {
+            let mut mask = Bitmask::new(300);
+            indices.iter().for_each(|index| assert!(mask.insert(ValidatorIndex(*index))));
+            mask
+        };
+        let (left, right, none) = (of(&[0, 7, 8, 299]), of(&[7, 9]), of(&[]));
+        assert_eq!(left.iter_with(&right).map(|index| index.0).collect::<Vec<_>>(), [0, 7, 8, 9, 299]);
+        assert_eq!((left.count_with(&right), right.count_with(&left)), (5, 5));
+        assert_eq!((left.count_with(&none), none.count_with(&left)), (4, 4));
+        assert_eq!(none.iter_with(&left).count(), 4);
+        assert_eq!(Bitmask::from_bytes(300, left.as_bytes()), Some(left));
     }
 
     #[test]

@@ -209,6 +209,9 @@ impl Broadcast {
             SecondVerifiers::NotYet | SecondVerifiers::Called | SecondVerifiers::Judged => return,
         };
         let Some(candidate) = &self.candidate else { return };
+        if self.echoes.count_of(&candidate.digest) < turn.settings.one_correct() {
+            return; // Fewer than there are first verifiers: this is asked at every vote.
+        }
         let mut first = turn
             .settings
             .all()
@@ -238,7 +241,7 @@ impl Broadcast {
         }
         if let Some(candidate) = &mut self.candidate
             && matches!(candidate.verdict, Verdict::Unasked | Verdict::Asked)
-            && self.echoes.voters(&candidate.digest).count() >= turn.settings.report_quorum()
+            && self.echoes.count_of(&candidate.digest) >= turn.settings.report_quorum()
         {
             candidate.verdict = Verdict::Valid;
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bxp_types::{Height, NetworkId, ValidatorIndex};
 
 use crate::error::ConsensusError;
+use crate::gather;
 use crate::mutant::{Mutant, Mutation};
 
 /// The most validators one network may have: it bounds the bitmasks on the wire.
@@ -51,6 +52,9 @@ pub struct Config {
     /// How long the first verifiers of a proposal may take for each started 256 KiB of it before the second ones check
     /// it as well. Shorter than `grace`, so that a silent verifier does not keep a small proposal out of its height.
     pub verify_after: Duration,
+    /// How long a vote may wait for others that leave in the same frame (G1-G4). Zero, which it is in small networks, has
+    /// the votes of each turn leave with it.
+    pub gather: Duration,
     /// How long a height may take before peers are asked to repeat what they said; doubles up to sixteen times that.
     pub pull_after: Duration,
 }
@@ -70,6 +74,7 @@ impl Config {
             fetch_after: Duration::from_millis(200),
             verification: Verification::All,
             verify_after: Duration::from_millis(50),
+            gather: gather::wait_among(validators),
             pull_after: Duration::from_secs(2),
         }
     }
@@ -196,10 +201,11 @@ impl Settings {
         self.faults() < rank && rank <= 2 * self.faults()
     }
 
-    /// V4: how long the first verifiers may take for a body of that size.
+    /// V4: how long the first verifiers may take for a body of that size, and to report it.
     pub(crate) fn verify_wait(&self, body_bytes: usize) -> Duration {
         let parts = u32::try_from(body_bytes / VERIFY_PART_BYTES).unwrap_or(u32::MAX);
-        self.config.verify_after.saturating_mul(parts.saturating_add(1))
+        let check = self.config.verify_after.saturating_mul(parts.saturating_add(1));
+        check.saturating_add(self.config.gather)
     }
 
     /// V3: how many equal reports stand for a check of one's own.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::config::{Config, Settings};
 use crate::error::ConsensusError;
+use crate::gather::Gathering;
 use crate::height::{HeightState, index};
 use crate::interface::{Effect, Input, Timer};
 use crate::turn::{Desk, Outbox};
@@ -23,7 +24,8 @@ pub struct Engine {
     peers: Vec<Peer>,
     /// The last height reported by [`Effect::Behind`].
     behind: Height,
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
+    pub(crate) gathering: Gathering,
 }
 
 /// What is remembered of a peer across heights.
@@ -52,6 +54,7 @@ impl Engine {
             peers,
             behind: Height(0),
             outbox: Outbox::default(),
+            gathering: Gathering::default(),
         })
     }
 
@@ -78,9 +81,7 @@ impl Engine {
 
     /// What is to be done after all inputs taken in since the last call, in order.
     pub fn effects(&mut self) -> Vec<Effect> {
-        for (height, state) in &mut self.heights {
-            state.voice.flush(*height, &self.settings, &mut self.outbox);
-        }
+        self.flush_votes();
         self.outbox.take()
     }
 
@@ -175,6 +176,7 @@ impl Engine {
                 self.at(height, |state, desk| state.verify_fired(proposer, desk));
             }
             Timer::Tick { height } => self.tick(height),
+            Timer::Gather => self.gathering = Gathering::Over,
         }
     }
 

@@ -255,6 +255,11 @@ impl HeightState {
         }
         if let Some(superblock) = self.superblock(desk.settings) {
             self.concluded = true;
+            if !desk.settings.mutated(Mutant::DecidedBeforeLogged) {
+                // G4: it rests on own votes. DECIDED of all instances is complete, so that G2 lets them leave as well; but
+                // speed may change, and this may not.
+                self.voice.hurry();
+            }
             desk.outbox.push(Effect::Decided(superblock));
         }
     }

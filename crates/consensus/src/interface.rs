@@ -144,6 +144,8 @@ pub enum Timer {
         /// The height.
         height: Height,
     },
+    /// Votes have waited long enough for others to share their frame (G3).
+    Gather,
 }
 
 /// What a round of binary consensus can wait for.

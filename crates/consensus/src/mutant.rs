@@ -47,6 +47,8 @@ pub(crate) enum Mutant {
     NoSecondVerifiers,
     /// Votes leave before they are in the log (W1).
     SaidBeforeLogged,
+    /// A superblock is handed out while votes on which it rests still wait to be logged (G4).
+    DecidedBeforeLogged,
     /// Own votes of the log are not counted as said (W3).
     VotesForgotten,
     /// Nothing is ever said again (H4, H6).

@@ -59,6 +59,7 @@ impl HeightState {
         if !self.started || desk.settings.mutated(Mutant::NothingRepeated) {
             return;
         }
+        self.voice.hurry(); // G4
         let own = self.broadcasts.get(index(desk.settings.me())).and_then(Broadcast::vouched).cloned();
         let parts = self.voice.said.split(SECTIONS_MAX);
         let mut turn = self.turn(desk);
@@ -93,6 +94,7 @@ impl HeightState {
     pub(crate) fn tick(&mut self, desk: &mut Desk<'_>) {
         self.answered.bodies.clear();
         self.answered.pulls.clear();
+        self.voice.hurry();
         self.answered.ticks = self.answered.ticks.saturating_add(1);
         self.arm_tick(desk);
         if !self.is_over() {

@@ -1,5 +1,7 @@
 //! What was heard in one round of one binary instance.
 
+use std::collections::BTreeMap;
+
 use bxp_types::ValidatorIndex;
 
 use crate::bitmask::Bitmask;
@@ -102,6 +104,35 @@ impl Round {
     }
 }
 
+/// The rounds of one instance of which anything was heard. They are few, most often one: boxed, so that a map that has room
+/// for eleven does not take it for eleven rounds.
+pub(crate) type Rounds = BTreeMap<u32, Box<Round>>;
+
+/// The highest round, above the first, in which each validator has said anything.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reached(BTreeMap<ValidatorIndex, u32>);
+
+impl Reached {
+    pub(crate) fn note(&mut self, validator: ValidatorIndex, round: u32) {
+        if round > 1 {
+            let reached = self.0.entry(validator).or_default();
+            *reached = round.max(*reached);
+        }
+    }
+
+    /// How many validators have reached a later round than this one, which is the first or a later one.
+    pub(crate) fn beyond(&self, round: u32) -> usize {
+        self.0.values().filter(|reached| **reached > round).count()
+    }
+
+    /// The highest round above the first that so many validators have reached.
+    pub(crate) fn by(&self, validators: usize) -> Option<u32> {
+        let mut reached: Vec<u32> = self.0.values().copied().collect();
+        reached.sort_unstable_by(|left, right| right.cmp(left));
+        reached.get(validators.checked_sub(1)?).copied()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +181,15 @@ mod tests {
             round.count_estimate(ValidatorIndex(9), false);
         }
         assert_eq!((round.estimates(true), round.estimates(false)), (1, 1));
+    }
+
+    #[test]
+    fn what_validators_have_reached_is_counted_above_the_first_round() {
+        let mut reached = Reached::default();
+        for (validator, round) in [(0, 1), (1, 3), (2, 7), (1, 2), (5, 4)] {
+            reached.note(ValidatorIndex(validator), round);
+        }
+        assert_eq!([1, 3, 4, 7].map(|round| reached.beyond(round)), [3, 2, 1, 0]);
+        assert_eq!([1, 2, 3, 4].map(|validators| reached.by(validators)), [Some(7), Some(4), Some(3), None]);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bxp_types::{Height, ValidatorIndex};
 use bytes::Bytes;
 
-use crate::config::Settings;
+use crate::config::{Settings, Verification};
 use crate::interface::{Effect, Timer};
 use crate::mutant::Mutant;
 use crate::patience::Patience;
@@ -18,15 +18,31 @@ use crate::wire::{Envelope, Message, SECTIONS_MAX};
 pub(crate) struct Voice {
     pub(crate) said: Votes,
     fresh: Votes,
+    /// G2, G4: the fresh votes wait no longer.
+    due: bool,
 }
 
 impl Voice {
     pub(crate) const fn new(validators: u16) -> Self {
-        Self { said: Votes::new(validators), fresh: Votes::new(validators) }
+        Self { said: Votes::new(validators), fresh: Votes::new(validators), due: false }
     }
 
-    /// Hands the fresh votes of this call over: first to the log, then to everybody, in as few frames as possible.
+    /// Lets what is fresh leave with the effects of this call.
+    pub(crate) const fn hurry(&mut self) {
+        self.due = true;
+    }
+
+    pub(crate) const fn is_due(&self) -> bool {
+        self.due
+    }
+
+    pub(crate) fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    /// Hands the fresh votes over: first to the log, then to everybody, in as few frames as possible.
     pub(crate) fn flush(&mut self, height: Height, settings: &Settings, outbox: &mut Outbox) {
+        self.due = false;
         let fresh = std::mem::replace(&mut self.fresh, Votes::new(settings.validators));
         for votes in fresh.split(SECTIONS_MAX) {
             let (record, message) =
@@ -94,8 +110,25 @@ impl Turn<'_> {
         let new = self.voice.said.insert(instance, vote);
         if new {
             self.voice.fresh.insert(instance, vote);
+            if self.is_awaited(vote) {
+                self.voice.hurry(); // G2
+            }
         }
         new
+    }
+
+    /// G2: whether there is nothing more to wait for after this vote.
+    fn is_awaited(&self, vote: Vote) -> bool {
+        let said = &self.voice.said;
+        match vote {
+            Vote::Invalid(_) | Vote::Coordinator { .. } => true,
+            // Each validator is a first verifier of t + 1 proposals; the others wait for its reports.
+            Vote::Echo(_) if self.settings.config.verification == Verification::Sharded => {
+                said.echoes.len() == self.settings.one_correct() || said.completes(vote)
+            }
+            Vote::Decided(_) if self.settings.mutated(Mutant::DecidedBeforeLogged) => false,
+            _ => said.completes(vote),
+        }
     }
 
     pub(crate) fn persist(&mut self, message: Message) -> Bytes {

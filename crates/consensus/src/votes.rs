@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bxp_types::{Digest, ValidatorIndex};
 
 use crate::bitmask::Bitmask;
+use crate::digests::Digests;
 
 /// A set of binary values: {}, {0}, {1} or {0, 1}.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,9 +129,9 @@ impl Masks {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Votes {
     pub(crate) validators: u16,
-    pub(crate) echoes: BTreeMap<ValidatorIndex, Digest>,
-    pub(crate) readies: BTreeMap<ValidatorIndex, Digest>,
-    pub(crate) invalids: BTreeMap<ValidatorIndex, Digest>,
+    pub(crate) echoes: Digests,
+    pub(crate) readies: Digests,
+    pub(crate) invalids: Digests,
     /// By kind and round; DECIDED has round 0.
     pub(crate) binary: BTreeMap<(Kind, u32), Masks>,
 }
@@ -141,9 +142,9 @@ impl Votes {
     pub const fn new(validators: u16) -> Self {
         Self {
             validators,
-            echoes: BTreeMap::new(),
-            readies: BTreeMap::new(),
-            invalids: BTreeMap::new(),
+            echoes: Digests::new(),
+            readies: Digests::new(),
+            invalids: Digests::new(),
             binary: BTreeMap::new(),
         }
     }
@@ -161,9 +162,9 @@ impl Votes {
             return false;
         }
         match vote {
-            Vote::Echo(digest) => insert_digest(&mut self.echoes, instance, digest),
-            Vote::Ready(digest) => insert_digest(&mut self.readies, instance, digest),
-            Vote::Invalid(digest) => insert_digest(&mut self.invalids, instance, digest),
+            Vote::Echo(digest) => self.echoes.insert(instance, digest),
+            Vote::Ready(digest) => self.readies.insert(instance, digest),
+            Vote::Invalid(digest) => self.invalids.insert(instance, digest),
             Vote::Estimate { round, value } => {
                 let masks = (round > 0).then(|| self.masks(Kind::Estimate, round));
                 masks.is_some_and(|masks| {
@@ -182,6 +183,25 @@ impl Votes {
         }
     }
 
+    /// Whether a vote of this kind, and round, is there for every instance.
+    pub(crate) fn completes(&self, vote: Vote) -> bool {
+        let named = match vote {
+            Vote::Echo(_) => self.echoes.len(),
+            Vote::Ready(_) => self.readies.len(),
+            Vote::Invalid(_) => self.invalids.len(),
+            Vote::Estimate { round, .. } => self.named(Kind::Estimate, round),
+            Vote::Coordinator { round, .. } => self.named(Kind::Coordinator, round),
+            Vote::Auxiliary { round, .. } => self.named(Kind::Auxiliary, round),
+            Vote::Decided(_) => self.named(Kind::Decided, 0),
+        };
+        named == usize::from(self.validators)
+    }
+
+    /// For how many instances a vote of that kind and round is there.
+    fn named(&self, kind: Kind, round: u32) -> usize {
+        self.binary.get(&(kind, round)).map_or(0, |masks| masks.zeros.count_with(&masks.ones))
+    }
+
     /// Adds all votes of `other`, as [`Self::insert`] would.
     pub fn merge(&mut self, other: &Self) {
         for (instance, vote) in other.iter() {
@@ -191,15 +211,13 @@ impl Votes {
 
     /// All votes: ECHO, READY, then EST, COORD and AUX by round, then DECIDED, then INVALID.
     pub fn iter(&self) -> impl Iterator<Item = (ValidatorIndex, Vote)> + '_ {
-        let echoes = self.echoes.iter().map(|(instance, digest)| (*instance, Vote::Echo(*digest)));
-        let readies = self.readies.iter().map(|(instance, digest)| (*instance, Vote::Ready(*digest)));
-        let instances = (0..self.validators).map(ValidatorIndex);
+        let echoes = self.echoes.iter().map(|(instance, digest)| (instance, Vote::Echo(digest)));
+        let readies = self.readies.iter().map(|(instance, digest)| (instance, Vote::Ready(digest)));
         let binary = self.binary.iter().flat_map(move |((kind, round), masks)| {
-            instances
-                .clone()
-                .flat_map(move |instance| binary_votes(*kind, *round, instance, masks.of(instance)))
+            let named = masks.zeros.iter_with(&masks.ones);
+            named.flat_map(move |instance| binary_votes(*kind, *round, instance, masks.of(instance)))
         });
-        let invalids = self.invalids.iter().map(|(instance, digest)| (*instance, Vote::Invalid(*digest)));
+        let invalids = self.invalids.iter().map(|(instance, digest)| (instance, Vote::Invalid(digest)));
         echoes.chain(readies).chain(binary).chain(invalids)
     }
 
@@ -239,16 +257,6 @@ impl Votes {
         }
         new
     }
-}
-
-fn insert_digest(
-    map: &mut BTreeMap<ValidatorIndex, Digest>,
-    instance: ValidatorIndex,
-    digest: Digest,
-) -> bool {
-    let new = !map.contains_key(&instance);
-    map.entry(instance).or_insert(digest);
-    new
 }
 
 /// The votes that a pair of masks holds for one instance: none, one, or two EST.

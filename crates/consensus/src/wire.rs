@@ -14,12 +14,11 @@
 //! Numbers are big endian, a mask takes ceil(n / 8) bytes. Every message has one encoding only: no empty section, no
 //! bit beyond n, nothing after the end. Decoding allocates no more than a small multiple of the input.
 
-use std::collections::BTreeMap;
-
 use bxp_types::{Digest, Height, ValidatorIndex};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::bitmask::Bitmask;
+use crate::digests::Digests;
 use crate::votes::{Kind, Masks, Votes};
 
 /// The first byte of every message.
@@ -235,17 +234,17 @@ fn encode_votes(votes: &Votes, out: &mut BytesMut) {
     encode_digests(INVALID, &votes.invalids, votes.validators, out);
 }
 
-fn encode_digests(tag: u8, digests: &BTreeMap<ValidatorIndex, Digest>, validators: u16, out: &mut BytesMut) {
+fn encode_digests(tag: u8, digests: &Digests, validators: u16, out: &mut BytesMut) {
     if digests.is_empty() {
         return;
     }
     let mut mask = Bitmask::new(validators);
-    for proposer in digests.keys() {
-        mask.insert(*proposer);
+    for (proposer, _) in digests.iter() {
+        mask.insert(proposer);
     }
     out.put_u8(tag);
     out.put_slice(mask.as_bytes());
-    for digest in digests.values() {
+    for (_, digest) in digests.iter() {
         out.put_slice(digest.as_bytes());
     }
 }

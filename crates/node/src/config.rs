@@ -47,6 +47,10 @@ pub struct NodeConfig {
     /// Who checks the signatures of a proposal: `all` validators, or a few of them (`sharded`; see `docs/legal.md`).
     #[serde(default)]
     pub verification: Verification,
+    /// The most milliseconds that a vote waits to share a frame with others. Without it none in a network of up to 16
+    /// validators, and 0.1 for each one beyond, at most 40.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vote_gather_ms: Option<u64>,
     /// How charts leave for buyers.
     #[serde(default)]
     pub release: Release,
@@ -177,6 +181,9 @@ pub struct Listen {
     pub mllp: Option<SocketAddr>,
 }
 
+/// The longest a vote may be told to wait: a height has four steps, which then take four seconds.
+const VOTE_GATHER_MS_MAX: u64 = 1_000;
+
 const fn default_block_interval_ms() -> u64 {
     50
 }
@@ -208,6 +215,12 @@ impl NodeConfig {
             config.block_interval_ms
         );
         config.rpc.check().with_context(|| format!("check configuration {}", path.display()))?;
+        ensure!(
+            config.vote_gather_ms.is_none_or(|wait| wait <= VOTE_GATHER_MS_MAX),
+            "vote_gather_ms in {} is {}; the most is {VOTE_GATHER_MS_MAX}, and without it the node chooses",
+            path.display(),
+            config.vote_gather_ms.unwrap_or_default()
+        );
         let folder = path.parent().unwrap_or(Path::new("."));
         config.genesis = folder.join(&config.genesis);
         config.data_dir = folder.join(&config.data_dir);
@@ -281,6 +294,10 @@ mod tests {
         let sharded = read(&TEXT.replace("[listen]", "verification = \"sharded\"\n[listen]")).unwrap();
         assert_eq!(sharded.verification, Verification::Sharded);
         assert!(sharded.to_toml().unwrap().contains("verification = \"sharded\""));
+        assert_eq!(config.vote_gather_ms, None, "by the number of validators");
+        let gather = |ms| read(&TEXT.replace("[listen]", &format!("vote_gather_ms = {ms}\n[listen]")));
+        assert_eq!(gather(1_000).unwrap().vote_gather_ms, Some(1_000));
+        assert!(gather(1_001).unwrap_err().to_string().contains("the most is 1000"));
         assert!(toml::from_str::<NodeConfig>(&config.to_toml().unwrap()).is_ok());
         assert_eq!(config.retention(), Retention::default());
         let archive = read(&TEXT.replace("[listen]", "archive = true\n[listen]")).unwrap();

@@ -74,6 +74,7 @@ impl Node {
             pool: bxp_chain::mempool::PoolLimits::default(),
             retention: config.retention(),
             verification: config.verification.into(),
+            vote_gather: config.vote_gather_ms.map(Duration::from_millis),
         };
         let (chain, driver) =
             Chain::start(genesis.clone(), chain_config, store.clone(), enclave.clone(), network.clone())?;

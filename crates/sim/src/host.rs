@@ -18,6 +18,7 @@ pub(crate) struct Host {
     pub(crate) disk: MemoryDisk,
     pub(crate) clock: Clock,
     pub(crate) verification: Verification,
+    pub(crate) vote_gather: Duration,
     pub(crate) byzantine: Option<Byzantine>,
     pub(crate) process: Option<Process>,
     /// Counts starts, so that what an earlier process asked for does not reach a later one.
@@ -82,6 +83,7 @@ impl Host {
             pool: bxp_chain::mempool::PoolLimits { transactions_max: 4_096, per_sender_max: 512 },
             retention: bxp_chain::Retention::default(),
             verification: self.verification,
+            vote_gather: Some(self.vote_gather),
         };
         let store = Store::open_in(&self.disk, Path::new(DATABASE), network)?;
         let shared = Arc::new(Shared::open(genesis.clone(), config, store)?);
@@ -161,6 +163,7 @@ mod tests {
                 disk: MemoryDisk::new(0),
                 clock: Clock { drift_ppm, offset_ms },
                 verification: Verification::All,
+                vote_gather: Duration::ZERO,
                 byzantine: None,
                 process: None,
                 life: 0,

@@ -49,8 +49,8 @@ pub struct Setup {
     pub spread: Duration,
     /// See [`Self::spread`].
     pub pause: Duration,
-    /// The least time between two turns of a driver, in which votes gather for one frame. The driver has none.
-    pub turn_every: Duration,
+    /// How long a vote may wait to share a frame with others; without it as long as nodes of such a network let it.
+    pub vote_gather: Option<Duration>,
     /// Superblocks that are not measured, and that are.
     pub warm_up: u64,
     /// See [`Self::warm_up`].

@@ -42,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) validators: usize,
     /// Who of them leaves most checks to others; in some runs with sharded verification a few do not.
     pub(crate) sharding: Vec<bool>,
+    /// How long votes wait for others, as they do in networks larger than these.
+    pub(crate) vote_gather: Duration,
     /// The last validators are Byzantine.
     pub(crate) byzantine: Vec<Behaviour>,
     /// How long things go wrong.
@@ -77,6 +79,7 @@ impl Plan {
         Self {
             validators,
             sharding: sharding(seed, validators, verification),
+            vote_gather: vote_gather(seed),
             trouble,
             delay_us: 200..slowest,
             calm_delay_us: 200..*[2_000, 20_000, 60_000].choose(rng).unwrap_or(&2_000),
@@ -116,6 +119,12 @@ fn sharding(seed: u64, validators: usize, verification: Verification) -> Vec<boo
     let rng = &mut ChaCha8Rng::seed_from_u64(seed ^ 0x5ad_ed00_7e41_f1e5_u64);
     let mixed = rng.random_ratio(1, 3);
     (0..validators).map(|_| !mixed || rng.random()).collect()
+}
+
+/// In a third of the runs votes wait. A random stream of its own keeps the rest of the plans as they are.
+fn vote_gather(seed: u64) -> Duration {
+    let rng = &mut ChaCha8Rng::seed_from_u64(seed ^ 0x6a7e_0e25_f0a7_e500_u64);
+    if rng.random_ratio(2, 3) { Duration::ZERO } else { Duration::from_millis(rng.random_range(1..60)) }
 }
 
 /// Every behaviour comes up in turn, beside others where there is room; in some runs all are correct.
@@ -199,6 +208,8 @@ mod tests {
             assert!(plans.iter().any(has), "{kind}");
         }
         assert!(plans.iter().any(|plan| plan.byzantine.is_empty()));
+        let gather = |plan: &&Plan| !plan.vote_gather.is_zero();
+        assert!((40..100).contains(&plans.iter().filter(gather).count()));
         assert!((0..50).all(|seed| Plan::of(seed, 3, ALL).byzantine.is_empty()), "t = 0 tolerates nobody");
         assert!((0..200).all(|seed| Plan::of(seed, 10, ALL).byzantine.len() <= 3));
     }

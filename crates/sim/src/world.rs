@@ -337,6 +337,7 @@ fn hosts(plan: &Plan, genesis: &Genesis, seed: u64, rng: &mut ChaCha8Rng) -> Vec
         Host {
             validator,
             verification: if shards { Verification::Sharded } else { Verification::All },
+            vote_gather: plan.vote_gather,
             disk: MemoryDisk::new(rng.random()),
             clock: plan.clocks.get(place).copied().unwrap_or_default(),
             byzantine: behaviour

@@ -209,6 +209,7 @@ async fn start(
         pool: PoolLimits::default(),
         retention: bxp_chain::Retention::default(),
         verification,
+        vote_gather: None,
     };
     let (chain, driver) = Chain::start(genesis.clone(), config, store, enclave, network.clone()).unwrap();
     let router = tokio::spawn(route(events, chain.clone()));

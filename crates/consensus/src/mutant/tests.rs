@@ -1,6 +1,7 @@
 //! Each fault is noticed: by the model of the binary consensus, or by the simulator of whole networks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use super::{Mutant, with};
 use crate::binary::tests::model;
@@ -92,6 +93,8 @@ fn who_is_left_alone_is_noticed() {
 fn what_the_log_does_not_hold_is_noticed() {
     let crashes = Plan { crashes: 14, ..Plan::new(4, 4).rough(10) };
     caught_by_simulator(Mutant::SaidBeforeLogged, &crashes, "not on disk");
+    let gathering = Plan { gather: Duration::from_millis(30), ..Plan::new(4, 3).rough(5) };
+    caught_by_simulator(Mutant::DecidedBeforeLogged, &gathering, "on what was not on disk");
     caught_by_simulator(Mutant::VotesForgotten, &crashes, "contradicts itself");
 }
 

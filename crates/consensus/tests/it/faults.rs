@@ -89,6 +89,7 @@ fn the_faults_reach_the_rare_lines() {
             Timer::Fetch { .. } => "fetch",
             Timer::Tick { .. } => "tick",
             Timer::Verify { .. } => "verify",
+            Timer::Gather => "gather",
             Timer::Round { step: RoundStep::Coordinator, .. } => "coordinator",
             Timer::Round { step: RoundStep::Union, .. } => "union",
             Timer::Round { step: RoundStep::CatchUp, .. } => "catch up",

@@ -2,6 +2,7 @@
 
 mod fault_free;
 mod faults;
+mod gathering;
 mod interface;
 mod network;
 mod recovery;

@@ -76,6 +76,7 @@ impl Stack {
             pool: PoolLimits::default(),
             retention: bxp_chain::Retention::default(),
             verification: bxp_chain::Verification::All,
+            vote_gather: None,
         };
         let (chain, driver) =
             Chain::start(genesis, config, store.clone(), star.clone(), network.clone()).unwrap();

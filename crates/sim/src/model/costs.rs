@@ -37,6 +37,43 @@ pub struct Costs {
     pub disk_gb_per_s: f64,
 }
 
+impl Costs {
+    /// All of them.
+    #[must_use]
+    pub const fn all(&self) -> [f64; 13] {
+        let Self {
+            recovery_us,
+            execution_us,
+            transport_s_per_gb,
+            sha256_s_per_gb,
+            log_s_per_gb,
+            frame_send_us,
+            frame_receive_us,
+            frame_driver_us,
+            vote_us,
+            intake_us,
+            client_us,
+            sync_ms,
+            disk_gb_per_s,
+        } = *self;
+        [
+            recovery_us,
+            execution_us,
+            transport_s_per_gb,
+            sha256_s_per_gb,
+            log_s_per_gb,
+            frame_send_us,
+            frame_receive_us,
+            frame_driver_us,
+            vote_us,
+            intake_us,
+            client_us,
+            sync_ms,
+            disk_gb_per_s,
+        ]
+    }
+}
+
 impl Default for Costs {
     fn default() -> Self {
         Self {

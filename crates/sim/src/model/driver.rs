@@ -47,12 +47,11 @@ impl Network<'_> {
         self.gather(node, &mut effects, &mut cost_us);
         let begun = self.now.max(self.validators[node].driver_free);
         let end = self.work(node, begun, cost_us, 1.0, true);
-        let next = end.max(begun + self.setup.turn_every);
         let (log_us, said) = self.log(node, end, &effects);
         let end = end + Duration::from_secs_f64(log_us / 1e6);
         self.carry_out(node, effects, end, said.max(end));
         let validator = &mut self.validators[node];
-        validator.driver_free = next.max(end);
+        validator.driver_free = end;
         validator.turn_set = !validator.inbox.is_empty();
         if validator.turn_set {
             let at = validator.driver_free;

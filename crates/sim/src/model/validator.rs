@@ -71,6 +71,7 @@ impl Validator {
     pub(super) fn new(me: ValidatorIndex, setup: &Setup) -> Result<Self, bxp_consensus::ConsensusError> {
         let mut config = Config::new(me, setup.validators, NetworkId([7; 32]));
         config.heights_ahead = 2 * setup.open_heights_max + 2;
+        config.gather = setup.vote_gather.unwrap_or(config.gather);
         config.verification = setup.signed.unwrap_or(Verification::All);
         let parts = u32::try_from(setup.proposal_bytes() / VERIFY_PART_BYTES).unwrap_or(u32::MAX);
         config.verify_after = config.verify_after.saturating_mul(parts.saturating_add(1));

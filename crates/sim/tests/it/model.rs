@@ -17,7 +17,7 @@ fn setup(place: Place, validators: usize) -> Setup {
         in_flight: 4_000,
         spread: Duration::from_millis(20),
         pause: Duration::from_millis(10),
-        turn_every: Duration::ZERO,
+        vote_gather: None,
         warm_up: 4,
         superblocks: 8,
         seed: 0,

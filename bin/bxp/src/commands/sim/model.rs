@@ -1,9 +1,11 @@
 //! `bxp sim --model`: throughput and latency of consensus in virtual time, on machines that are not here.
 
+mod measured;
+
 use anyhow::{Context, Result};
 use bxp_sim::{Costs, Place, Report, Setup};
 use clap::{Args, ValueEnum};
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// A full proposal here is no larger than a node's may be.
 const PROPOSAL_BYTES_MAX: u64 = 4 << 20;
@@ -40,15 +42,19 @@ pub(crate) struct Arguments {
     /// Transactions under way at each validator; without it one proposal more than its open heights hold.
     #[arg(long)]
     in_flight: Option<u64>,
-    /// The least time between two turns of a driver, for which votes gather. Nodes have none.
-    #[arg(long, default_value_t = 0.0)]
-    turn_ms: f64,
+    /// The most milliseconds that a vote waits to share a frame with others, as `vote_gather_ms` of a node; without it as long
+    /// as nodes of such a network choose.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    vote_gather_ms: Option<u64>,
     /// Superblocks to measure, after as many as are open at once.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     superblocks: u64,
     /// What the delays vary by.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// A file with what `bxp bench consensus --json` has printed: the costs that it measured take the place of the usual ones.
+    #[arg(long)]
+    costs: Option<PathBuf>,
 }
 
 /// Where the validators stand.
@@ -84,11 +90,11 @@ pub(super) fn run(place: Where, arguments: &super::Arguments) -> Result<()> {
         in_flight: model.in_flight.unwrap_or((model.open_heights_max + 1) * proposal_transactions),
         spread: Duration::from_millis(20),
         pause: Duration::from_millis(10),
-        turn_every: Duration::from_secs_f64(model.turn_ms / 1e3),
+        vote_gather: model.vote_gather_ms.map(Duration::from_millis),
         warm_up: model.open_heights_max,
         superblocks: model.superblocks,
         seed: model.seed,
-        costs: Costs::default(),
+        costs: model.costs.as_deref().map_or(Ok(Costs::default()), measured::costs)?,
     };
     let report = bxp_sim::model(&setup)?;
     if arguments.json {

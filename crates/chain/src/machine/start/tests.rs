@@ -59,6 +59,7 @@ fn machine() -> Machine {
         pool: PoolLimits::default(),
         retention: Retention::default(),
         verification: Verification::All,
+        vote_gather: None,
     };
     let shared = Arc::new(Shared::open(genesis, config, store).unwrap());
     Machine::open(shared, Box::new(NoKey), Vec::new(), at(0)).unwrap()

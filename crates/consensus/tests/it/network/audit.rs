@@ -20,6 +20,10 @@ pub(crate) struct Audit {
     books: BTreeMap<(usize, Height), Votes>,
     /// Which correct nodes checked each proposal.
     pub(crate) checks: BTreeMap<(Height, ValidatorIndex, Digest), BTreeSet<usize>>,
+    /// What was handed out as decided: everything that it rests on is on disk by then.
+    handed_out: BTreeSet<(usize, Height)>,
+    /// How often correct nodes said something to everybody.
+    pub(crate) broadcasts: usize,
     /// The highest round in which a correct node said AUX.
     pub(crate) deepest_round: u32,
 }
@@ -33,6 +37,8 @@ impl Audit {
             persisted_bodies: BTreeSet::new(),
             books: BTreeMap::new(),
             checks: BTreeMap::new(),
+            handed_out: BTreeSet::new(),
+            broadcasts: 0,
             deepest_round: 0,
         }
     }
@@ -58,7 +64,14 @@ impl Audit {
     pub(crate) fn effect(&mut self, node: usize, effect: &Effect, seed: u64) {
         match effect {
             Effect::Persist(record) => self.persist(node, &record.slice(RECORD_PREFIX..), seed),
-            Effect::Send { message, .. } | Effect::Broadcast { message } => self.said(node, message, seed),
+            Effect::Send { message, .. } => self.said(node, message, seed),
+            Effect::Broadcast { message } => {
+                self.said(node, message, seed);
+                self.broadcasts += 1;
+            }
+            Effect::Decided(superblock) => {
+                self.handed_out.insert((node, superblock.height));
+            }
             _ => {}
         }
     }
@@ -74,6 +87,9 @@ impl Audit {
                         self.deepest_round = self.deepest_round.max(round);
                     }
                     if self.persisted.insert((node, height, instance, vote)) {
+                        let late =
+                            matches!(vote, Vote::Decided(_)) && self.handed_out.contains(&(node, height));
+                        assert!(!late, "seed {seed}: node {node} decided {height} on what was not on disk");
                         let consistent = book.insert(instance, vote);
                         assert!(
                             consistent,

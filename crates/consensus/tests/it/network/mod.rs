@@ -152,6 +152,7 @@ impl Simulator {
         let me = ValidatorIndex(u16::try_from(node).unwrap());
         let mut config = Config::new(me, self.plan.validators, NETWORK);
         config.verification = self.plan.verification.of(node);
+        config.gather = self.plan.gather;
         Engine::new(config).unwrap()
     }
 

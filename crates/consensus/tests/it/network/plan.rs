@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     /// Heights are settled when all have decided them, or as soon as n-t have; who is behind then must sync.
     pub(crate) settle_early: bool,
     pub(crate) verification: Checks,
+    /// How long votes wait for others.
+    pub(crate) gather: Duration,
 }
 
 impl Plan {
@@ -62,6 +64,7 @@ impl Plan {
             loss_percent: 0,
             settle_early: false,
             verification: Checks::All,
+            gather: Duration::ZERO,
         }
     }
 
