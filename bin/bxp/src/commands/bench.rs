@@ -76,6 +76,11 @@ fn cpu_us_of(who: UsageWho) -> Result<u64> {
     Ok(microseconds(usage.user_time()) + microseconds(usage.system_time()))
 }
 
+/// User and system time of this thread so far, in microseconds.
+fn thread_cpu_us() -> Result<u64> {
+    cpu_us_of(UsageWho::RUSAGE_THREAD)
+}
+
 /// The value at `quantile` (0 to 1) of sorted milliseconds.
 fn quantile_ms(sorted: &[f64], quantile: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;

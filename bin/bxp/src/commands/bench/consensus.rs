@@ -81,7 +81,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         "a transaction of --tx-bytes must fit in a proposal of --proposal-kib-max"
     );
     let folder = tempfile::tempdir().context("make a folder for the nodes")?;
-    let costs = limits::measure(folder.path()).await.context("measure the machine")?;
+    let costs =
+        limits::measure(folder.path(), arguments.tx_bytes as usize).await.context("measure the machine")?;
     let keys = Keys::fresh(arguments.validators)?;
     let manner = Manner {
         durable: !arguments.not_durable,

@@ -143,7 +143,7 @@ async fn serve(config: NodeConfig) -> Result<()> {
 }
 
 /// Serves the one client of this node: takes its transactions in and tells which are decided.
-async fn serve_client(
+pub(super) async fn serve_client(
     listener: TcpListener,
     pool: Arc<Pool>,
     mut decided: UnboundedReceiver<(u64, u64)>,
