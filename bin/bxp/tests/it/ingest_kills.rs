@@ -150,31 +150,31 @@ async fn whatever_was_acknowledged_is_there_once_however_often_the_node_is_kille
     let mut net = Net::start().await;
     let (client, feed) = (net.nodes[STAR].client.clone(), net.nodes[STAR].listen.mllp.unwrap());
     let (taken, received) = (Acknowledged::default(), Acknowledged::default());
-    let mut next = [[1_usize; LANES]; 2];
+    // Of each lane, the next transaction and the next message.
+    let mut next = [(1_usize, 1_usize); LANES];
     for kill in 0..kills {
         let mut lanes = JoinSet::new();
-        for lane in 0..LANES {
+        for (lane, (transaction, message)) in next.into_iter().enumerate() {
             let (client, taken, received) = (client.clone(), taken.clone(), received.clone());
-            let (transaction, message) = (next[0][lane], next[1][lane]);
-            lanes.spawn(async move { (0, lane, transactions(client, lane, transaction, taken).await) });
-            lanes.spawn(async move { (1, lane, messages(feed, LANES + lane, message, received).await) });
+            lanes.spawn(async move { (true, lane, transactions(client, lane, transaction, taken).await) });
+            lanes.spawn(async move { (false, lane, messages(feed, LANES + lane, message, received).await) });
         }
         // Another moment each time, from before the first answer to many answers later.
         sleep(Duration::from_millis(kill * 137 % 900)).await;
         net.nodes[STAR].strike();
         while let Some(ended) = lanes.join_next().await {
-            let (kind, lane, pending) = ended.unwrap();
-            next[kind][lane] = pending;
+            let (of_transactions, lane, pending) = ended.unwrap();
+            *(if of_transactions { &mut next[lane].0 } else { &mut next[lane].1 }) = pending;
         }
         net.nodes[STAR].gone().await;
         net.nodes[STAR].start().await;
-        for lane in 0..LANES {
-            assert_whole(&client, &name(lane, next[0][lane])).await;
+        for (lane, (transaction, _)) in next.iter().enumerate() {
+            assert_whole(&client, &name(lane, *transaction)).await;
         }
     }
     // Each sender sends what was not answered a last time, and then everybody is told.
-    for lane in 0..LANES {
-        let (transaction_name, message_name) = (name(lane, next[0][lane]), name(LANES + lane, next[1][lane]));
+    for (lane, (taken_next, received_next)) in next.into_iter().enumerate() {
+        let (transaction_name, message_name) = (name(lane, taken_next), name(LANES + lane, received_next));
         assert_eq!(client.post("/", &transaction(&transaction_name)).await.unwrap().status, 200);
         taken.note(transaction_name);
         let answer = exchange(&mut connect(feed).await, message(&message_name).as_bytes()).await.unwrap();
