@@ -41,9 +41,9 @@ pub(crate) fn state_root(
     let trie = AccountTrie(base);
     let update = match base.known_tries() {
         Some(tries) => {
-            let known = tries.accounts(bxp_trie::root(&trie)?);
-            let (update, known) = bxp_trie::update_known(&trie, &known, leaves)?;
-            tries.keep_accounts(update.root, known);
+            let mut known = tries.accounts(&trie, bxp_trie::root(&trie)?)?;
+            let update = bxp_trie::update_known(&trie, &mut known, leaves)?;
+            tries.keep_accounts(known);
             update
         }
         None => bxp_trie::update(&trie, leaves)?,
@@ -123,9 +123,9 @@ fn storage(
     let update = match base.known_tries() {
         Some(tries) => {
             let root = account.before.map_or(EMPTY_ROOT, |before| before.storage_root);
-            let known = tries.storage(hashed_address, root);
-            let (update, known) = bxp_trie::update_known(&trie, &known, leaves)?;
-            tries.keep_storage(hashed_address, update.root, known);
+            let mut known = tries.storage(&trie, hashed_address, root)?;
+            let update = bxp_trie::update_known(&trie, &mut known, leaves)?;
+            tries.keep_storage(hashed_address, known);
             update
         }
         None => bxp_trie::update(&trie, leaves)?,

@@ -5,50 +5,104 @@ use alloy_primitives::B256;
 use alloy_trie::Nibbles;
 
 /// One key's new value; none deletes.
-pub(crate) type Update<V> = (Nibbles, Option<V>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Update {
+    pub(crate) key: B256,
+    pub(crate) value: Option<Box<[u8]>>,
+}
 
 /// The updates in key order, one for a key.
-pub(crate) fn sorted(mut updates: Vec<(B256, Option<Vec<u8>>)>) -> Result<Vec<Update<Vec<u8>>>, TrieError> {
+pub(crate) fn sorted(mut updates: Vec<(B256, Option<Vec<u8>>)>) -> Result<Vec<Update>, TrieError> {
     // The sort is stable, so the last update of a key comes last among its equals.
     updates.sort_by_key(|update| update.0);
-    let mut unique: Vec<Update<Vec<u8>>> = Vec::with_capacity(updates.len());
+    let mut unique: Vec<Update> = Vec::with_capacity(updates.len());
     for (key, value) in updates {
         if value.as_ref().is_some_and(Vec::is_empty) {
             return Err(TrieError::EmptyValue { key });
         }
-        let path = Nibbles::unpack(key);
+        let value = value.map(Vec::into_boxed_slice);
         match unique.last_mut() {
-            Some(last) if last.0 == path => last.1 = value,
-            _ => unique.push((path, value)),
+            Some(last) if last.key == key => last.value = value,
+            _ => unique.push(Update { key, value }),
         }
     }
     Ok(unique)
 }
 
-/// The pairs that `updates` set.
-pub(crate) fn present<V: AsRef<[u8]>>(updates: &[Update<V>]) -> Vec<(Nibbles, &[u8])> {
-    updates.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?.as_ref()))).collect()
+/// The nibble of `key` at `depth`, which is below 64.
+pub(crate) fn nibble(key: &B256, depth: usize) -> u8 {
+    let byte = key.0[depth / 2];
+    if depth.is_multiple_of(2) { byte >> 4 } else { byte & 0x0f }
+}
+
+/// How many nibbles two keys share from the first on.
+pub(crate) fn shared_by_keys(one: &B256, other: &B256) -> usize {
+    let bytes = one.iter().zip(other.iter());
+    match bytes.clone().position(|(one, other)| one != other) {
+        None => 64,
+        Some(at) if one.0[at] >> 4 == other.0[at] >> 4 => 2 * at + 1,
+        Some(at) => 2 * at,
+    }
 }
 
 /// How many nibbles of `path` all keys of the sorted `updates` share with it.
-pub(crate) fn shared_length<V>(path: &Nibbles, updates: &[Update<V>]) -> usize {
-    let shared = |update: Option<&Update<V>>| update.map_or(0, |update| update.0.common_prefix_length(path));
+pub(crate) fn shared_with(path: &Nibbles, updates: &[Update]) -> usize {
+    let shared = |update: Option<&Update>| {
+        update.map_or(0, |update| Nibbles::unpack(update.key).common_prefix_length(path))
+    };
     shared(updates.first()).min(shared(updates.last()))
 }
 
-/// How many of the first sorted entries have `nibble` at `depth`.
-pub(crate) fn run<T>(depth: usize, nibble: u8, entries: &[(Nibbles, T)]) -> usize {
-    entries.partition_point(|entry| entry.0.get_unchecked(depth) <= nibble)
+/// How many of the first sorted updates have `nibble` or less at `depth`, to which they share all nibbles.
+pub(crate) fn run(depth: usize, nibble_max: u8, updates: &[Update]) -> usize {
+    updates.partition_point(|update| nibble(&update.key, depth) <= nibble_max)
 }
 
-/// The part of the sorted `updates` for each nibble at `depth`.
-pub(crate) fn partition<V>(depth: usize, updates: &[Update<V>]) -> [&[Update<V>]; 16] {
-    let mut rest = updates;
-    let mut nibble = 0;
-    [(); 16].map(|()| {
-        let (part, others) = rest.split_at(run(depth, nibble, rest));
-        rest = others;
-        nibble += 1;
-        part
-    })
+/// Splits the sorted `updates` into those below `path` and all others; none of the others sets a key if the second part
+/// says so.
+pub(crate) fn below<'a>(path: &Nibbles, updates: &'a mut [Update]) -> (&'a mut [Update], bool) {
+    let begins = updates.partition_point(|update| Nibbles::unpack(update.key) < *path);
+    let length = updates
+        .get(begins..)
+        .unwrap_or_default()
+        .partition_point(|update| Nibbles::unpack(update.key).starts_with(path));
+    let others_set = updates
+        .iter()
+        .enumerate()
+        .any(|(at, update)| update.value.is_some() && !(begins..begins + length).contains(&at));
+    (updates.get_mut(begins..begins + length).unwrap_or_default(), others_set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(first: &[u8]) -> B256 {
+        let mut key = B256::ZERO;
+        key.0[..first.len()].copy_from_slice(first);
+        key
+    }
+
+    #[test]
+    fn nibbles_and_shared_lengths_are_those_of_nibbles() {
+        let (one, other) = (key(&[0xab, 0xcd]), key(&[0xab, 0xce]));
+        assert_eq!([0, 1, 2, 3].map(|depth| nibble(&one, depth)), [0xa, 0xb, 0xc, 0xd]);
+        for (one, other) in [(one, other), (one, one), (one, key(&[0xab, 0xdd])), (one, key(&[]))] {
+            let expected = Nibbles::unpack(one).common_prefix_length(&Nibbles::unpack(other));
+            assert_eq!(shared_by_keys(&one, &other), expected);
+        }
+    }
+
+    #[test]
+    fn updates_below_a_path_are_found_with_what_is_beside() {
+        let set = |first: &[u8]| Update { key: key(first), value: Some(Box::new([1])) };
+        let gone = |first: &[u8]| Update { key: key(first), value: None };
+        let path = Nibbles::from_nibbles([0xa, 0xb]);
+        let mut batch = vec![gone(&[0x01]), set(&[0xab, 1]), set(&[0xab, 2]), gone(&[0xff])];
+        let (part, others_set) = below(&path, &mut batch);
+        assert_eq!((part.len(), others_set), (2, false));
+        batch[3] = set(&[0xff]);
+        assert!(below(&path, &mut batch).1);
+        assert_eq!(below(&Nibbles::from_nibbles([0xd]), &mut batch).0.len(), 0);
+    }
 }

@@ -1,108 +1,132 @@
-//! Nodes that stay decoded in memory between updates.
+//! Nodes that stay in memory between updates.
 //!
-//! A known node holds what it is stored as, what that says, and the nodes below it as far as they are known. Nothing is
-//! changed in place: an update makes new nodes along the changed paths, which share all others with the old ones, so
-//! that the trie before and the trie after can be used side by side.
+//! They are changed in place, and each knows which update used it last. The trie as it was before the last update can be
+//! gone back to, since every value that the update replaced is kept until the next one.
 
-use crate::tree::Tree;
-use alloy_primitives::Bytes;
-use alloy_trie::nodes::RlpNode;
-use std::sync::Arc;
+use crate::{
+    EMPTY_ROOT, NodeReader, TrieError, TrieUpdate,
+    batch::Update,
+    changes::difference,
+    settle::Settling,
+    tree::{Child, Node},
+    walk::Walk,
+};
+use alloy_primitives::B256;
+use alloy_trie::Nibbles;
 
 /// How many updates ago a node was last used, at first, for it to be let go when there are too many.
 const AGE_AT_FIRST: u32 = 64;
 
-/// The nodes of one trie that are known: those of the paths that updates went, and of no others.
-#[derive(Clone, Debug, Default)]
+/// What is known of one trie: the nodes of the paths that updates went, and of no others.
+#[derive(Debug, Default)]
 pub struct KnownTrie {
-    pub(crate) root: Option<KnownNode>,
+    root: Child,
     /// Counts updates.
-    pub(crate) generation: u32,
+    generation: u32,
+    /// Memory that the nodes take, or more where some have been deleted.
+    bytes: usize,
+    /// The root before the last update, with each key's value before it.
+    last: Option<(B256, Vec<Update>)>,
 }
 
 impl KnownTrie {
-    /// The memory that the nodes take, nearly.
+    /// The root hash, if anything is known.
     #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.root.as_ref().map_or(0, |root| root.bytes() as usize)
+    pub fn root(&self) -> Option<B256> {
+        match self.root.node {
+            Node::Empty => Some(EMPTY_ROOT),
+            _ => self.root.link.as_hash(),
+        }
     }
 
-    /// This where it takes at most `bytes_max`; else without the nodes that were used longest ago, so that it takes at
-    /// most half.
+    /// The root hash before the last update, where [`KnownTrie::take_back`] leads.
     #[must_use]
-    pub fn trimmed(self, bytes_max: usize) -> Self {
-        let mut kept = self;
-        let mut age = AGE_AT_FIRST;
-        if kept.bytes() <= bytes_max {
-            return kept;
+    pub fn root_before(&self) -> Option<B256> {
+        self.last.as_ref().map(|(root, _)| *root)
+    }
+
+    /// The memory that the nodes take, nearly, or more.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Goes back to what was before the last update. `reader` has the trie as it was then.
+    ///
+    /// # Errors
+    /// [`TrieError`]; nothing is known then.
+    pub fn take_back(&mut self, reader: &impl NodeReader) -> Result<(), TrieError> {
+        let Some((root, mut updates)) = self.last.take() else { return Ok(()) };
+        let back = self.update(reader, &mut updates);
+        self.last = None;
+        if !back.as_ref().is_ok_and(|back| back.root == root) {
+            *self = Self::default();
         }
-        while kept.bytes() > bytes_max / 2 {
-            let oldest = kept.generation.saturating_sub(age);
-            kept.root = kept.root.filter(|_| age > 0).map(|root| root.since(oldest));
+        back.map(|_| ())
+    }
+
+    /// Applies sorted updates.
+    pub(crate) fn update(
+        &mut self,
+        reader: &impl NodeReader,
+        updates: &mut [Update],
+    ) -> Result<TrieUpdate, TrieError> {
+        let before = self.root();
+        self.generation = self.generation.saturating_add(1);
+        let count = updates.len();
+        let mut walk = Walk::new(reader, self.generation, count);
+        walk.open_root(&mut self.root)?;
+        walk.apply(&Nibbles::new(), &mut self.root, updates)?;
+        let walked = walk.finish();
+        let mut settling = Settling::default();
+        settling.settle_root(&mut self.root, count);
+        self.bytes = self.bytes.saturating_add(walked.bytes);
+        self.last = before.map(|root| {
+            let mut values: Vec<Update> =
+                walked.before.into_iter().map(|(key, value)| Update { key, value }).collect();
+            values.sort_unstable_by_key(|update| update.key);
+            (root, values)
+        });
+        let root = self.root().unwrap_or(EMPTY_ROOT);
+        let mut settled = settling.finish();
+        settled.extend(walked.settled);
+        Ok(TrieUpdate { root, nodes: difference(walked.opened, settled) })
+    }
+
+    /// Where the nodes take more than `bytes_max`, lets those go that were used longest ago, so that at most three
+    /// quarters of it are taken. The way back is forgotten with them.
+    pub fn trim(&mut self, bytes_max: usize) {
+        if self.bytes <= bytes_max {
+            return;
+        }
+        self.bytes = forget(&mut self.root, 0);
+        let mut age = AGE_AT_FIRST;
+        while self.bytes > bytes_max / 4 * 3 {
+            self.last = None;
+            if age == 0 {
+                *self = Self { generation: self.generation, ..Self::default() };
+                return;
+            }
+            self.bytes = forget(&mut self.root, self.generation.saturating_sub(age));
             age /= 2;
         }
-        kept
     }
 }
 
-/// A known node. Clones share it.
-#[derive(Clone, Debug)]
-pub(crate) struct KnownNode(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    rlp: Bytes,
-    tree: Tree,
-    /// The update that made or last met it.
-    generation: u32,
-    /// Memory of this node and all known ones below.
-    bytes: u32,
-}
-
-impl KnownNode {
-    pub(crate) fn new(rlp: Bytes, tree: Tree, generation: u32) -> Self {
-        let own = size_of::<Inner>() + tree.heap_bytes() + rlp.len();
-        let below = tree.links().fold(0u32, |sum, link| sum.saturating_add(link.known_bytes));
-        let bytes = below.saturating_add(u32::try_from(own).unwrap_or(u32::MAX));
-        Self(Arc::new(Inner { rlp, tree, generation, bytes }))
-    }
-
-    pub(crate) fn rlp(&self) -> &Bytes {
-        &self.0.rlp
-    }
-
-    pub(crate) fn tree(&self) -> &Tree {
-        &self.0.tree
-    }
-
-    fn bytes(&self) -> u32 {
-        self.0.bytes
-    }
-
-    /// This node without what lies below it and has not been met since the update `oldest`.
-    fn since(&self, oldest: u32) -> Self {
-        let tree = self.0.tree.clone().map_links(|link| match link.known {
-            Some(known) if known.0.generation >= oldest => Link::known(link.reference, known.since(oldest)),
-            _ => Link::unknown(link.reference),
-        });
-        Self::new(self.0.rlp.clone(), tree, self.0.generation)
-    }
-}
-
-/// What a node says of a child, with the child where it is known.
-#[derive(Clone, Debug)]
-pub(crate) struct Link {
-    pub(crate) reference: RlpNode,
-    known_bytes: u32,
-    pub(crate) known: Option<KnownNode>,
-}
-
-impl Link {
-    pub(crate) const fn unknown(reference: RlpNode) -> Self {
-        Self { reference, known_bytes: 0, known: None }
-    }
-
-    pub(crate) fn known(reference: RlpNode, known: KnownNode) -> Self {
-        Self { reference, known_bytes: known.bytes(), known: Some(known) }
-    }
+/// Lets nodes below `child` go that have not been used since the update `oldest`, and returns the memory of those that
+/// stay, with `child`'s.
+fn forget(child: &mut Child, oldest: u32) -> usize {
+    let go = |child: &mut Child| {
+        if child.used < oldest {
+            child.node = Node::Unread;
+            return 0;
+        }
+        forget(child, oldest)
+    };
+    let below = match &mut child.node {
+        Node::Unread | Node::Empty | Node::Leaf(_) => 0,
+        Node::Extension(extension) => go(&mut extension.child),
+        Node::Branch(branch) => branch.children.iter_mut().map(go).sum(),
+    };
+    below + child.node.bytes()
 }

@@ -4,8 +4,8 @@
 //! only nodes on the changed paths are read. [`prove`] and [`verify_proof`] make and check inclusion and exclusion
 //! proofs as `eth_getProof` (EIP-1186) carries them.
 //!
-//! [`update_known`] takes what is known of the trie from the update before, decoded and with every hash, and gives what
-//! is known after: the upper nodes and those in use are neither read nor decoded again.
+//! [`update_known`] works on a [`KnownTrie`], which keeps the nodes that updates meet in memory, decoded and with every
+//! hash: the upper nodes and those in use are neither read nor decoded again.
 //!
 //! The crate is pure: nodes come in through [`NodeReader`] and go out as [`TrieUpdate`]. It refuses to know where
 //! nodes are kept, what the values mean and which account a trie belongs to.
@@ -29,9 +29,11 @@ mod known;
 mod node;
 mod proof;
 mod reader;
+mod settle;
 mod tree;
 mod update;
 mod verify;
+mod walk;
 
 pub use alloy_primitives::B256;
 pub use alloy_trie::Nibbles;

@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use alloy_rlp::Decodable;
-use alloy_trie::nodes::{BranchNode, RlpNode};
+use alloy_trie::nodes::RlpNode;
 
 pub(crate) use alloy_trie::nodes::TrieNode;
 
@@ -60,22 +60,12 @@ pub(crate) fn decode(depth: usize, rlp: &[u8]) -> Result<TrieNode, &'static str>
     }
 }
 
-/// A branch's child at each of the sixteen nibbles.
-pub(crate) fn children(branch: BranchNode) -> [Option<RlpNode>; 16] {
-    let mut children = [const { None }; 16];
-    let mut stack = branch.stack.into_iter();
-    for (nibble, child) in (0u8..).zip(children.iter_mut()) {
-        if branch.state_mask.is_bit_set(nibble) {
-            *child = stack.next();
-        }
-    }
-    children
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_trie::nodes::{BranchNodeRef, ExtensionNode, ExtensionNodeRef, LeafNode, LeafNodeRef};
+    use alloy_trie::nodes::{
+        BranchNode, BranchNodeRef, ExtensionNode, ExtensionNodeRef, LeafNode, LeafNodeRef,
+    };
     use alloy_trie::{Nibbles, TrieMask};
 
     /// The RLP of `node` and what its parent says of it.
@@ -132,17 +122,6 @@ mod tests {
         check(63, &branch([(1, child.clone()), (2, child.clone())]), true);
         check(64, &branch([(1, child.clone()), (2, child.clone())]), false);
         check(3, &branch([(1, child)]), false);
-    }
-
-    #[test]
-    fn children_stand_at_their_nibbles() {
-        let child = |byte| RlpNode::word_rlp(&B256::repeat_byte(byte));
-        let TrieNode::Branch(node) = branch([(0, child(1)), (9, child(2)), (15, child(3))]) else {
-            panic!("branch() makes a branch");
-        };
-        let found = children(node);
-        assert_eq!(found.iter().flatten().count(), 3);
-        assert_eq!((&found[0], &found[9], &found[15]), (&Some(child(1)), &Some(child(2)), &Some(child(3))));
     }
 
     #[test]

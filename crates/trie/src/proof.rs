@@ -3,7 +3,7 @@
 use crate::{
     NodeReader, TrieError,
     node::{Reference, TrieNode},
-    update::{decode, read, reference},
+    update::{decode_stored, read, reference},
 };
 use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_trie::{
@@ -23,18 +23,18 @@ pub fn prove(reader: &impl NodeReader, key: B256) -> Result<Vec<Bytes>, TrieErro
     let mut proof = Vec::new();
     let mut path = Nibbles::new();
     let Some(rlp) = read(reader, &path)? else { return Ok(proof) };
-    let mut node = decode(&path, &rlp)?;
+    let mut node = decode_stored(&path, &rlp)?;
     proof.push(rlp);
     while let Some(child) = step(&mut path, node, &key) {
         node = match reference(&path, &child)? {
-            Reference::Inline(rlp) => decode(&path, rlp)?,
+            Reference::Inline(rlp) => decode_stored(&path, rlp)?,
             Reference::Hash(want) => {
                 let rlp = read(reader, &path)?.ok_or(TrieError::Missing { path })?;
                 let got = keccak256(&rlp);
                 if got != want {
                     return Err(TrieError::WrongHash { path, got, want });
                 }
-                let node = decode(&path, &rlp)?;
+                let node = decode_stored(&path, &rlp)?;
                 proof.push(rlp);
                 node
             }

@@ -86,15 +86,50 @@ proptest! {
         for (batch, bytes_max) in batches {
             apply(&mut pairs, &batch);
             let read = update(&nodes, batch.clone()).unwrap();
-            let (done, after) = update_known(&nodes, &known, batch).unwrap();
+            let done = update_known(&nodes, &mut known, batch).unwrap();
             prop_assert_eq!(&done, &read);
             prop_assert_eq!(done.root, oracle_root(&pairs));
+            prop_assert_eq!(known.root(), Some(done.root));
             store(&mut nodes, done);
-            known = match bytes_max {
-                Some(bytes_max) => after.trimmed(bytes_max),
-                None => after,
-            };
-            prop_assert!(bytes_max.is_none_or(|bytes_max| known.bytes() <= bytes_max));
+            if let Some(bytes_max) = bytes_max {
+                known.trim(bytes_max);
+                prop_assert!(known.bytes() <= bytes_max);
+            }
+        }
+    }
+
+    /// An update that was made and never stored is taken back without its nodes having been anywhere but in memory.
+    #[test]
+    fn an_update_taken_back_leaves_what_was_before(
+        first in batch(30),
+        second in batch(12),
+        third in batch(12),
+        fourth in batch(12),
+        bytes_max in 2_000usize..40_000,
+    ) {
+        let (mut nodes, mut pairs, mut known) = (Nodes::new(), Pairs::new(), KnownTrie::default());
+        for batch in [first, second] {
+            apply(&mut pairs, &batch);
+            let done = update_known(&nodes, &mut known, batch).unwrap();
+            store(&mut nodes, done);
+            known.trim(bytes_max);
+        }
+        // Where nothing is known of the trie, nothing is known of what was before it.
+        let root = known.root();
+        let lost = update_known(&nodes, &mut known, third).unwrap();
+        prop_assert_eq!(known.root_before(), root);
+        if root.is_some() {
+            known.take_back(&nodes).unwrap();
+            prop_assert_eq!((known.root(), known.root_before()), (root, None));
+            apply(&mut pairs, &fourth);
+            let expected = update(&nodes, fourth.clone()).unwrap();
+            let done = update_known(&nodes, &mut known, fourth).unwrap();
+            prop_assert_eq!(&done, &expected);
+            prop_assert_eq!(done.root, oracle_root(&pairs));
+            store(&mut nodes, done);
+            prop_assert_eq!(built(&pairs).1, nodes);
+        } else {
+            prop_assert_ne!(lost.root, B256::ZERO);
         }
     }
 
@@ -111,13 +146,12 @@ proptest! {
             [(key, None), (key, value.clone()), (key, None), (key, value.clone())]
         });
         let second: Batch = second.collect();
-        let after = |first: &KnownTrie, nodes: &Nodes, batch: &Batch| update_known(nodes, first, batch.clone()).unwrap();
-        let (mut nodes, mut pairs) = (Nodes::new(), Pairs::new());
-        let (made, known) = after(&KnownTrie::default(), &nodes, &first);
+        let (mut nodes, mut pairs, mut known) = (Nodes::new(), Pairs::new(), KnownTrie::default());
+        let made = update_known(&nodes, &mut known, first.clone()).unwrap();
         store(&mut nodes, made);
         apply(&mut pairs, &first);
         apply(&mut pairs, &second);
-        let (done, _) = after(&known, &nodes, &second);
+        let done = update_known(&nodes, &mut known, second).unwrap();
         prop_assert_eq!(done.root, oracle_root(&pairs));
         store(&mut nodes, done);
         prop_assert_eq!(built(&pairs).1, nodes);
@@ -128,8 +162,7 @@ proptest! {
 #[test]
 fn large_batches_agree_with_the_oracle() {
     let mut random = ChaCha8Rng::seed_from_u64(7);
-    let mut nodes = Nodes::new();
-    let mut pairs = Pairs::new();
+    let (mut nodes, mut pairs, mut memory) = (Nodes::new(), Pairs::new(), KnownTrie::default());
     for round in 0..6u8 {
         let known: Vec<B256> = pairs.keys().copied().collect();
         let mut batch = Batch::new();
@@ -142,7 +175,9 @@ fn large_batches_agree_with_the_oracle() {
         }
         batch.extend(known.iter().filter(|_| random.random_bool(0.4)).map(|key| (*key, None)));
         apply(&mut pairs, &batch);
-        let update = update(&nodes, batch).unwrap();
+        let read = update(&nodes, batch.clone()).unwrap();
+        let update = update_known(&nodes, &mut memory, batch).unwrap();
+        assert_eq!(update, read, "round {round}");
         assert_eq!(update.root, oracle_root(&pairs), "round {round}");
         store(&mut nodes, update);
         assert_eq!(built(&pairs).1, nodes, "round {round}");
@@ -151,7 +186,8 @@ fn large_batches_agree_with_the_oracle() {
     let batch: Batch =
         pairs.keys().map(|key| (*key, if key.0[0] >> 4 == 7 { Some(vec![9; 33]) } else { None })).collect();
     apply(&mut pairs, &batch);
-    let last = update(&nodes, batch).unwrap();
+    let last = update_known(&nodes, &mut memory, batch.clone()).unwrap();
+    assert_eq!(last, update(&nodes, batch).unwrap());
     assert_eq!(last.root, oracle_root(&pairs));
     store(&mut nodes, last);
     assert_eq!(built(&pairs).1, nodes);
@@ -208,9 +244,10 @@ fn what_is_known_is_not_read() {
     let pairs: Pairs = (0..500u32).map(|number| (keccak256(number.to_be_bytes()), vec![7; 40])).collect();
     let watched = Watched { nodes: built(&pairs).1, read: Mutex::default() };
     let key = *pairs.keys().nth(250).unwrap();
-    let (_, known) = update_known(&watched, &KnownTrie::default(), vec![(key, Some(vec![8; 40]))]).unwrap();
+    let mut known = KnownTrie::default();
+    update_known(&watched, &mut known, vec![(key, Some(vec![8; 40]))]).unwrap();
     assert!(!std::mem::take(&mut *watched.read.lock().unwrap()).is_empty());
-    update_known(&watched, &known, vec![(key, Some(vec![9; 40]))]).unwrap();
+    update_known(&watched, &mut known, vec![(key, Some(vec![9; 40]))]).unwrap();
     assert_eq!(watched.read.lock().unwrap().len(), 0);
 }
 

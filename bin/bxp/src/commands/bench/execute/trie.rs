@@ -4,18 +4,21 @@ use super::{cpu_us, naive::NaiveTrie, scene::Scene};
 use alloy_consensus::{TrieAccount, constants::KECCAK_EMPTY};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use anyhow::{Result, ensure};
-use bxp_trie::{EMPTY_ROOT, KnownTrie, Nibbles, NodeReadError, NodeReader};
+use bxp_trie::{EMPTY_ROOT, KnownTrie, Nibbles, NodeReadError, NodeReader, TrieUpdate};
 use std::collections::HashMap;
 
 /// CPU microseconds for an update of one account.
 pub(super) struct Tries {
     pub(super) ours_cpu_us: f64,
     pub(super) naive_cpu_us: f64,
+    /// Memory that ours takes for the nodes of all accounts.
+    pub(super) known_bytes: usize,
 }
 
-/// What is known of the trie from one update to the next: as much as a node keeps of its accounts.
-const KNOWN_BYTES_MAX: usize = 96 << 20;
+/// Batches of updates that are measured, with other balances each.
+const ROUNDS: u64 = 5;
 
+/// The stored nodes, and what is in memory of them, as a node has it of its accounts.
 #[derive(Default)]
 struct Ours {
     nodes: Nodes,
@@ -32,16 +35,17 @@ impl NodeReader for Nodes {
 }
 
 impl Ours {
-    fn update(&mut self, leaves: Vec<(B256, Option<Vec<u8>>)>) -> Result<B256> {
-        let (update, known) = bxp_trie::update_known(&self.nodes, &self.known, leaves)?;
-        self.known = known.trimmed(KNOWN_BYTES_MAX);
+    fn update(&mut self, leaves: Vec<(B256, Option<Vec<u8>>)>) -> Result<TrieUpdate> {
+        Ok(bxp_trie::update_known(&self.nodes, &mut self.known, leaves)?)
+    }
+
+    fn store(&mut self, update: TrieUpdate) {
         for (path, change) in update.nodes {
             match change.after {
-                Some(node) => self.nodes.0.insert(path, node),
+                Some(node) => self.nodes.0.insert(path, Bytes::copy_from_slice(&node)),
                 None => self.nodes.0.remove(&path),
             };
         }
-        Ok(update.root)
     }
 }
 
@@ -51,26 +55,38 @@ pub(super) fn measure(scene: &Scene) -> Result<Tries> {
         addresses.iter().map(|address| (keccak256(address), Some(leaf(balance)))).collect()
     };
     let whole = leaves(1, &everyone);
-    let changed: Vec<Address> =
-        everyone.iter().step_by(everyone.len() / (2 * scene.senders.len()) + 1).copied().collect();
-    let block = leaves(2, &changed);
+    let step = everyone.len() / (2 * scene.senders.len()) + 1;
+    let changed: Vec<Address> = everyone.iter().step_by(step).copied().collect();
+    let count = (changed.len() as u64 * ROUNDS) as f64;
 
-    let mut ours = Ours::default();
-    ours.update(whole.clone())?;
-    let begun = cpu_us()?;
-    let root = ours.update(block.clone())?;
-    let ours_cpu_us = (cpu_us()? - begun) as f64 / changed.len() as f64;
+    let (mut ours, mut ours_us, mut roots) = (Ours::default(), 0, Vec::new());
+    let update = ours.update(whole.clone())?;
+    ours.store(update);
+    let known_bytes = ours.known.bytes();
+    for round in 0..ROUNDS {
+        let block = leaves(2 + round, &changed);
+        let begun = cpu_us()?;
+        let update = ours.update(block)?;
+        ours_us += cpu_us()? - begun;
+        roots.push(update.root);
+        // What a node puts into its database; the plain trie has none.
+        ours.store(update);
+    }
     drop(ours);
 
-    let mut naive = NaiveTrie::default();
+    let (mut naive, mut naive_us, mut others) = (NaiveTrie::default(), 0, Vec::new());
     whole.into_iter().for_each(|(key, value)| naive.insert(key, value.unwrap_or_default()));
     naive.root();
-    let begun = cpu_us()?;
-    block.into_iter().for_each(|(key, value)| naive.insert(key, value.unwrap_or_default()));
-    let other = naive.root();
-    let naive_cpu_us = (cpu_us()? - begun) as f64 / changed.len() as f64;
-    ensure!(root == other && root != EMPTY_ROOT, "the two tries give one root: {root} and {other}");
-    Ok(Tries { ours_cpu_us, naive_cpu_us })
+    for round in 0..ROUNDS {
+        let block = leaves(2 + round, &changed);
+        let begun = cpu_us()?;
+        block.into_iter().for_each(|(key, value)| naive.insert(key, value.unwrap_or_default()));
+        others.push(naive.root());
+        naive_us += cpu_us()? - begun;
+    }
+    ensure!(roots == others && !roots.contains(&EMPTY_ROOT), "the two tries give the same roots");
+    let (ours_cpu_us, naive_cpu_us) = (ours_us as f64 / count, naive_us as f64 / count);
+    Ok(Tries { ours_cpu_us, naive_cpu_us, known_bytes })
 }
 
 fn leaf(balance: u64) -> Vec<u8> {

@@ -1,0 +1,463 @@
+//! The first half of an update: the nodes in memory are changed, and what was stored of them is noted.
+//!
+//! The batch is sorted by key and handed down: a branch gives each child the part of the batch below it, so that a node is
+//! looked at once, whatever the size of the batch. A node on the way is opened: read if it is not in memory, noted as it is
+//! stored, and its parent's link to it emptied. The second half ([`crate::settle`]) encodes and hashes all open nodes. Small
+//! parts of the trie are given to it as soon as they are changed, while they are in the processor's cache.
+
+use crate::{
+    NodeReader, TrieError,
+    batch::{Update, below, nibble, run, shared_by_keys, shared_with},
+    changes::Rows,
+    node::{self, Reference},
+    settle::Settling,
+    tree::{self, Branch, Child, Extension, Leaf, Node},
+    update::{decode, read},
+};
+use alloy_primitives::{B256, Bytes};
+use alloy_trie::Nibbles;
+use rayon::prelude::*;
+
+/// From this many updates below a branch on, its children are worked on in parallel, at the two highest places of the
+/// trie; with fewer, threads cost more than they give.
+const PARALLEL_UPDATES_MIN: usize = 256;
+
+/// Below this many nibbles nothing is handed out to other threads.
+const PARALLEL_DEPTH_END: usize = 2;
+
+/// Branches below this many nibbles are settled as soon as all below them is changed. They stay where they are, whatever
+/// becomes of the nodes above.
+const SETTLED_DEPTH: usize = 3;
+
+/// Whether children at `depth` are handed out when `updates` concern them.
+pub(crate) const fn is_parallel(depth: usize, updates: usize) -> bool {
+    depth < PARALLEL_DEPTH_END && updates >= PARALLEL_UPDATES_MIN
+}
+
+/// The path of a branch's child.
+pub(crate) fn child_path(mut path: Nibbles, nibble: u8) -> Nibbles {
+    path.push(nibble);
+    path
+}
+
+/// One walk through a part of the trie.
+pub(crate) struct Walk<'a, R> {
+    reader: &'a R,
+    generation: u32,
+    /// What was stored of the nodes that were opened, without those that `parts` did.
+    opened: Rows,
+    /// What other threads opened and settled.
+    parts: Vec<(Nibbles, Bytes)>,
+    settled_parts: Vec<(Nibbles, Bytes)>,
+    settling: Settling,
+    /// Every key that was changed, with its value before.
+    before: Vec<(B256, Option<Box<[u8]>>)>,
+    /// Memory that has been taken up.
+    bytes: usize,
+}
+
+/// What a walk has found.
+#[derive(Debug, Default)]
+pub(crate) struct Walked {
+    pub(crate) opened: Vec<(Nibbles, Bytes)>,
+    /// What is settled of it already.
+    pub(crate) settled: Vec<(Nibbles, Bytes)>,
+    pub(crate) before: Vec<(B256, Option<Box<[u8]>>)>,
+    pub(crate) bytes: usize,
+}
+
+impl<'a, R: NodeReader> Walk<'a, R> {
+    /// A walk with about so many updates.
+    pub(crate) fn new(reader: &'a R, generation: u32, updates: usize) -> Self {
+        let here = if is_parallel(0, updates) { 0 } else { updates };
+        Self {
+            reader,
+            generation,
+            opened: Rows::with_room_for(here),
+            parts: Vec::new(),
+            settled_parts: Vec::new(),
+            settling: Settling::with_room_for(here),
+            before: Vec::with_capacity(updates),
+            bytes: 0,
+        }
+    }
+
+    pub(crate) fn finish(self) -> Walked {
+        let mut opened = Vec::new();
+        // Rows of this thread are above those of others, and few where there are others.
+        self.opened.into_nodes(&mut opened);
+        opened.extend(self.parts);
+        let mut settled = self.settling.finish();
+        settled.extend(self.settled_parts);
+        Walked { opened, settled, before: self.before, bytes: self.bytes }
+    }
+
+    /// Opens the root.
+    pub(crate) fn open_root(&mut self, root: &mut Child) -> Result<(), TrieError> {
+        if root.is_settled() || !matches!(root.node, Node::Unread) {
+            return self.open(&Nibbles::new(), root);
+        }
+        // Nothing is known, not even the root's hash.
+        let path = Nibbles::new();
+        let node = match read(self.reader, &path)? {
+            None => Node::Empty,
+            Some(rlp) => {
+                self.opened.push(path, |bytes| bytes.extend_from_slice(&rlp));
+                decode(&path, &rlp)?
+            }
+        };
+        *root = self.made(node);
+        Ok(())
+    }
+
+    /// A node that this update read or made.
+    fn made(&mut self, node: Node) -> Child {
+        self.bytes += node.bytes();
+        Child::new(node, self.generation)
+    }
+
+    /// Opens the node at `path`.
+    fn open(&mut self, path: &Nibbles, child: &mut Child) -> Result<(), TrieError> {
+        child.used = self.generation;
+        if matches!(child.node, Node::Unread) {
+            let (node, stored) = self.read(path, child)?;
+            *child = self.made(node);
+            if let Some(rlp) = stored {
+                self.opened.push(*path, |bytes| bytes.extend_from_slice(&rlp));
+            }
+            return Ok(());
+        }
+        self.note(path, child);
+        child.link = Default::default();
+        Ok(())
+    }
+
+    /// Notes how a node in memory is stored.
+    fn note(&mut self, path: &Nibbles, child: &Child) {
+        if child.is_stored() && !matches!(child.node, Node::Empty) {
+            self.opened.push(*path, |bytes| child.node.encode(path.len(), bytes));
+        }
+    }
+
+    /// Reads the node at `path`, which is not in memory; with its RLP where it has an entry of its own.
+    fn read(&self, path: &Nibbles, child: &Child) -> Result<(Node, Option<Bytes>), TrieError> {
+        let malformed = |reason| TrieError::Malformed { path: *path, reason };
+        match node::reference(&child.link).map_err(malformed)? {
+            Reference::Inline(_) => Ok((tree::inline(path, &child.link).map_err(malformed)?, None)),
+            Reference::Hash(_) => {
+                let rlp = read(self.reader, path)?.ok_or(TrieError::Missing { path: *path })?;
+                Ok((decode(path, &rlp)?, Some(rlp)))
+            }
+        }
+    }
+
+    /// Applies `updates`, all of them below `path`, to the open node that begins there.
+    pub(crate) fn apply(
+        &mut self,
+        path: &Nibbles,
+        child: &mut Child,
+        updates: &mut [Update],
+    ) -> Result<(), TrieError> {
+        if updates.is_empty() {
+            return Ok(());
+        }
+        match &mut child.node {
+            Node::Unread | Node::Empty => child.node = self.build(path.len(), updates),
+            Node::Leaf(_) => self.apply_to_leaf(path.len(), child, updates),
+            Node::Extension(_) => self.apply_to_extension(path, child, updates)?,
+            Node::Branch(branch) => {
+                self.apply_to_branch(path, branch, updates)?;
+                self.join(path, child)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies `updates` to a subtree that so far is one leaf.
+    fn apply_to_leaf(&mut self, depth: usize, child: &mut Child, updates: &mut [Update]) {
+        let Node::Leaf(leaf) = &mut child.node else { return };
+        let key = leaf.key;
+        let Ok(at) = updates.binary_search_by_key(&key, |update| update.key) else {
+            if updates.iter().all(|update| update.value.is_none()) {
+                return;
+            }
+            let kept = Update { key, value: Some(std::mem::take(&mut leaf.value)) };
+            let mut pairs: Vec<Update> = updates.iter_mut().filter_map(take_set).collect();
+            self.before.extend(pairs.iter().map(|pair| (pair.key, None)));
+            pairs.insert(pairs.partition_point(|pair| pair.key < key), kept);
+            child.node = self.built(depth, &mut pairs);
+            return;
+        };
+        let value = updates.get_mut(at).and_then(|update| update.value.take());
+        let is_set = value.is_some();
+        let old = std::mem::replace(&mut leaf.value, value.unwrap_or_default());
+        self.before.push((key, Some(old)));
+        if updates.iter().all(|update| update.value.is_none()) {
+            if !is_set {
+                child.node = Node::Empty;
+            }
+            return;
+        }
+        let mut pairs: Vec<Update> = updates.iter_mut().filter_map(take_set).collect();
+        self.before.extend(pairs.iter().map(|pair| (pair.key, None)));
+        if is_set {
+            let kept = Update { key, value: Some(std::mem::take(&mut leaf.value)) };
+            pairs.insert(pairs.partition_point(|pair| pair.key < key), kept);
+        }
+        child.node = self.built(depth, &mut pairs);
+    }
+
+    /// Builds the subtree at `depth` of what `updates` set, where so far there is none.
+    fn build(&mut self, depth: usize, updates: &mut [Update]) -> Node {
+        let absent = updates.iter().filter(|update| update.value.is_some()).map(|update| (update.key, None));
+        self.before.extend(absent);
+        if updates.iter().all(|update| update.value.is_some()) {
+            return self.built(depth, updates);
+        }
+        let mut pairs: Vec<Update> = updates.iter_mut().filter_map(take_set).collect();
+        self.built(depth, &mut pairs)
+    }
+
+    /// The subtree at `depth` of pairs in key order.
+    fn built(&mut self, depth: usize, pairs: &mut [Update]) -> Node {
+        let (node, bytes) = built(self.generation, depth, pairs);
+        self.bytes += bytes;
+        node
+    }
+
+    /// Applies `updates` to the extension at `path`.
+    fn apply_to_extension(
+        &mut self,
+        path: &Nibbles,
+        child: &mut Child,
+        updates: &mut [Update],
+    ) -> Result<(), TrieError> {
+        let Node::Extension(extension) = &mut child.node else { return Ok(()) };
+        let end = path.join(&extension.key);
+        let (part, others_set) = below(&end, updates);
+        if !others_set {
+            if part.is_empty() {
+                return Ok(());
+            }
+            self.open(&end, &mut extension.child)?;
+            self.apply(&end, &mut extension.child, part)?;
+            prefix(child);
+            return Ok(());
+        }
+        // Some keys leave the extension's way: a branch comes to stand where the first does so, and what remains of
+        // the extension below it is the branch's one child so far.
+        let shared = shared_with(&end, updates);
+        let (fork, rest) = (end.slice(..shared), end.slice((shared + 1).min(end.len())..));
+        let remainder = std::mem::take(&mut extension.child);
+        let remainder = if rest.is_empty() {
+            remainder
+        } else {
+            self.made(Node::Extension(Box::new(Extension { key: rest, child: remainder })))
+        };
+        let mut branch = Branch::default();
+        if let Some(nibble) = end.get(shared) {
+            branch.insert(nibble, remainder);
+        }
+        let mut forked = self.made(Node::Branch(Box::new(branch)));
+        self.apply(&fork, &mut forked, updates)?;
+        if shared == path.len() {
+            child.node = forked.node;
+        } else {
+            let key = fork.slice(path.len()..);
+            child.node = Node::Extension(Box::new(Extension { key, child: forked }));
+            prefix(child);
+        }
+        Ok(())
+    }
+
+    /// Applies `updates` to the children of the branch at `path`.
+    fn apply_to_branch(
+        &mut self,
+        path: &Nibbles,
+        branch: &mut Branch,
+        updates: &mut [Update],
+    ) -> Result<(), TrieError> {
+        let depth = path.len();
+        if is_parallel(depth, updates.len()) {
+            self.apply_in_parallel(path, branch, updates)?;
+        } else {
+            let mut rest = updates;
+            while let Some(first) = rest.first() {
+                let nibble = nibble(&first.key, depth);
+                let (part, others) = rest.split_at_mut(run(depth, nibble, rest));
+                rest = others;
+                if let Ok(at) = branch.place(nibble)
+                    && let Some(child) = branch.children.get_mut(at)
+                {
+                    let below = child_path(*path, nibble);
+                    self.apply_to_child(&below, child, part)?;
+                    if depth + 1 == SETTLED_DEPTH && matches!(child.node, Node::Branch(_)) {
+                        self.settling.settle(below, child, 0);
+                    }
+                } else {
+                    let node = self.build(depth + 1, part);
+                    let child = Child::new(node, self.generation);
+                    self.bytes += size_of::<Child>();
+                    branch.insert(nibble, child);
+                }
+            }
+        }
+        branch.retain_present();
+        Ok(())
+    }
+
+    fn apply_to_child(
+        &mut self,
+        path: &Nibbles,
+        child: &mut Child,
+        updates: &mut [Update],
+    ) -> Result<(), TrieError> {
+        if !matches!(child.node, Node::Empty) {
+            self.open(path, child)?;
+        }
+        self.apply(path, child, updates)
+    }
+
+    /// Applies each part of the updates on a thread of its own; every child's changes are disjoint from the others'.
+    fn apply_in_parallel(
+        &mut self,
+        path: &Nibbles,
+        branch: &mut Branch,
+        updates: &mut [Update],
+    ) -> Result<(), TrieError> {
+        let (reader, generation, depth) = (self.reader, self.generation, path.len());
+        let nibbles: Vec<u8> = branch.nibbles().collect();
+        let mut children = nibbles.into_iter().zip(std::mem::take(&mut branch.children)).peekable();
+        let mut rest = updates;
+        let work: Vec<(u8, Child, &mut [Update])> = (0..16)
+            .map(|nibble| {
+                let length = run(depth, nibble, rest);
+                let (part, others) = std::mem::take(&mut rest).split_at_mut(length);
+                rest = others;
+                let child = children.next_if(|(place, _)| *place == nibble).map(|(_, child)| child);
+                (nibble, child.unwrap_or_else(|| Child::new(Node::Empty, generation)), part)
+            })
+            .collect();
+        let done: Vec<(u8, Child, Walked)> = work
+            .into_par_iter()
+            .map(|(nibble, mut child, part)| {
+                let mut walk = Walk::new(reader, generation, part.len());
+                if !part.is_empty() {
+                    walk.apply_to_child(&child_path(*path, nibble), &mut child, part)?;
+                }
+                Ok((nibble, child, walk.finish()))
+            })
+            .collect::<Result<_, TrieError>>()?;
+        branch.mask = 0;
+        for (nibble, child, walked) in done {
+            branch.insert(nibble, child);
+            self.parts.extend(walked.opened);
+            self.settled_parts.extend(walked.settled);
+            self.before.extend(walked.before);
+            self.bytes += walked.bytes;
+        }
+        Ok(())
+    }
+
+    /// Makes of the open branch at `path` what it is with the children it is left with: nothing, its only child grown
+    /// by a nibble, or a branch.
+    fn join(&mut self, path: &Nibbles, child: &mut Child) -> Result<(), TrieError> {
+        let Node::Branch(branch) = &mut child.node else { return Ok(()) };
+        if branch.children.len() > 1 {
+            return Ok(());
+        }
+        let (Some(nibble), Some(mut last)) = (branch.nibbles().next(), branch.children.pop()) else {
+            child.node = Node::Empty;
+            return Ok(());
+        };
+        // A leaf or an extension moves up into the branch's place; a branch stays where it is, below an extension.
+        let below = child_path(*path, nibble);
+        if matches!(last.node, Node::Unread) {
+            let (node, stored) = self.read(&below, &last)?;
+            self.bytes += node.bytes();
+            (last.node, last.used) = (node, self.generation);
+            if let Some(rlp) = stored.filter(|_| !matches!(last.node, Node::Branch(_))) {
+                self.opened.push(below, |bytes| bytes.extend_from_slice(&rlp));
+            }
+        } else if !matches!(last.node, Node::Branch(_)) {
+            self.note(&below, &last);
+        }
+        child.node = grown(Nibbles::from_nibbles([nibble]), last);
+        Ok(())
+    }
+}
+
+/// Takes an update out that sets a value.
+fn take_set(update: &mut Update) -> Option<Update> {
+    let value = update.value.take()?;
+    Some(Update { key: update.key, value: Some(value) })
+}
+
+/// The subtree at `depth` of pairs in key order, and the memory that it takes.
+fn built(generation: u32, depth: usize, pairs: &mut [Update]) -> (Node, usize) {
+    let (Some(first), Some(last)) = (pairs.first(), pairs.last()) else { return (Node::Empty, 0) };
+    if pairs.len() == 1 {
+        let key = first.key;
+        let value = pairs.first_mut().and_then(|pair| pair.value.take()).unwrap_or_default();
+        let node = Node::Leaf(Box::new(Leaf { key, value }));
+        let bytes = node.bytes();
+        return (node, bytes);
+    }
+    let (key, fork) = (first.key, shared_by_keys(&first.key, &last.key));
+    let mut parts = Vec::with_capacity(16);
+    let (is_parallel, mut rest) = (is_parallel(fork, pairs.len()), pairs);
+    while let Some(first) = rest.first() {
+        let nibble = nibble(&first.key, fork);
+        let length = run(fork, nibble, rest);
+        let (part, others) = std::mem::take(&mut rest).split_at_mut(length);
+        rest = others;
+        parts.push((nibble, part));
+    }
+    let child = |(nibble, part): (u8, &mut [Update])| {
+        let (node, bytes) = built(generation, fork + 1, part);
+        (nibble, Child::new(node, generation), bytes)
+    };
+    let children: Vec<_> = if is_parallel {
+        parts.into_par_iter().map(child).collect()
+    } else {
+        parts.into_iter().map(child).collect()
+    };
+    let mut branch = Branch { mask: 0, children: Vec::with_capacity(children.len()) };
+    let mut bytes = 0;
+    for (nibble, child, below) in children {
+        branch.insert(nibble, child);
+        bytes += below;
+    }
+    let node = Node::Branch(Box::new(branch));
+    bytes += node.bytes();
+    if fork == depth {
+        return (node, bytes);
+    }
+    let child = Child::new(node, generation);
+    let node = Node::Extension(Box::new(Extension { key: Nibbles::unpack(key).slice(depth..fork), child }));
+    bytes += node.bytes();
+    (node, bytes)
+}
+
+/// What leads by `key` to `below`.
+fn grown(key: Nibbles, below: Child) -> Node {
+    match below.node {
+        Node::Empty => Node::Empty,
+        Node::Leaf(leaf) => Node::Leaf(leaf),
+        Node::Extension(mut extension) => {
+            extension.key = key.join(&extension.key);
+            Node::Extension(extension)
+        }
+        Node::Branch(_) | Node::Unread => Node::Extension(Box::new(Extension { key, child: below })),
+    }
+}
+
+/// Puts an extension together with what has become of the node below it.
+fn prefix(child: &mut Child) {
+    let Node::Extension(extension) = &mut child.node else { return };
+    if matches!(extension.child.node, Node::Branch(_) | Node::Unread) {
+        return;
+    }
+    let (key, below) = (extension.key, std::mem::take(&mut extension.child));
+    child.node = grown(key, below);
+}
