@@ -1,18 +1,20 @@
 //! The state while a block runs: what is stored, with the block's writes above it.
 
-use crate::{ExecutionError, code_cache::CodeCache, read::StateRead};
+use crate::{ExecutionError, code_cache::CodeCache, evm::BlockState, read::StateRead};
 use alloy_consensus::{
     TrieAccount,
     constants::{EMPTY_ROOT_HASH, KECCAK_EMPTY},
 };
-use alloy_primitives::{Address, B256, U256, map::AddressMap};
+use alloy_primitives::{
+    Address, B256, U256,
+    map::{AddressMap, Entry, U256Map},
+};
 use bxp_types::Height;
 use revm::{
     Database,
     bytecode::Bytecode,
     state::{Account, AccountInfo, EvmState},
 };
-use std::collections::HashMap;
 
 /// An account that the block has read or written.
 pub(crate) struct OverlayAccount {
@@ -24,19 +26,19 @@ pub(crate) struct OverlayAccount {
     /// EIP-6780 could an account with stored slots be destroyed.
     pub(crate) wiped: bool,
     /// Slots that the block has read or written.
-    pub(crate) slots: HashMap<U256, OverlaySlot>,
+    pub(crate) slots: U256Map<OverlaySlot>,
 }
 
 impl OverlayAccount {
     /// An account as it is stored.
     pub(crate) fn stored(before: Option<TrieAccount>) -> Self {
         let now = before.as_ref().map(info);
-        Self { before, now, wiped: false, slots: HashMap::new() }
+        Self { before, now, wiped: false, slots: U256Map::default() }
     }
 
     /// Whether slots are stored at an account without code and nonce, which only a genesis file can bring about. No
     /// contract may be created there (EIP-7610).
-    fn is_taken(&self) -> bool {
+    pub(crate) fn is_taken(&self) -> bool {
         let stored = !self.wiped && self.before.is_some_and(|before| before.storage_root != EMPTY_ROOT_HASH);
         let bare = |info: &AccountInfo| info.nonce == 0 && info.code_hash == KECCAK_EMPTY;
         stored && self.now.as_ref().is_some_and(bare)
@@ -85,9 +87,9 @@ impl<'a> Overlay<'a> {
         Self { base, code, accounts: AddressMap::default(), sender: None }
     }
 
-    /// Says who sends the next transaction.
-    pub(crate) const fn sends(&mut self, sender: Address) {
-        self.sender = Some(sender);
+    /// Makes room for as many accounts as are likely to be touched.
+    pub(crate) fn reserve(&mut self, accounts: usize) {
+        self.accounts.reserve(accounts);
     }
 
     /// Takes over what a transaction changed.
@@ -114,14 +116,14 @@ impl<'a> Overlay<'a> {
             entry.wipe();
         }
         for (key, slot) in account.storage {
-            if !entry.slots.contains_key(&key) {
-                // What the EVM calls original is the value before the transaction, which is that before the block
-                // where the block has not touched the slot, unless it has wiped it.
-                let before = if entry.wiped { base.slot(address, key)? } else { slot.original_value };
-                entry.slots.insert(key, OverlaySlot { before, now: before });
-            }
-            if let Some(known) = entry.slots.get_mut(&key) {
-                known.now = slot.present_value;
+            match entry.slots.entry(key) {
+                Entry::Occupied(mut known) => known.get_mut().now = slot.present_value,
+                Entry::Vacant(unknown) => {
+                    // What the EVM calls original is the value before the transaction, which is that before the block
+                    // where the block has not touched the slot, unless it has wiped it.
+                    let before = if entry.wiped { base.slot(address, key)? } else { slot.original_value };
+                    unknown.insert(OverlaySlot { before, now: slot.present_value });
+                }
             }
         }
         let mut info = account.info;
@@ -143,9 +145,12 @@ impl<'a> Overlay<'a> {
         Ok(())
     }
 
-    /// The account at `address` as it is now; none where there is none.
-    pub(crate) fn now(&mut self, address: Address) -> Result<&mut Option<AccountInfo>, ExecutionError> {
-        Ok(&mut self.entry(address)?.now)
+    /// Makes accounts what a short cut has found that they become.
+    pub(crate) fn apply_plain(&mut self, accounts: AddressMap<AccountInfo>) -> Result<(), ExecutionError> {
+        for (address, account) in accounts {
+            self.entry(address)?.now = Some(account);
+        }
+        Ok(())
     }
 
     /// Makes sure that there is an account at `address`, if only an empty one: before EIP-161 to touch was to create.
@@ -164,13 +169,16 @@ impl<'a> Overlay<'a> {
         &self.accounts
     }
 
+    /// The same, when the block has ended.
+    pub(crate) fn into_accounts(self) -> AddressMap<OverlayAccount> {
+        self.accounts
+    }
+
     fn entry(&mut self, address: Address) -> Result<&mut OverlayAccount, ExecutionError> {
-        if !self.accounts.contains_key(&address) {
-            let stored = OverlayAccount::stored(self.base.account(address)?);
-            self.accounts.insert(address, stored);
-        }
-        // The entry has just been made sure of; the error names what would be wrong otherwise.
-        self.accounts.get_mut(&address).ok_or(ExecutionError::Malformed { table: "state.accounts" })
+        Ok(match self.accounts.entry(address) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(OverlayAccount::stored(self.base.account(address)?)),
+        })
     }
 }
 
@@ -203,18 +211,28 @@ impl Database for Overlay<'_> {
     fn storage(&mut self, address: Address, index: U256) -> Result<U256, ExecutionError> {
         let base = self.base;
         let entry = self.entry(address)?;
-        if let Some(slot) = entry.slots.get(&index) {
-            return Ok(slot.now);
+        match entry.slots.entry(index) {
+            Entry::Occupied(slot) => Ok(slot.get().now),
+            Entry::Vacant(_) if entry.wiped => Ok(U256::ZERO),
+            Entry::Vacant(slot) => {
+                let value = if entry.before.is_some() { base.slot(address, index)? } else { U256::ZERO };
+                slot.insert(OverlaySlot { before: value, now: value });
+                Ok(value)
+            }
         }
-        if entry.wiped {
-            return Ok(U256::ZERO);
-        }
-        let value = if entry.before.is_some() { base.slot(address, index)? } else { U256::ZERO };
-        entry.slots.insert(index, OverlaySlot { before: value, now: value });
-        Ok(value)
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, ExecutionError> {
         Ok(self.base.block_hash(Height(number))?.unwrap_or_default())
+    }
+}
+
+impl BlockState for Overlay<'_> {
+    fn sends(&mut self, sender: Address) {
+        self.sender = Some(sender);
+    }
+
+    fn account(&mut self, address: Address) -> Result<Option<AccountInfo>, ExecutionError> {
+        Ok(self.entry(address)?.now.clone())
     }
 }

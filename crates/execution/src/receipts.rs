@@ -3,6 +3,7 @@
 use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, Transaction, proofs};
 use alloy_primitives::{Address, B256, Bloom, Log};
 use bxp_types::{RecoveredTransaction, StoredReceipt};
+use rayon::prelude::*;
 use revm::context_interface::result::ExecutionResult;
 
 /// How a transaction that entered its block ended.
@@ -41,6 +42,34 @@ pub(crate) fn receipt(
         contract_address,
         effective_gas_price: transaction.effective_gas_price(base_fee),
     }
+}
+
+/// Receipts that one task makes, so that a task is worth handing out.
+const RECEIPTS_A_TASK: usize = 64;
+
+/// The receipts of a block's transactions, which ended so: the most of their cost are the blooms of their logs.
+pub(crate) fn all(
+    transactions: &[RecoveredTransaction],
+    ended: Vec<Ended>,
+    base_fee: Option<u64>,
+) -> Vec<StoredReceipt> {
+    let cumulative: Vec<u64> = ended
+        .iter()
+        .scan(0_u64, |sum, ended| {
+            *sum = sum.saturating_add(ended.gas_used);
+            Some(*sum)
+        })
+        .collect();
+    transactions
+        .par_iter()
+        .zip(ended)
+        .zip(cumulative)
+        .with_min_len(RECEIPTS_A_TASK)
+        .map(|((transaction, ended), cumulative)| {
+            let status = Eip658Value::Eip658(ended.success);
+            receipt(transaction, ended, status, cumulative, base_fee)
+        })
+        .collect()
 }
 
 /// The root of the receipts' trie.

@@ -6,13 +6,16 @@
 
 use crate::{
     ExecutionError, TRANSACTION_GAS_MAX,
-    overlay::Overlay,
+    evm::BlockState,
     payments::{self, NEW_ACCOUNT_GAS, PAYMENT_GAS, PAYMENTS, Payment},
     precompiles::Precompiles,
     receipts::Ended,
 };
 use alloy_consensus::{Transaction, TxType, constants::KECCAK_EMPTY};
-use alloy_primitives::{Address, Log, U256, map::AddressMap};
+use alloy_primitives::{
+    Address, Log, U256,
+    map::{AddressMap, Entry},
+};
 use bxp_types::RecoveredTransaction;
 use revm::state::AccountInfo;
 
@@ -21,13 +24,20 @@ const TRANSACTION_GAS: u64 = 21_000;
 const TOKEN_GAS: u64 = 4;
 const TOKEN_FLOOR_GAS: u64 = 10;
 
-/// Runs `transaction` if it can be done without the EVM; none where it has to go through it, and then nothing is done.
-pub(crate) fn take(
-    overlay: &mut Overlay<'_>,
+/// What a transaction gives that needs no EVM.
+pub(crate) struct Plain {
+    pub(crate) ended: Ended,
+    /// The accounts that it has to do with, as they become.
+    pub(crate) accounts: AddressMap<AccountInfo>,
+}
+
+/// What `transaction` gives, if it can be done without the EVM; none where it has to go through it. Nothing is kept.
+pub(crate) fn plan(
+    state: &mut impl BlockState,
     builtin: &Precompiles,
     transaction: &RecoveredTransaction,
     base_fee: u64,
-) -> Result<Option<Ended>, ExecutionError> {
+) -> Result<Option<Plain>, ExecutionError> {
     let Some(to) = transaction.kind().to().copied().filter(|_| is_usual(transaction, base_fee)) else {
         return Ok(None);
     };
@@ -44,14 +54,14 @@ pub(crate) fn take(
         payments
     };
     let price = transaction.effective_gas_price(Some(base_fee));
-    let mut staged = Staged { overlay, accounts: AddressMap::default() };
+    let mut staged = Staged { state, accounts: AddressMap::default() };
     if !staged.charge(transaction, price)? {
         return Ok(None);
     }
     let mut gas_used = if plain { TRANSACTION_GAS } else { intrinsic_gas(transaction.input(), TOKEN_GAS) };
     let mut logs: Vec<Log> = Vec::new();
     for payment in &payments {
-        let Some(account) = staged.account(payment.to)? else { return Ok(None) };
+        let account = staged.account(payment.to)?;
         if plain && account.code_hash != KECCAK_EMPTY {
             return Ok(None);
         }
@@ -68,8 +78,8 @@ pub(crate) fn take(
     if !staged.give_back(transaction.signer(), left, price)? {
         return Ok(None);
     }
-    staged.keep()?;
-    Ok(Some(Ended { success: true, gas_used, logs, contract_address: None }))
+    let ended = Ended { success: true, gas_used, logs, contract_address: None };
+    Ok(Some(Plain { ended, accounts: staged.accounts }))
 }
 
 /// Whether the transaction has nothing that changes its course: its type, its lists and its fees.
@@ -88,15 +98,15 @@ fn intrinsic_gas(calldata: &[u8], token_gas: u64) -> u64 {
 }
 
 /// Accounts as they would be, above those of the block.
-struct Staged<'a, 'b> {
-    overlay: &'a mut Overlay<'b>,
+struct Staged<'a, S> {
+    state: &'a mut S,
     accounts: AddressMap<AccountInfo>,
 }
 
-impl Staged<'_, '_> {
+impl<S: BlockState> Staged<'_, S> {
     /// Takes value and the price of all gas from the sender; false where the EVM would refuse the transaction.
     fn charge(&mut self, transaction: &RecoveredTransaction, price: u128) -> Result<bool, ExecutionError> {
-        let Some(sender) = self.account(transaction.signer())? else { return Ok(false) };
+        let sender = self.account(transaction.signer())?;
         let gas = U256::from(transaction.gas_limit());
         let cost = |price: u128| gas.saturating_mul(U256::from(price)).saturating_add(transaction.value());
         let valid = sender.nonce == transaction.nonce()
@@ -111,7 +121,7 @@ impl Staged<'_, '_> {
 
     /// Gives the price of the gas that is left back; false where that would be too much for an account.
     fn give_back(&mut self, sender: Address, left: u64, price: u128) -> Result<bool, ExecutionError> {
-        let Some(sender) = self.account(sender)? else { return Ok(false) };
+        let sender = self.account(sender)?;
         let back = U256::from(left).saturating_mul(U256::from(price));
         let Some(balance) = sender.balance.checked_add(back) else { return Ok(false) };
         sender.balance = balance;
@@ -119,30 +129,26 @@ impl Staged<'_, '_> {
     }
 
     /// The account at `address`, empty where there is none.
-    fn account(&mut self, address: Address) -> Result<Option<&mut AccountInfo>, ExecutionError> {
-        if !self.accounts.contains_key(&address) {
-            let account = self.overlay.now(address)?.clone().unwrap_or_default();
-            self.accounts.insert(address, account);
-        }
-        Ok(self.accounts.get_mut(&address))
-    }
-
-    /// Makes the accounts the block's.
-    fn keep(self) -> Result<(), ExecutionError> {
-        for (address, account) in self.accounts {
-            *self.overlay.now(address)? = Some(account);
-        }
-        Ok(())
+    fn account(&mut self, address: Address) -> Result<&mut AccountInfo, ExecutionError> {
+        Ok(match self.accounts.entry(address) {
+            Entry::Occupied(account) => account.into_mut(),
+            Entry::Vacant(account) => account.insert(self.state.account(address)?.unwrap_or_default()),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ChainSpec, code_cache::CodeCache, memory::MemoryState, overlay::OverlayAccount, root};
+    use crate::{
+        ChainSpec,
+        code_cache::CodeCache,
+        memory::MemoryState,
+        overlay::{Overlay, OverlayAccount},
+        root,
+    };
     use alloy_consensus::{Header, SignableTransaction, TxEip1559, TxEnvelope, transaction::Recovered};
     use alloy_primitives::Signature;
-    use std::collections::HashMap;
 
     const ALICE: Address = Address::repeat_byte(0xa1);
 
@@ -150,7 +156,7 @@ mod tests {
     fn taken(change: impl FnOnce(&mut TxEip1559)) -> bool {
         let mut state = MemoryState::default();
         let now = Some(AccountInfo { balance: U256::from(10_000_000), ..AccountInfo::default() });
-        let account = OverlayAccount { before: None, now, wiped: false, slots: HashMap::new() };
+        let account = OverlayAccount { before: None, now, wiped: false, slots: Default::default() };
         let (_, changes) = root::state_root(&state, &[(ALICE, account)].into_iter().collect()).unwrap();
         state.apply(changes);
         let mut transfer = TxEip1559 {
@@ -165,7 +171,7 @@ mod tests {
         let code = CodeCache::default();
         let builtin = Precompiles::new(&ChainSpec::bxp(1).rules(&Header::default()));
         let transaction = Recovered::new_unchecked(signed, ALICE);
-        take(&mut Overlay::new(&state, &code), &builtin, &transaction, 100).unwrap().is_some()
+        plan(&mut Overlay::new(&state, &code), &builtin, &transaction, 100).unwrap().is_some()
     }
 
     #[test]

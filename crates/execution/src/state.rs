@@ -70,11 +70,12 @@ impl State {
         let tables = Arc::new(Tables::open(store)?);
         let block = |state_root| Ok(genesis::block(genesis, state_root));
         let genesis_block = open_genesis(store, &tables, |base| genesis::state(base, genesis), block)?;
+        let hot = hot_state(store, &tables)?;
         Ok(Self(Arc::new(Inner {
             store: store.clone(),
             tables,
             code: CodeCache::default(),
-            hot: Arc::default(),
+            hot,
             retention,
             spec: ChainSpec { any_sender, ..ChainSpec::bxp(genesis.chain_id) },
             gas_limit: genesis.gas_limit,
@@ -100,11 +101,12 @@ impl State {
             Ok(StoredBlock { hash: header.hash_slow(), header, transactions: Vec::new(), time_ms })
         };
         let genesis_block = open_genesis(store, &tables, |base| genesis.state(base), block)?;
+        let hot = hot_state(store, &tables)?;
         Ok(Self(Arc::new(Inner {
             store: store.clone(),
             tables,
             code: CodeCache::default(),
-            hot: Arc::default(),
+            hot,
             retention,
             spec: genesis.spec()?,
             gas_limit: genesis_block.header.gas_limit,
@@ -245,6 +247,12 @@ impl State {
         }
         Err(ExecutionError::NotOnHead { height, parent, head_height: head.height, head: head.hash })
     }
+}
+
+/// What is in memory of the state in `store`, when nothing of it is yet.
+fn hot_state(store: &Store, tables: &Arc<Tables>) -> Result<Arc<HotState>, ExecutionError> {
+    let head = View::new(Arc::clone(tables), store.snapshot()).head()?;
+    Ok(Arc::new(HotState::of(head.state_root)))
 }
 
 /// Block 0 of the state in `store`, which is built by `state` where there is none.

@@ -1,6 +1,6 @@
 //! What the chain itself calls before the first transaction of a block.
 
-use crate::{ExecutionError, Rules, evm::Evm};
+use crate::{ExecutionError, Rules, evm::OverlayEvm};
 use alloy_consensus::Header;
 use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS};
 use revm::primitives::hardfork::SpecId;
@@ -8,7 +8,7 @@ use revm::primitives::hardfork::SpecId;
 /// Tells the beacon roots contract the parent beacon root (EIP-4788, from Cancun on) and the history contract the
 /// parent's hash (EIP-2935, from Prague on), each only where the contract is.
 pub(crate) fn before_transactions(
-    evm: &mut Evm<'_>,
+    evm: &mut OverlayEvm<'_>,
     header: &Header,
     rules: &Rules,
 ) -> Result<(), ExecutionError> {

@@ -3,7 +3,7 @@
 use super::{header, requests, rewards};
 use crate::{
     ChainSpec, DropReason, ExecutedBlock, ExecutionError, Rules, State, VerifyError, environment,
-    evm::Evm,
+    evm::{Evm, OverlayEvm},
     overlay::Overlay,
     read::StateRead,
     receipts::{self, Ended},
@@ -68,7 +68,7 @@ impl State {
 
 /// A block that is being run.
 struct Run<'a> {
-    evm: Evm<'a>,
+    evm: OverlayEvm<'a>,
     base: &'a dyn StateRead,
     rules: Rules,
     gas_used: u64,

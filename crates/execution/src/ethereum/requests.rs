@@ -1,6 +1,6 @@
 //! What the execution layer asks of the consensus layer after Prague (EIP-7685): deposits, exits, consolidations.
 
-use crate::{ExecutionError, evm::Evm};
+use crate::{ExecutionError, evm::OverlayEvm};
 use alloy_eips::{
     eip6110::DEPOSIT_REQUEST_TYPE,
     eip7002::{WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, WITHDRAWAL_REQUEST_TYPE},
@@ -23,7 +23,7 @@ const DEPOSIT_DATA_BYTES: usize = 576;
 ///
 /// The inner error says what makes the block invalid.
 pub(crate) fn requests_hash(
-    evm: &mut Evm<'_>,
+    evm: &mut OverlayEvm<'_>,
     receipts: &[StoredReceipt],
     deposit_contract: Option<Address>,
 ) -> Result<Result<B256, &'static str>, ExecutionError> {

@@ -5,6 +5,7 @@ mod dropped;
 mod fees;
 mod history;
 mod kit;
+mod parallel;
 mod payments;
 mod payments_in_solidity;
 mod pinned;

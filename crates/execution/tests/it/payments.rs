@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// The calldata of `pay96` or `pay128`.
-fn calldata(payments: &[(Address, u128)], wide: bool) -> Bytes {
+pub(crate) fn calldata(payments: &[(Address, u128)], wide: bool) -> Bytes {
     let bytes = if wide { 16 } else { 12 };
     let entry =
         |(to, amount): &(Address, u128)| [to.as_slice(), &amount.to_be_bytes()[16 - bytes..]].concat();
