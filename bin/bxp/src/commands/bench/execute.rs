@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// Blocks of each kind.
     #[arg(long, default_value_t = 3)]
     blocks: usize,
+    /// Begin without reading the state once: only what blocks have touched is in memory then.
+    #[arg(long)]
+    cold: bool,
     /// Print one JSON line.
     #[arg(long)]
     json: bool,
@@ -42,8 +45,10 @@ pub(crate) struct Arguments {
 struct Cost {
     /// From the signed bytes to the sender.
     recovery_cpu_us: f64,
-    /// Short cuts or EVM, and the three roots.
-    execution_cpu_us: f64,
+    /// Running the transactions: short cuts or EVM, with what they read and change.
+    transactions_cpu_us: f64,
+    /// Receipts with their blooms, and the three roots.
+    roots_cpu_us: f64,
     /// Writing block state and history, synced.
     commit_cpu_us: f64,
     /// Transactions a second of real time, all three steps one after the other.
@@ -51,8 +56,8 @@ struct Cost {
 }
 
 impl Cost {
-    fn total(&self) -> f64 {
-        self.recovery_cpu_us + self.execution_cpu_us + self.commit_cpu_us
+    fn without_recovery(&self) -> f64 {
+        self.transactions_cpu_us + self.roots_cpu_us + self.commit_cpu_us
     }
 }
 
@@ -62,19 +67,37 @@ struct Report {
     accounts: usize,
     transactions: usize,
     blocks: usize,
+    /// Whether the state was on disk only when the first block began.
+    cold: bool,
     transfers: Cost,
     erc20: Cost,
     mixed: Cost,
-    /// (recovery + trie) / (recovery + execution + commit) of a transfer.
+    /// (recovery + trie) / (recovery + transactions + roots + commit) of a transfer.
     transfers_ratio_to_bound: f64,
     /// ERC-20 transfers through revm alone, its state in memory.
     bare_revm_cpu_us: f64,
-    /// Bare revm / (execution + commit) of an ERC-20 transfer.
+    /// The same one after the other, and on many threads.
+    erc20_threads: Threads,
+    /// Bare revm / one after the other: running against running.
     erc20_ratio_to_bare_revm: f64,
+    /// (bare revm + trie) / (transactions + roots + commit) of an ERC-20 transfer.
+    erc20_ratio_to_bound: f64,
     /// Updates of accounts a second on one core.
     trie_updates_per_second: f64,
     naive_trie_updates_per_second: f64,
     trie_ratio_to_naive: f64,
+    /// Memory of all nodes of our trie.
+    trie_bytes: usize,
+}
+
+/// What running blocks of ERC-20 transfers costs, without receipts and roots.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Threads {
+    threads: usize,
+    one_by_one_cpu_us: f64,
+    one_by_one_per_second: f64,
+    parallel_cpu_us: f64,
+    parallel_per_second: f64,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -84,17 +107,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     );
     let scene = Scene::new(arguments.accounts, arguments.transactions)?;
     let mut chain = Chain::open(&scene)?;
+    if !arguments.cold {
+        chain.read_everything(&scene)?;
+    }
+    let mut threads = Threads { threads: rayon::current_num_threads(), ..Threads::default() };
     let mut measure = |kind: Kind| -> Result<Cost> {
         let (mut cost, mut seconds) = (Cost::default(), 0.0);
         for _ in 0..arguments.blocks {
             let signed = scene.signed(kind, chain.blocks)?;
+            if kind == Kind::Token {
+                chain.only_run(&signed, arguments.blocks, &mut threads)?;
+            }
             let started = Instant::now();
             chain.block(&signed, &mut cost)?;
             seconds += started.elapsed().as_secs_f64();
         }
         let count = (arguments.blocks * arguments.transactions) as f64;
         cost.per_second = count / seconds;
-        for part in [&mut cost.recovery_cpu_us, &mut cost.execution_cpu_us, &mut cost.commit_cpu_us] {
+        let Cost { recovery_cpu_us, transactions_cpu_us, roots_cpu_us, commit_cpu_us, .. } = &mut cost;
+        for part in [recovery_cpu_us, transactions_cpu_us, roots_cpu_us, commit_cpu_us] {
             *part /= count;
         }
         Ok(cost)
@@ -105,15 +136,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     drop(chain);
     let bare_revm_cpu_us = bare::measure(&scene, arguments.blocks)?;
     let tries = trie::measure(&scene)?;
-    // A transfer changes two accounts.
+    // A transfer changes two accounts, one of the token an account and two slots.
     let bound = transfers.recovery_cpu_us + 2.0 * tries.ours_cpu_us;
+    let erc20_bound = bare_revm_cpu_us + 3.0 * tries.ours_cpu_us;
     let report = Report {
         profile: if cfg!(debug_assertions) { "dev" } else { "release" },
         accounts: arguments.accounts,
         transactions: arguments.transactions,
         blocks: arguments.blocks,
-        transfers_ratio_to_bound: bound / transfers.total(),
-        erc20_ratio_to_bare_revm: bare_revm_cpu_us / (erc20.execution_cpu_us + erc20.commit_cpu_us),
+        cold: arguments.cold,
+        transfers_ratio_to_bound: bound / (transfers.recovery_cpu_us + transfers.without_recovery()),
+        erc20_threads: threads,
+        erc20_ratio_to_bare_revm: bare_revm_cpu_us / threads.one_by_one_cpu_us,
+        erc20_ratio_to_bound: erc20_bound / erc20.without_recovery(),
         transfers,
         erc20,
         mixed,
@@ -121,6 +156,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         trie_updates_per_second: 1e6 / tries.ours_cpu_us,
         naive_trie_updates_per_second: 1e6 / tries.naive_cpu_us,
         trie_ratio_to_naive: tries.naive_cpu_us / tries.ours_cpu_us,
+        trie_bytes: tries.known_bytes,
     };
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
@@ -148,13 +184,20 @@ impl Chain {
         Ok(Self { store, state, head, blocks: 0, _folder: folder })
     }
 
-    fn block(&mut self, signed: &[Bytes], cost: &mut Cost) -> Result<()> {
-        let begun = cpu_us()?;
-        let transactions = signed.par_iter().map(recover).collect::<Result<Vec<_>>>()?;
-        let recovered = cpu_us()?;
+    /// Reads every account and its balance of the token once, as a node has that runs for long.
+    fn read_everything(&self, scene: &Scene) -> Result<()> {
+        let state = self.state.newest();
+        for address in scene.genesis.accounts.keys() {
+            state.account(*address)?;
+            state.storage_slot(scene::TOKEN, scene::balance_slot(*address).into())?;
+        }
+        Ok(())
+    }
+
+    fn input(&self, transactions: Vec<RecoveredTransaction>) -> BlockInput {
         let header = &self.head.header;
         let height = self.head.height().next();
-        let input = BlockInput {
+        BlockInput {
             height,
             time_ms: self.head.time_ms + 1_000,
             mix_hash: keccak256(height.0.to_be_bytes()),
@@ -163,8 +206,36 @@ impl Chain {
             gas_limit: header.gas_limit,
             base_fee: bxp_execution::next_base_fee(header),
             transactions,
-        };
-        let executed = self.state.execute(header, input)?;
+        }
+    }
+
+    /// Runs one of `blocks` blocks both ways, and keeps nothing of it.
+    fn only_run(&self, signed: &[Bytes], blocks: usize, threads: &mut Threads) -> Result<()> {
+        let input = self.input(signed.par_iter().map(recover).collect::<Result<Vec<_>>>()?);
+        let (header, share) = (&self.head.header, 1.0 / (signed.len() * blocks) as f64);
+        let rate = |seconds: f64| signed.len() as f64 / seconds / blocks as f64;
+        let (begun, started) = (cpu_us()?, Instant::now());
+        let one = self.state.run_one_by_one(header, &input)?;
+        threads.one_by_one_per_second += rate(started.elapsed().as_secs_f64());
+        threads.one_by_one_cpu_us += (cpu_us()? - begun) as f64 * share;
+        let (begun, started) = (cpu_us()?, Instant::now());
+        let many = self.state.run_in_parallel(header, &input)?;
+        threads.parallel_per_second += rate(started.elapsed().as_secs_f64());
+        threads.parallel_cpu_us += (cpu_us()? - begun) as f64 * share;
+        ensure!(one.gas_used() == many.gas_used() && many.is_parallel(), "both ways use the same gas");
+        Ok(())
+    }
+
+    fn block(&mut self, signed: &[Bytes], cost: &mut Cost) -> Result<()> {
+        let begun = cpu_us()?;
+        let transactions = signed.par_iter().map(recover).collect::<Result<Vec<_>>>()?;
+        let recovered = cpu_us()?;
+        let header = &self.head.header;
+        let input = self.input(transactions);
+        let height = input.height;
+        let ran = self.state.run(header, &input)?;
+        let run = cpu_us()?;
+        let executed = ran.seal(input.transactions, None)?;
         let done = cpu_us()?;
         ensure!(executed.dropped.is_empty(), "own transactions were dropped at height {height}");
         ensure!(executed.receipts.iter().all(|receipt| receipt.receipt.status()), "own transactions failed");
@@ -173,7 +244,8 @@ impl Chain {
         batch.commit(Durability::Synced)?;
         let committed = cpu_us()?;
         cost.recovery_cpu_us += (recovered - begun) as f64;
-        cost.execution_cpu_us += (done - recovered) as f64;
+        cost.transactions_cpu_us += (run - recovered) as f64;
+        cost.roots_cpu_us += (done - run) as f64;
         cost.commit_cpu_us += (committed - done) as f64;
         self.head = executed.block;
         self.blocks += 1;
