@@ -30,6 +30,7 @@ mod node;
 mod proof;
 mod reader;
 mod settle;
+mod shape;
 mod tree;
 mod update;
 mod verify;

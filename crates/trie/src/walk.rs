@@ -7,11 +7,12 @@
 
 use crate::{
     NodeReader, TrieError,
-    batch::{Update, below, nibble, run, shared_by_keys, shared_with},
+    batch::{Update, below, nibble, run, shared_with},
     changes::Rows,
     node::{self, Reference},
     settle::Settling,
-    tree::{self, Branch, Child, Extension, Leaf, Node},
+    shape::{built, grown, prefix},
+    tree::{self, Branch, Child, Extension, Node},
     update::{decode, read},
 };
 use alloy_primitives::{B256, Bytes};
@@ -391,73 +392,4 @@ impl<'a, R: NodeReader> Walk<'a, R> {
 fn take_set(update: &mut Update) -> Option<Update> {
     let value = update.value.take()?;
     Some(Update { key: update.key, value: Some(value) })
-}
-
-/// The subtree at `depth` of pairs in key order, and the memory that it takes.
-fn built(generation: u32, depth: usize, pairs: &mut [Update]) -> (Node, usize) {
-    let (Some(first), Some(last)) = (pairs.first(), pairs.last()) else { return (Node::Empty, 0) };
-    if pairs.len() == 1 {
-        let key = first.key;
-        let value = pairs.first_mut().and_then(|pair| pair.value.take()).unwrap_or_default();
-        let node = Node::Leaf(Box::new(Leaf { key, value }));
-        let bytes = node.bytes();
-        return (node, bytes);
-    }
-    let (key, fork) = (first.key, shared_by_keys(&first.key, &last.key));
-    let mut parts = Vec::with_capacity(16);
-    let (is_parallel, mut rest) = (is_parallel(fork, pairs.len()), pairs);
-    while let Some(first) = rest.first() {
-        let nibble = nibble(&first.key, fork);
-        let length = run(fork, nibble, rest);
-        let (part, others) = std::mem::take(&mut rest).split_at_mut(length);
-        rest = others;
-        parts.push((nibble, part));
-    }
-    let child = |(nibble, part): (u8, &mut [Update])| {
-        let (node, bytes) = built(generation, fork + 1, part);
-        (nibble, Child::new(node, generation), bytes)
-    };
-    let children: Vec<_> = if is_parallel {
-        parts.into_par_iter().map(child).collect()
-    } else {
-        parts.into_iter().map(child).collect()
-    };
-    let mut branch = Branch { mask: 0, children: Vec::with_capacity(children.len()) };
-    let mut bytes = 0;
-    for (nibble, child, below) in children {
-        branch.insert(nibble, child);
-        bytes += below;
-    }
-    let node = Node::Branch(Box::new(branch));
-    bytes += node.bytes();
-    if fork == depth {
-        return (node, bytes);
-    }
-    let child = Child::new(node, generation);
-    let node = Node::Extension(Box::new(Extension { key: Nibbles::unpack(key).slice(depth..fork), child }));
-    bytes += node.bytes();
-    (node, bytes)
-}
-
-/// What leads by `key` to `below`.
-fn grown(key: Nibbles, below: Child) -> Node {
-    match below.node {
-        Node::Empty => Node::Empty,
-        Node::Leaf(leaf) => Node::Leaf(leaf),
-        Node::Extension(mut extension) => {
-            extension.key = key.join(&extension.key);
-            Node::Extension(extension)
-        }
-        Node::Branch(_) | Node::Unread => Node::Extension(Box::new(Extension { key, child: below })),
-    }
-}
-
-/// Puts an extension together with what has become of the node below it.
-fn prefix(child: &mut Child) {
-    let Node::Extension(extension) = &mut child.node else { return };
-    if matches!(extension.child.node, Node::Branch(_) | Node::Unread) {
-        return;
-    }
-    let (key, below) = (extension.key, std::mem::take(&mut extension.child));
-    child.node = grown(key, below);
 }
