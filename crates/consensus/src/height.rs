@@ -99,10 +99,10 @@ impl HeightState {
     }
 
     pub(crate) fn receive_votes(&mut self, from: ValidatorIndex, votes: &Votes, desk: &mut Desk<'_>) {
-        for (proposer, vote) in votes.iter() {
+        votes.iter().for_each(|(proposer, vote)| {
             self.count(from, proposer, vote, desk.settings);
             if !self.started {
-                continue;
+                return;
             }
             match vote {
                 Vote::Echo(_) | Vote::Ready(_) | Vote::Invalid(_) => self.progress_broadcast(proposer, desk),
@@ -113,7 +113,7 @@ impl HeightState {
                 }
                 Vote::Decided(_) => self.progress_instance(proposer, 1, desk),
             }
-        }
+        });
         if self.started {
             self.conclude(desk);
         }

@@ -15,7 +15,7 @@
 //! bit beyond n, nothing after the end. Decoding allocates no more than a small multiple of the input.
 
 use bxp_types::{Digest, Height, ValidatorIndex};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::bitmask::Bitmask;
 use crate::digests::Digests;
@@ -309,8 +309,11 @@ impl Reader {
         Ok(self.0.split_to(length))
     }
 
+    /// Copies, and so takes no share of the memory: a frame holds hundreds of digests.
     fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
-        self.take(N)?.as_ref().try_into().map_err(|_| WireError::Short)
+        let array = *self.0.first_chunk().ok_or(WireError::Short)?;
+        self.0.advance(N);
+        Ok(array)
     }
 
     fn u8(&mut self) -> Result<u8, WireError> {
@@ -323,8 +326,11 @@ impl Reader {
     }
 
     fn mask(&mut self, validators: u16) -> Result<Bitmask, WireError> {
-        let bytes = self.take(Bitmask::byte_length(validators))?;
-        Bitmask::from_bytes(validators, &bytes).ok_or(WireError::NotCanonical)
+        let length = Bitmask::byte_length(validators);
+        let bytes = self.0.get(..length).ok_or(WireError::Short)?;
+        let mask = Bitmask::from_bytes(validators, bytes).ok_or(WireError::NotCanonical)?;
+        self.0.advance(length);
+        Ok(mask)
     }
 
     fn body(&mut self, bytes_max: usize) -> Result<Bytes, WireError> {

@@ -60,7 +60,8 @@ pub(super) enum Event {
 }
 
 /// The order of events is that of time, then of their making.
-pub(super) struct Due(Duration, u64, Event);
+/// Boxed, since the queue moves its entries about.
+pub(super) struct Due(Duration, u64, Box<Event>);
 
 impl PartialEq for Due {
     fn eq(&self, other: &Self) -> bool {
@@ -134,7 +135,7 @@ impl<'a> Network<'a> {
             };
             self.now = at;
             self.events += 1;
-            match event {
+            match *event {
                 Event::Arrives(node, frame) => self.arrives(node, frame),
                 Event::Taken(node, taken) => self.take(node, taken),
                 Event::Turn(node) => self.turn(node),
@@ -151,7 +152,7 @@ impl<'a> Network<'a> {
 
     pub(super) fn at(&mut self, at: Duration, event: Event) {
         self.sequence += 1;
-        self.queue.push(Reverse(Due(at.max(self.now), self.sequence, event)));
+        self.queue.push(Reverse(Due(at.max(self.now), self.sequence, Box::new(event))));
     }
 
     /// Work on a validator's processor. Where all share one machine nobody's work is more urgent than that of others.
