@@ -21,9 +21,9 @@ pub struct Costs {
     pub frame_send_us: f64,
     /// See [`Self::frame_send_us`].
     pub frame_receive_us: f64,
-    /// What of a frame's receiving only the driver of consensus can do, once a frame. Assumed, as is the split of the 8 us.
+    /// What consensus does for a frame, beside its votes: `frame_engine_cpu_us` of `bxp bench consensus`.
     pub frame_driver_us: f64,
-    /// Decoding and counting one vote. Assumed; at n = 100 and more it counts.
+    /// Decoding and counting one vote: `vote_cpu_us` of `bxp bench consensus`. At n = 100 and more it counts.
     pub vote_us: f64,
     /// A node's taking in of one opaque transaction from its client, and answering it. From `bxp bench consensus` at
     /// saturation: about what transport, hashes, logs and frames of a transaction leave of the nodes' CPU time, which
@@ -31,7 +31,7 @@ pub struct Costs {
     pub intake_us: f64,
     /// The client's own side of one transaction, which counts where it shares the machine: `client_cpu_us_per_tx`.
     pub client_us: f64,
-    /// What one flush of the log takes. Assumed.
+    /// What one flush of the log takes: `flush_ms` of `bxp bench consensus`.
     pub sync_ms: f64,
     /// What the disk takes in: `disk_gb_per_s` of `bxp bench consensus`.
     pub disk_gb_per_s: f64,
@@ -84,8 +84,8 @@ impl Default for Costs {
             log_s_per_gb: 0.42,
             frame_send_us: 3.0,
             frame_receive_us: 4.0,
-            frame_driver_us: 1.0,
-            vote_us: 0.2,
+            frame_driver_us: 0.5,
+            vote_us: 0.095,
             intake_us: 1.5,
             client_us: 0.25,
             sync_ms: 4.0,
