@@ -49,6 +49,8 @@ conformance: prerequisites ## What needs real data
 	@test -d "$(SHARED)/synthea" || { echo 'error: $(SHARED)/synthea is not there; set SHARED=FOLDER' >&2; exit 1; }
 	# The whole workspace is named so that its features stay those of `make test`, and nothing is built twice.
 	BXP_SHARED_DATA="$(abspath $(SHARED))" cargo test --locked --workspace --test it conformance -- --nocapture
+	@# The store's and the API's cases on PostgreSQL, which the machine's Debian packages bring; skipped in one line without.
+	cargo test --locked --workspace --test it -- postgres on_server
 	BXP_DATA="$(abspath $(SHARED))" cargo test --locked --workspace --features bxp-clinical/conformance --test conformance
 	cargo build --locked --bin bxp
 	"$(BXP)" dev statetest "$(SHARED)/ethereum/statetests"

@@ -171,6 +171,7 @@ fn config(node: &PlannedNode, plan: &Plan, listen: Listen, swarm: SocketAddr) ->
         release: bxp_node::Release::default(),
         verification: plan.verification,
         vote_gather_ms: None,
+        fhir: bxp_node::Fhir::default(),
         content: Content {
             listen: Some(swarm),
             swarm_key: Some(Path::new("../..").join(SWARM_KEY)),

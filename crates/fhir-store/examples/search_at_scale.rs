@@ -2,9 +2,10 @@
 //!
 //! `cargo run --release -p bxp-fhir-store --example search_at_scale -- 1000000` writes that many observations of patients with
 //! 500 each, and prints one JSON line: resources stored and indexed a second by one thread, bytes on disk against bytes of
-//! JSON, and milliseconds of reads and searches. The limit in the same run: the same texts parsed only.
+//! JSON, and milliseconds of reads and searches. The limit in the same run: the same texts parsed only. With the address of an
+//! empty database behind the number, the store is on that PostgreSQL server.
 
-use bxp_fhir_store::{Everything, Kind, NewVersion, Parameters, Prepared, Reader, Store, search};
+use bxp_fhir_store::{Everything, Kind, NewVersion, Parameters, Prepared, Reader, Server, Store, search};
 use bxp_privacy::{Facts, Permit, Purpose, Request, Scope, decide};
 use bxp_types::{BlockClass, Jurisdiction, Secret, ValidatorIndex};
 use std::{error::Error, time::Instant};
@@ -18,7 +19,11 @@ const CODES: [&str; 10] =
 fn main() -> Result<(), Box<dyn Error>> {
     let count: usize = std::env::args().nth(1).map_or(Ok(100_000), |text| text.parse())?;
     let folder = tempfile::tempdir()?;
-    let store = Store::open(folder.path(), Secret::new([7; 32]))?;
+    let key = Secret::new([7; 32]);
+    let store = match std::env::args().nth(2) {
+        None => Store::open(folder.path(), key)?,
+        Some(url) => Store::connect(Server::new(&url, None, None, None)?, &key)?,
+    };
     let (mut json_bytes, started) = (0, Instant::now());
     let mut number = 0;
     while number < count {

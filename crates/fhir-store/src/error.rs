@@ -1,11 +1,32 @@
 //! What can go wrong in the store. No text has a value of a resource or of a search.
 
+use tokio_postgres::error::SqlState;
+
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database failed.
     #[error("use the FHIR store")]
     Database(#[from] rusqlite::Error),
+    /// The database server failed, or the way to it.
+    #[error("use the FHIR store on its database server: {message}")]
+    Server {
+        /// What it said; its details, which may repeat what was sent, are left out.
+        message: String,
+        /// Its disk is full.
+        full: bool,
+    },
+    /// The database server is not configured as it must be.
+    #[error("use the FHIR store on its database server: {0}")]
+    Configuration(&'static str),
+    /// All connections to the database server were in use for too long.
+    #[error("use the FHIR store: all connections to its database server are in use; allow more of them")]
+    Busy,
+    /// The key does not open what is on the database server.
+    #[error(
+        "open the FHIR store on its database server: it was written under another key; name this node's database"
+    )]
+    OtherKey,
     /// The key does not open the file, or a page of it was changed.
     #[error(
         "open the FHIR store {0}: its key is another one, or the file is damaged; restore the data folder"
@@ -56,6 +77,27 @@ impl StoreError {
     /// Whether the disk is full.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Database(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+        match self {
+            Self::Database(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            Self::Server { full, .. } => *full,
+            _ => false,
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        if let Some(said) = error.as_db_error() {
+            let message = format!("{} ({})", said.message(), said.code().code());
+            return Self::Server { message, full: *said.code() == SqlState::DISK_FULL };
+        }
+        let mut message = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(reason) = cause {
+            message.push_str(": ");
+            message.push_str(&reason.to_string());
+            cause = reason.source();
+        }
+        Self::Server { message, full: false }
     }
 }

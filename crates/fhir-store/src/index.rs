@@ -1,12 +1,13 @@
 //! Index entries: what of a resource's values goes into which table.
 
 use crate::{
-    StoreError,
+    StoreError, bucket,
+    database::{Database, values},
     extract::Extracted,
     parameters::Kind,
+    sealing::{Domain, Sealer},
     value::{Indexed, Target, text::fold},
 };
-use rusqlite::{Connection, OptionalExtension, params};
 
 /// What has a number in the index.
 pub(crate) enum Name<'a> {
@@ -29,9 +30,11 @@ pub(crate) const fn all_of(kind: Kind) -> i64 {
 }
 
 impl Entries {
-    /// `number` gives the number of a name; without one there is no entry.
+    /// `number` gives the number of a name; without one there is no entry. With a `sealer`, values that are looked up by
+    /// range go into its coarse keyed lists, and nowhere else.
     pub(crate) fn of(
         extracted: &Extracted,
+        sealer: Option<&Sealer>,
         number: &mut impl FnMut(Name<'_>) -> Result<Option<i64>, StoreError>,
     ) -> Result<Self, StoreError> {
         let mut entries = Self::default();
@@ -56,6 +59,10 @@ impl Entries {
                     let key = concept(system, code, "")?;
                     entries.postings.extend(key.map(|key| (parameter.identifier_index(), key)));
                 }
+                Indexed::Date(_) | Indexed::Amount(_) | Indexed::Text(_) if sealer.is_some() => {
+                    let lists = sealer.map(|sealer| bucket::lists_of(sealer, param, value));
+                    entries.postings.extend(lists.into_iter().flatten());
+                }
                 Indexed::Date(span) => entries.spans.push((param, span.low, span.high)),
                 Indexed::Amount(amount) => {
                     let unit = concept(&amount.system, &amount.unit, &amount.label)?.unwrap_or_default();
@@ -70,27 +77,24 @@ impl Entries {
     }
 
     /// Writes what is no posting.
-    pub(crate) fn insert_values(&self, connection: &Connection, rid: i64) -> Result<(), StoreError> {
+    pub(crate) fn insert_values(&self, database: &Database, rid: i64) -> Result<(), StoreError> {
         if !self.spans.is_empty() {
             let text =
                 "INSERT INTO span (rid, param, low, high) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
-            let mut statement = connection.prepare_cached(text)?;
             for (param, low, high) in &self.spans {
-                statement.execute(params![rid, param, low, high])?;
+                database.execute(text, values![rid, *param, *low, *high])?;
             }
         }
         if !self.amounts.is_empty() {
             let text = "INSERT INTO amount (rid, param, low, high, unit) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
-            let mut statement = connection.prepare_cached(text)?;
             for (param, low, high, unit) in &self.amounts {
-                statement.execute(params![rid, param, low, high, unit])?;
+                database.execute(text, values![rid, *param, *low, *high, *unit])?;
             }
         }
         if !self.words.is_empty() {
             let text = "INSERT INTO words (rid, param, folded, written) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
-            let mut statement = connection.prepare_cached(text)?;
             for (param, folded, written) in &self.words {
-                statement.execute(params![rid, param, folded, written])?;
+                database.execute(text, values![rid, *param, folded.as_str(), written.as_str()])?;
             }
         }
         Ok(())
@@ -104,12 +108,13 @@ pub(crate) fn concept_name(system: &str, code: &str, label: &str) -> String {
 
 /// The number of a concept that is here.
 pub(crate) fn concept(
-    connection: &Connection,
+    database: &Database,
     system: &str,
     code: &str,
     label: &str,
 ) -> Result<Option<i64>, StoreError> {
     let text = "SELECT cid FROM concept WHERE code = ?1 AND system = ?2 AND label = ?3";
-    let mut statement = connection.prepare_cached(text)?;
-    Ok(statement.query_row([code, system, label], |row| row.get(0)).optional()?)
+    let names = [(Domain::Code, code), (Domain::System, system), (Domain::Label, label)];
+    let [code, system, label] = names.map(|(domain, name)| database.hidden(domain, name));
+    database.first(text, &[code?, system?, label?], |row| row.get(0))
 }

@@ -1,7 +1,7 @@
 //! The hospital's working copy: whole FHIR R4 resources with every version, encrypted at rest and indexed for search.
 //!
 //! One file under SQLCipher: every page is encrypted and authenticated, the key is derived in the enclave and never on disk.
-//! The file never leaves the node's country; what is replicated are the vault's sealed blocks. The gate (`clinical`) writes
+//! Or a PostgreSQL server, to which bodies and names go sealed (ADR 71). Neither leaves the node's country; what is replicated are the vault's sealed blocks. The gate (`clinical`) writes
 //! here what the vault has sealed, many submissions in one transaction, and can do the last ones again after a crash.
 //!
 //! - [`Writer`]: versions in, with their index, in one transaction with others.
@@ -12,18 +12,22 @@
 //! It refuses to know who may read, how records are sealed, what HTTP is, and whether a resource is valid.
 
 mod body;
+mod bucket;
+mod database;
 mod error;
 pub mod extract;
 mod index;
 mod parameters;
 mod read;
 mod schema;
+mod sealing;
 pub mod search;
 mod store;
 pub mod value;
 mod writer;
 
 pub use body::Body;
+pub use database::Server;
 pub use error::StoreError;
 pub use parameters::{Class, Component, Composite, Kind, Leaf, Parameter, ParameterId, Parameters, Path};
 pub use read::{Everything, Reader, Resource, Scope};

@@ -2,14 +2,15 @@
 
 use crate::{
     StoreError, body,
+    database::{Database, Row, Value as Sql, values},
     parameters::{Kind, Parameters},
+    sealing::Domain,
     search::{Page, Query, Selection, SortValue},
     store::Pooled,
-    writer::{Method, current},
+    writer::{Method, content, current, place},
 };
 use bxp_privacy::Permit;
 use bxp_types::{RecordId, SubjectId};
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use sonic_rs::Value;
 
 mod compartment;
@@ -74,7 +75,7 @@ pub enum Scope<'a> {
 
 /// Reads what its permit opens.
 pub struct Reader {
-    connection: Pooled,
+    database: Pooled,
     permit: Permit,
     now_ms: u64,
 }
@@ -85,12 +86,13 @@ impl std::fmt::Debug for Reader {
     }
 }
 
+/// The place of a version and its body come first, as everywhere.
 const COLUMNS: &str =
-    "r.kind, r.id, v.version, v.updated_ms, v.method, v.record, r.subject, v.body, v.seq, r.rid";
+    "v.seq, v.rid, v.kind, v.version, v.updated_ms, v.body, v.method, v.record, r.id, r.subject";
 
 impl Reader {
-    pub(crate) fn new(connection: Pooled, permit: Permit, now_ms: u64) -> Self {
-        Self { connection, permit, now_ms }
+    pub(crate) fn new(database: Pooled, permit: Permit, now_ms: u64) -> Self {
+        Self { database, permit, now_ms }
     }
 
     /// The newest version of a resource, also where it is a deletion; none if it was never here or is not permitted.
@@ -101,7 +103,7 @@ impl Reader {
         let text = format!(
             "SELECT {COLUMNS} FROM resource r JOIN version v ON v.seq = r.seq WHERE r.kind = ?1 AND r.id = ?2"
         );
-        self.one(&text, params![kind.0, id])
+        self.one(&text, values![kind.0, self.database.hidden(Domain::Id(kind), id)?])
     }
 
     /// One version.
@@ -113,7 +115,7 @@ impl Reader {
             "SELECT {COLUMNS} FROM resource r JOIN version v ON v.rid = r.rid AND v.version = ?3 \
              WHERE r.kind = ?1 AND r.id = ?2"
         );
-        self.one(&text, params![kind.0, id, version])
+        self.one(&text, values![kind.0, self.database.hidden(Domain::Id(kind), id)?, version])
     }
 
     /// Versions before place `before`, newest first, that are not older than `since_ms`.
@@ -133,7 +135,7 @@ impl Reader {
             Scope::System => "?4 = 0",
         };
         let of = match scope {
-            Scope::Instance(kind, id) => match current(&self.connection, kind, id)? {
+            Scope::Instance(kind, id) => match current(&self.database, kind, id)? {
                 Some(found) => found.rid,
                 None => return Ok(Vec::new()),
             },
@@ -146,13 +148,9 @@ impl Reader {
              WHERE v.seq < ?1 AND v.updated_ms >= ?2 AND {condition} ORDER BY {order} DESC LIMIT ?3"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut statement = self.connection.prepare_cached(&text)?;
-        let mut rows = statement.query(params![before.unwrap_or(i64::MAX), since_ms, limit, of])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.extend(self.permitted(row)?);
-        }
-        Ok(found)
+        let values = values![before.unwrap_or(i64::MAX), since_ms, limit, of];
+        let found = self.database.all(&text, values, |row| self.permitted(row))?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// The number of the newest resource: a search up to it does not see what comes later.
@@ -160,8 +158,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn newest(&self) -> Result<i64, StoreError> {
-        let newest: Option<i64> =
-            self.connection.query_row("SELECT max(rid) FROM resource", [], |row| row.get(0))?;
+        let newest: Option<i64> = self.database.one("SELECT max(rid) FROM resource", &[])?;
         Ok(newest.unwrap_or(0))
     }
 
@@ -176,7 +173,7 @@ impl Reader {
         after: Option<&(Vec<SortValue>, i64)>,
         upto: i64,
     ) -> Result<(Vec<Resource>, Page), StoreError> {
-        let page = Selection::new(&self.connection, Some(upto)).page(query, limit, after)?;
+        let page = Selection::new(&self.database, Some(upto)).page(query, limit, after)?;
         let mut found = Vec::with_capacity(page.numbers.len());
         for number in &page.numbers {
             found.extend(self.numbered(*number)?);
@@ -189,7 +186,7 @@ impl Reader {
     /// # Errors
     /// As [`Reader::search`].
     pub fn count(&self, query: &Query, upto: i64) -> Result<u64, StoreError> {
-        Selection::new(&self.connection, Some(upto)).count(query, crate::search::TOTAL_MAX)
+        Selection::new(&self.database, Some(upto)).count(query, crate::search::TOTAL_MAX)
     }
 
     /// The newest version of resource `number`, unless it is deleted.
@@ -197,47 +194,54 @@ impl Reader {
         let text = format!(
             "SELECT {COLUMNS} FROM resource r JOIN version v ON v.seq = r.seq WHERE r.rid = ?1 AND r.deleted = 0"
         );
-        self.one(&text, params![number])
+        self.one(&text, values![number])
     }
 
-    fn one(&self, text: &str, values: impl rusqlite::Params) -> Result<Option<Resource>, StoreError> {
-        let mut statement = self.connection.prepare_cached(text)?;
-        let mut rows = statement.query(values)?;
-        match rows.next()? {
-            Some(row) => self.permitted(row),
-            None => Ok(None),
-        }
+    fn one(&self, text: &str, values: &[Sql<'_>]) -> Result<Option<Resource>, StoreError> {
+        Ok(self.database.first(text, values, |row| self.permitted(row))?.flatten())
     }
 
     /// The resource of a row, if the permit opens it.
     fn permitted(&self, row: &Row<'_>) -> Result<Option<Resource>, StoreError> {
         const DAMAGED: StoreError = StoreError::Damaged("a version of a resource");
-        let kind = Kind(row.get(0)?);
-        let subject: Vec<u8> = row.get(6)?;
-        let subject = SubjectId(subject.try_into().map_err(|_| DAMAGED)?);
-        let record: Option<Vec<u8>> = row.get(5)?;
-        let record = record.map(<[u8; 16]>::try_from).transpose().map_err(|_| DAMAGED)?.map(RecordId);
+        let place = place(row)?;
+        let kind = place.kind;
+        let subject = SubjectId(self.database.shown_bytes(row, 9, Domain::Subject)?.ok_or(DAMAGED)?);
+        let record = self.database.shown_bytes(row, 7, Domain::Record)?.map(RecordId);
         // A deletion is of no record; whose it was decides.
         let asked = record.unwrap_or(RecordId([0; 16]));
-        if !self.permit.opens(asked, subject, self.permit.class(), self.now_ms) {
+        let opens = |subject| self.permit.opens(asked, subject, self.permit.class(), self.now_ms);
+        if !opens(subject) {
             return Ok(None);
         }
-        let (id, version, updated_ms): (String, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        let stored = row.get_ref(7)?.as_blob_or_null().map_err(|_| DAMAGED)?;
-        let name = Parameters::r4().name(kind);
-        let text = stored.map(|stored| body::text(stored, name, &id, version, updated_ms)).transpose()?;
-        let (method, seq, number) = (Method::numbered(row.get(4)?), row.get(8)?, row.get(9)?);
+        let id = self.database.shown(row, 8, Domain::Id(kind))?;
+        let text = match row.bytes(5)? {
+            None => None,
+            Some(written) => {
+                let opened = self.database.opened(&place, written)?;
+                if let Some((sealed_subject, sealed_id)) = opened.said {
+                    // What a server says of a body counts only where the body says the same of itself.
+                    if sealed_id != id {
+                        return Err(DAMAGED);
+                    }
+                    if !opens(SubjectId(sealed_subject)) {
+                        return Ok(None);
+                    }
+                }
+                let name = Parameters::r4().name(kind);
+                Some(body::text(&opened.body, name, &id, place.version, place.updated_ms)?)
+            }
+        };
+        let (method, version, updated_ms) = (Method::numbered(row.get(6)?), place.version, place.updated_ms);
+        let (seq, number) = (place.seq, place.rid);
         Ok(Some(Resource { kind, id, version, updated_ms, method, record, subject, text, seq, number }))
     }
 }
 
 /// The content of resource `number`, for searches that have to look into it.
-pub(crate) fn value_of(connection: &Connection, number: i64) -> Result<Value, StoreError> {
-    let text = "SELECT r.kind, v.body FROM resource r JOIN version v ON v.seq = r.seq WHERE r.rid = ?1";
-    let mut statement = connection.prepare_cached(text)?;
-    let found =
-        statement.query_row([number], |row| Ok((Kind(row.get(0)?), row.get::<_, Option<Vec<u8>>>(1)?)));
-    let Some((kind, Some(body))) = found.optional()? else { return Ok(Value::new_object()) };
-    let text = body::text(&body, Parameters::r4().name(kind), "x", 1, 0)?;
-    sonic_rs::from_str(&text).map_err(|_| StoreError::Damaged("a resource's text"))
+pub(crate) fn value_of(database: &Database, number: i64) -> Result<Value, StoreError> {
+    let text = "SELECT v.seq, v.rid, v.kind, v.version, v.updated_ms, v.body FROM resource r \
+                JOIN version v ON v.seq = r.seq WHERE r.rid = ?1";
+    let found = database.first(text, values![number], |row| content(database, row))?;
+    Ok(found.flatten().unwrap_or_else(Value::new_object))
 }

@@ -1,18 +1,24 @@
-//! The tables, and how an older file becomes one of today.
+//! The tables, and how older ones become those of today.
 //!
-//! Plain SQL: numbers, texts and bytes, no triggers and no functions of SQLite's own. `WITHOUT ROWID` alone is of SQLite: it
-//! says that a table lies in the order of its primary key.
+//! Plain SQL: numbers, texts and bytes, no triggers and no functions of one database. A server has the same tables with its
+//! own names of types, its names sealed and therefore bytes, and without those of values, whose order would tell them.
 
-use crate::{StoreError, parameters::Parameters};
-use rusqlite::{Connection, OptionalExtension};
+use crate::{
+    StoreError,
+    database::{Database, values},
+    parameters::Parameters,
+};
 
 /// The version of these tables.
 pub(crate) const VERSION: i64 = 1;
 
 /// One step from each version to the next.
-const MIGRATIONS: [&str; 1] = [FIRST];
+const MIGRATIONS: [&[&str]; 1] = [&[SHARED, VALUES, NOTES]];
+/// The same for a server.
+const SERVER_MIGRATIONS: [&[&str]; 1] = [&[SHARED, NOTES]];
 
-const FIRST: &str = "
+/// What both databases have.
+const SHARED: &str = "
 -- A resource over all its versions. Also what is only referred to: then seq is 0.
 CREATE TABLE resource (
     rid BIGINT NOT NULL PRIMARY KEY,
@@ -53,6 +59,10 @@ CREATE TABLE posting (
     rid BIGINT NOT NULL,
     PRIMARY KEY (param, key, rid)
 ) WITHOUT ROWID;
+";
+
+/// Values that are looked up by range, in the order of their values: in a file alone, whose pages are encrypted.
+const VALUES: &str = "
 -- Times, from and to.
 CREATE TABLE span (
     rid BIGINT NOT NULL,
@@ -81,6 +91,10 @@ CREATE TABLE words (
     PRIMARY KEY (rid, param, folded, written)
 ) WITHOUT ROWID;
 CREATE INDEX words_by_text ON words (param, folded);
+";
+
+/// A few numbers by name.
+const NOTES: &str = "
 CREATE TABLE note (
     name TEXT NOT NULL PRIMARY KEY,
     value BIGINT NOT NULL
@@ -91,35 +105,99 @@ CREATE TABLE note (
 pub(crate) const PARAMETERS: &str = "parameters";
 /// The note that says up to which number the gate's work is in the store.
 pub(crate) const APPLIED: &str = "applied";
+/// The note of a server that says the version of its tables; a file has a place of its own for it.
+const SCHEMA: &str = "schema";
+/// The note of a server by which the key is recognised.
+const KEY: &str = "key";
 
 /// Brings the tables up to date. Tells whether the index must be made again.
-pub(crate) fn migrate(connection: &mut Connection) -> Result<bool, StoreError> {
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if found > VERSION {
-        return Err(StoreError::LaterSchema { found, known: VERSION });
-    }
-    let start = usize::try_from(found).unwrap_or(0);
-    for (number, step) in (1_i64..).zip(MIGRATIONS).skip(start) {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", number)?;
-        transaction.commit()?;
+pub(crate) fn migrate(database: &mut Database) -> Result<bool, StoreError> {
+    if let Some(connection) = database.as_file() {
+        migrate_file(connection)?;
+    } else {
+        migrate_server(database)?;
     }
     let digest = Parameters::digest();
-    let indexed = note(connection, PARAMETERS)?;
+    let indexed = note(database, PARAMETERS)?;
     if indexed.is_none() {
-        set_note(connection, PARAMETERS, digest)?;
+        set_note(database, PARAMETERS, digest)?;
     }
     Ok(indexed.is_some_and(|indexed| indexed != digest))
 }
 
-pub(crate) fn note(connection: &Connection, name: &str) -> Result<Option<i64>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT value FROM note WHERE name = ?1")?;
-    Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+/// The steps that are still to be done; refused where a later program has done more.
+fn steps(
+    found: i64,
+    all: &'static [&'static [&'static str]],
+) -> Result<impl Iterator<Item = (i64, String)>, StoreError> {
+    if found > VERSION {
+        return Err(StoreError::LaterSchema { found, known: VERSION });
+    }
+    let done = usize::try_from(found).unwrap_or(0);
+    Ok((1_i64..).zip(all).skip(done).map(|(number, parts)| (number, parts.concat())))
 }
 
-pub(crate) fn set_note(connection: &Connection, name: &str, value: i64) -> Result<(), StoreError> {
-    let text = "INSERT INTO note (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    connection.prepare_cached(text)?.execute(rusqlite::params![name, value])?;
+fn migrate_file(connection: &mut rusqlite::Connection) -> Result<(), StoreError> {
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for (number, step) in steps(found, &MIGRATIONS)? {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(&step)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.commit()?;
+    }
     Ok(())
+}
+
+fn migrate_server(database: &Database) -> Result<(), StoreError> {
+    database.run("CREATE SCHEMA IF NOT EXISTS bxp")?;
+    let tables: i64 = database.one(
+        "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'bxp' AND table_name = 'note'",
+        &[],
+    )?;
+    let found = if tables == 0 { 0 } else { note(database, SCHEMA)?.unwrap_or(0) };
+    let key = database.sealer().map_or(0, |sealer| sealer.bucket(0, KEY.as_bytes()));
+    if found > 0 && note(database, KEY)? != Some(key) {
+        return Err(StoreError::OtherKey);
+    }
+    for (number, step) in steps(found, &SERVER_MIGRATIONS)? {
+        database.begin()?;
+        database.run(&for_server(&step))?;
+        set_note(database, SCHEMA, number)?;
+        set_note(database, KEY, key)?;
+        database.commit()?;
+    }
+    Ok(())
+}
+
+/// The statements as a server takes them.
+fn for_server(step: &str) -> String {
+    let names = ["id TEXT", "code TEXT", "system TEXT", "label TEXT"];
+    let sealed =
+        names.iter().fold(step.to_owned(), |text, name| text.replace(name, &name.replace("TEXT", "BYTEA")));
+    sealed.replace(" WITHOUT ROWID", "").replace(" INTEGER ", " BIGINT ").replace(" BLOB", " BYTEA")
+}
+
+pub(crate) fn note(database: &Database, name: &str) -> Result<Option<i64>, StoreError> {
+    database.first("SELECT value FROM note WHERE name = ?1", values![name], |row| row.get(0))
+}
+
+pub(crate) fn set_note(database: &Database, name: &str, value: i64) -> Result<(), StoreError> {
+    let text = "INSERT INTO note (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    database.execute(text, values![name, value])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_told_nothing_of_sqlites_own() {
+        let text = for_server(&SERVER_MIGRATIONS.concat().concat());
+        assert!(!text.contains("ROWID") && !text.contains("BLOB") && !text.contains("INTEGER"));
+        assert!(
+            text.contains("id BYTEA NOT NULL")
+                && text.contains("name TEXT NOT NULL")
+                && !text.contains("words")
+        );
+    }
 }

@@ -1,16 +1,22 @@
-//! The store: one encrypted file, one writer, and readers that are bound to permits.
+//! The store: one encrypted file or a database server, one writer, and readers that are bound to permits.
 
-use crate::{Reader, StoreError, schema, writer::Writer};
+use crate::{
+    Reader, Server, StoreError,
+    database::Database,
+    schema,
+    sealing::Sealer,
+    writer::{Reconnect, Writer},
+};
 use bxp_privacy::Permit;
 use bxp_types::{BlockClass, Secret};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rusqlite::{Connection, OpenFlags};
 use std::{
     fs,
     ops::Deref,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const FILE: &str = "records.db";
@@ -30,10 +36,25 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    path: PathBuf,
-    key: Secret<[u8; 32]>,
+    place: Place,
     writer: Mutex<Writer>,
-    readers: Mutex<Vec<Connection>>,
+    readers: Mutex<Readers>,
+    given_back: Condvar,
+}
+
+/// Where the store is.
+#[derive(Clone)]
+enum Place {
+    File { path: PathBuf, key: Secret<[u8; 32]> },
+    Server { server: Server, sealer: Arc<Sealer> },
+}
+
+/// Readers' connections.
+#[derive(Default)]
+struct Readers {
+    idle: Vec<Database>,
+    /// With those that are in use.
+    open: usize,
 }
 
 impl Store {
@@ -43,22 +64,48 @@ impl Store {
     /// [`StoreError::Sealed`] under another key, [`StoreError::LaterSchema`], [`StoreError::Io`],
     /// [`StoreError::Database`].
     pub fn open(folder: &Path, key: Secret<[u8; 32]>) -> Result<Self, StoreError> {
-        let path = folder.join(FILE);
+        let path = Self::file(folder);
         fs::create_dir_all(folder).map_err(|source| StoreError::Io { path: path.clone(), source })?;
-        let mut connection = connect(&path, &key, WRITER_CACHE_KIB, true)?;
+        let connection = connect(&path, &key, WRITER_CACHE_KIB, true)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // The gate keeps what it needs to do the last transactions again, until a checkpoint has synced them.
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         // What is forgotten is overwritten, and does not lie about in free pages.
         connection.pragma_update(None, "secure_delete", true)?;
-        let outdated = schema::migrate(&mut connection)?;
-        let mut writer = Writer::new(connection)?;
+        Self::new(Place::File { path, key }, Database::file(connection), None)
+    }
+
+    /// The file of the store in `folder`.
+    #[must_use]
+    pub fn file(folder: &Path) -> PathBuf {
+        folder.join(FILE)
+    }
+
+    /// Opens the store on a database server, making its tables where they are not there. What the server must not see is
+    /// sealed under `key`; each commit is on the server's disk when it is answered.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherKey`], [`StoreError::LaterSchema`], [`StoreError::Configuration`] where the server is not as it must
+    /// be or another node writes to it, [`StoreError::Server`].
+    pub fn connect(server: Server, key: &Secret<[u8; 32]>) -> Result<Self, StoreError> {
+        let sealer = Arc::new(Sealer::new(key)?);
+        let writer = {
+            let (server, sealer) = (server.clone(), Arc::clone(&sealer));
+            move || Ok(Database::server(server.writer()?, Arc::clone(&sealer)))
+        };
+        let database = writer()?;
+        Self::new(Place::Server { server, sealer }, database, Some(Box::new(writer)))
+    }
+
+    fn new(place: Place, mut database: Database, reconnect: Option<Reconnect>) -> Result<Self, StoreError> {
+        let outdated = schema::migrate(&mut database)?;
+        let mut writer = Writer::new(database, reconnect)?;
         if outdated {
             writer.index_again()?;
         }
-        let (writer, readers) = (Mutex::new(writer), Mutex::new(Vec::new()));
-        Ok(Self(Arc::new(Inner { path, key, writer, readers })))
+        let (writer, readers) = (Mutex::new(writer), Mutex::new(Readers::default()));
+        Ok(Self(Arc::new(Inner { place, writer, readers, given_back: Condvar::new() })))
     }
 
     /// The one writer; others wait for it.
@@ -78,54 +125,98 @@ impl Store {
         Ok(Reader::new(self.pooled()?, permit.clone(), now_ms))
     }
 
-    /// Bytes on disk, the log of the last transactions included.
+    /// Bytes on disk of a file, the log of the last transactions included; none of a server.
     #[must_use]
     pub fn bytes_on_disk(&self) -> u64 {
+        let Place::File { path, .. } = &self.0.place else { return 0 };
         let with = |ending: &str| {
-            let mut path = self.0.path.clone().into_os_string();
+            let mut path = path.clone().into_os_string();
             path.push(ending);
             fs::metadata(path).map_or(0, |found| found.len())
         };
         with("") + with("-wal")
     }
 
+    /// A connection to read by; waits for one where all that may be open are in use.
     fn pooled(&self) -> Result<Pooled, StoreError> {
-        let kept = self.0.readers.lock().pop();
-        let connection = match kept {
-            Some(connection) => connection,
-            None => connect(&self.0.path, &self.0.key, READER_CACHE_KIB, false)?,
-        };
-        Ok(Pooled { connection: Some(connection), store: self.clone() })
+        let deadline = Instant::now() + BUSY_TIMEOUT;
+        let mut readers = self.0.readers.lock();
+        loop {
+            while let Some(database) = readers.idle.pop() {
+                if !database.is_lost() {
+                    return Ok(Pooled { database: Some(database), store: self.clone() });
+                }
+                readers.open -= 1;
+            }
+            if readers.open < self.0.place.readers_max() {
+                break;
+            }
+            if self.0.given_back.wait_until(&mut readers, deadline).timed_out() {
+                return Err(StoreError::Busy);
+            }
+        }
+        readers.open += 1;
+        drop(readers);
+        let made = self.0.place.reader();
+        if made.is_err() {
+            self.0.readers.lock().open -= 1;
+            self.0.given_back.notify_one();
+        }
+        Ok(Pooled { database: Some(made?), store: self.clone() })
+    }
+}
+
+impl Place {
+    /// Connections that may read at the same time. A file has no bound of its own: those who ask have.
+    fn readers_max(&self) -> usize {
+        match self {
+            Self::File { .. } => usize::MAX,
+            Self::Server { server, .. } => server.readers_max(),
+        }
+    }
+
+    fn reader(&self) -> Result<Database, StoreError> {
+        match self {
+            Self::File { path, key } => connect(path, key, READER_CACHE_KIB, false).map(Database::file),
+            Self::Server { server, sealer } => Ok(Database::server(server.reader()?, Arc::clone(sealer))),
+        }
     }
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Store").field(&self.0.path).finish()
+        match &self.0.place {
+            Place::File { path, .. } => f.debug_tuple("Store").field(path).finish(),
+            Place::Server { server, .. } => f.debug_tuple("Store").field(server).finish(),
+        }
     }
 }
 
 /// A reader's connection, which goes back to the others.
 pub(crate) struct Pooled {
-    connection: Option<Connection>,
+    database: Option<Database>,
     store: Store,
 }
 
 impl Deref for Pooled {
-    type Target = Connection;
+    type Target = Database;
 
     #[allow(clippy::expect_used, reason = "it is taken out by drop alone")]
-    fn deref(&self) -> &Connection {
-        self.connection.as_ref().expect("a connection is there until it is dropped")
+    fn deref(&self) -> &Database {
+        self.database.as_ref().expect("a connection is there until it is dropped")
     }
 }
 
 impl Drop for Pooled {
     fn drop(&mut self) {
         let mut readers = self.store.0.readers.lock();
-        if let (true, Some(connection)) = (readers.len() < READERS_KEPT, self.connection.take()) {
-            readers.push(connection);
+        match self.database.take() {
+            Some(database) if readers.idle.len() < READERS_KEPT && !database.is_lost() => {
+                readers.idle.push(database);
+            }
+            _ => readers.open -= 1,
         }
+        self.store.0.given_back.notify_one();
     }
 }
 

@@ -3,15 +3,16 @@
 use crate::{
     StoreError,
     body::{self, Body},
+    database::{Database, Pairs, Row, Value as Sql, values},
     extract::{Extracted, extract},
     index::{self, Entries},
     parameters::{Kind, ParameterId, Parameters},
     schema,
+    sealing::{Domain, Place},
     search::{Query, Selection},
 };
-use rusqlite::{Connection, OptionalExtension, params};
 use sonic_rs::Value;
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 /// Numbers of concepts and resources that the writer remembers; then it forgets all.
 const REMEMBERED_MAX: usize = 400_000;
@@ -110,9 +111,13 @@ impl Current {
     }
 }
 
+/// Makes a connection anew, after a server was away.
+pub(crate) type Reconnect = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
+
 /// The one connection that writes.
 pub struct Writer {
-    pub(crate) connection: Connection,
+    database: Database,
+    reconnect: Option<Reconnect>,
     concepts: HashMap<String, i64>,
     resources: HashMap<(Kind, String), i64>,
     next_rid: i64,
@@ -120,6 +125,8 @@ pub struct Writer {
     next_cid: i64,
     last_ms: i64,
     open: bool,
+    /// What was forgotten may still lie in the log; the next checkpoint empties it.
+    log_due: bool,
 }
 
 impl std::fmt::Debug for Writer {
@@ -132,10 +139,11 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(connection: Connection) -> Result<Self, StoreError> {
+    pub(crate) fn new(database: Database, reconnect: Option<Reconnect>) -> Result<Self, StoreError> {
         let (concepts, resources) = (HashMap::new(), HashMap::new());
         let mut made = Self {
-            connection,
+            database,
+            reconnect,
             concepts,
             resources,
             next_rid: 1,
@@ -143,6 +151,7 @@ impl Writer {
             next_cid: 1,
             last_ms: 0,
             open: false,
+            log_due: false,
         };
         made.remember_nothing()?;
         Ok(made)
@@ -154,22 +163,28 @@ impl Writer {
         self.resources.clear();
         let next = |column: &str, table: &str| {
             let text = format!("SELECT coalesce(max({column}), 0) + 1 FROM {table}");
-            self.connection.query_row(&text, [], |row| row.get::<_, i64>(0))
+            self.database.one::<i64>(&text, &[])
         };
         (self.next_rid, self.next_seq, self.next_cid) =
             (next("rid", "resource")?, next("seq", "version")?, next("cid", "concept")?);
         let last = "SELECT updated_ms FROM version ORDER BY seq DESC LIMIT 1";
-        self.last_ms = self.connection.query_row(last, [], |row| row.get(0)).optional()?.unwrap_or(0);
+        self.last_ms = self.database.first(last, &[], |row| row.get(0))?.unwrap_or(0);
         Ok(())
     }
 
-    /// Begins a transaction, unless one is open.
+    /// Begins a transaction, unless one is open. To a server that was away, a new connection is made.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub fn begin(&mut self) -> Result<(), StoreError> {
         if !self.open {
-            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            if self.database.is_lost()
+                && let Some(reconnect) = &self.reconnect
+            {
+                self.database = reconnect()?;
+                self.remember_nothing()?;
+            }
+            self.database.begin()?;
             self.open = true;
         }
         Ok(())
@@ -183,9 +198,7 @@ impl Writer {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        let run = |writer: &Self, text: &str| {
-            writer.connection.execute_batch(text).map_err(|error| E::from(StoreError::from(error)))
-        };
+        let run = |writer: &Self, text: &str| writer.database.run(text).map_err(E::from);
         run(self, "SAVEPOINT attempt")?;
         match work(self) {
             Ok(done) => {
@@ -201,7 +214,7 @@ impl Writer {
     }
 
     /// Commits the open transaction. It survives the process when this returns, and the machine after
-    /// [`Writer::checkpoint`].
+    /// [`Writer::checkpoint`]; on a server, also the machine.
     ///
     /// # Errors
     /// [`StoreError::Database`]; then nothing of it is there.
@@ -210,9 +223,9 @@ impl Writer {
             return Ok(());
         }
         self.open = false;
-        if let Err(error) = self.connection.execute_batch("COMMIT") {
+        if let Err(error) = self.database.commit() {
             self.undo()?;
-            return Err(error.into());
+            return Err(error);
         }
         if self.concepts.len() + self.resources.len() > REMEMBERED_MAX {
             self.concepts.clear();
@@ -227,8 +240,10 @@ impl Writer {
     /// [`StoreError::Database`].
     pub fn undo(&mut self) -> Result<(), StoreError> {
         self.open = false;
-        if !self.connection.is_autocommit() {
-            self.connection.execute_batch("ROLLBACK")?;
+        self.database.roll_back()?;
+        if self.database.is_lost() {
+            // It is all read anew with the next connection.
+            return Ok(());
         }
         self.remember_nothing()
     }
@@ -238,11 +253,10 @@ impl Writer {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn checkpoint(&mut self) -> Result<bool, StoreError> {
-        let read = |row: &rusqlite::Row<'_>| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-        };
-        let (busy, logged, moved) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], read)?;
-        Ok(busy == 0 && logged == moved)
+        if self.log_due && !self.open {
+            self.log_due = !self.database.empty_log()?;
+        }
+        self.database.checkpoint()
     }
 
     /// The number up to which the gate's work is here.
@@ -250,7 +264,7 @@ impl Writer {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn applied(&self) -> Result<Option<u64>, StoreError> {
-        Ok(schema::note(&self.connection, schema::APPLIED)?.and_then(|number| u64::try_from(number).ok()))
+        Ok(schema::note(&self.database, schema::APPLIED)?.and_then(|number| u64::try_from(number).ok()))
     }
 
     /// Notes the number up to which the gate's work is here, with the open transaction.
@@ -258,7 +272,7 @@ impl Writer {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn set_applied(&mut self, number: u64) -> Result<(), StoreError> {
-        schema::set_note(&self.connection, schema::APPLIED, i64::try_from(number).unwrap_or(i64::MAX))
+        schema::set_note(&self.database, schema::APPLIED, i64::try_from(number).unwrap_or(i64::MAX))
     }
 
     /// The newest version of a resource, deletions included; none if it was never here.
@@ -266,7 +280,7 @@ impl Writer {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn current(&self, kind: Kind, id: &str) -> Result<Option<Current>, StoreError> {
-        Ok(current(&self.connection, kind, id)?.filter(|found| found.seq > 0))
+        Ok(current(&self.database, kind, id)?.filter(|found| found.seq > 0))
     }
 
     /// The first resource that a query finds, and whether there is another: for conditional interactions.
@@ -274,10 +288,11 @@ impl Writer {
     /// # Errors
     /// [`StoreError::Database`], [`StoreError::TooCostly`].
     pub fn matches(&self, query: &Query) -> Result<(Option<String>, bool), StoreError> {
-        let page = Selection::new(&self.connection, None).page(query, 2, None)?;
-        let mut statement = self.connection.prepare_cached("SELECT id FROM resource WHERE rid = ?1")?;
-        let first = page.numbers.first();
-        let id = first.map(|number| statement.query_row([number], |row| row.get(0))).transpose()?;
+        let page = Selection::new(&self.database, None).page(query, 2, None)?;
+        let id = match page.numbers.first() {
+            Some(number) => Some(id_of(&self.database, query.kind, *number)?),
+            None => None,
+        };
         Ok((id, page.numbers.len() > 1))
     }
 
@@ -292,7 +307,7 @@ impl Writer {
     /// # Errors
     /// [`StoreError::Database`], [`StoreError::Damaged`].
     pub fn put(&mut self, new: &NewVersion<'_>) -> Result<Put, StoreError> {
-        let before = current(&self.connection, new.kind, new.id)?;
+        let before = current(&self.database, new.kind, new.id)?;
         let rid = match before {
             Some(before) => before.rid,
             None => self.resource_number(new.kind, new.id)?,
@@ -313,19 +328,39 @@ impl Writer {
         // A clock that was set back must not turn the order of changes round.
         let updated_ms = new.updated_ms.max(self.last_ms);
         self.last_ms = updated_ms;
-        let body = new.content.map(|content| content.body.0.as_slice());
-        let text = "INSERT INTO version (seq, rid, kind, version, method, updated_ms, record, body) \
-                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let values = params![seq, rid, new.kind.0, version, method.number(), updated_ms, new.record, body];
-        self.connection.prepare_cached(text)?.execute(values)?;
-        let present = new.content.map_or(0, |content| content.extracted.present);
+        let place = Place { seq, rid, kind: new.kind, version, updated_ms };
+        self.insert_version(new, &place, method)?;
+        let present = new.content.map_or(0, |content| self.present(&content.extracted));
         let text = "UPDATE resource SET version = ?2, seq = ?3, deleted = ?4, present = ?5, subject = ?6 WHERE rid = ?1";
-        let values = params![rid, version, seq, new.content.is_none(), present, new.subject];
-        self.connection.prepare_cached(text)?.execute(values)?;
+        let subject = self.database.hidden_bytes(Domain::Subject, &new.subject)?;
+        self.database.execute(text, values![rid, version, seq, new.content.is_none(), present, subject])?;
         if let Some(content) = new.content {
             self.index(new.kind, rid, &content.extracted)?;
         }
         Ok(Put { version, updated_ms, created: stood.is_none() })
+    }
+
+    fn insert_version(&self, new: &NewVersion<'_>, place: &Place, method: Method) -> Result<(), StoreError> {
+        let database = &self.database;
+        let body = match new.content {
+            Some(content) => Some(database.sealed(place, new.subject, new.id, &content.body.0)?),
+            None => None,
+        };
+        let record = match &new.record {
+            Some(record) => database.hidden_bytes(Domain::Record, record)?,
+            None => Sql::Bytes(None),
+        };
+        let text = "INSERT INTO version (seq, rid, kind, version, method, updated_ms, record, body) \
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let Place { seq, rid, kind, version, updated_ms } = *place;
+        let values =
+            values![seq, rid, kind.0, version, method.number(), updated_ms, record, Sql::Bytes(body)];
+        database.execute(text, values)
+    }
+
+    /// Which parameters have a value: for a server, the resource alone says so.
+    fn present(&self, extracted: &Extracted) -> i64 {
+        if self.database.sealer().is_some() { 0 } else { extracted.present }
     }
 
     /// Forgets every version of every resource of a patient: their texts and index are gone from the file, once it is
@@ -334,26 +369,21 @@ impl Writer {
     /// # Errors
     /// [`StoreError::Database`], [`StoreError::Damaged`].
     pub fn forget_subject(&mut self, subject: [u8; 16]) -> Result<usize, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT rid, kind, seq, version, deleted FROM resource WHERE subject = ?1")?;
-        let rows = statement.query_map([subject], |row| {
+        let text = "SELECT rid, kind, seq, version, deleted FROM resource WHERE subject = ?1";
+        let hidden = self.database.hidden_bytes(Domain::Subject, &subject)?;
+        let found: Vec<(Kind, Current)> = self.database.all(text, &[hidden], |row| {
             let kind = Kind(row.get(1)?);
             let (rid, seq) = (row.get(0)?, row.get(2)?);
             Ok((kind, Current { version: row.get(3)?, deleted: row.get(4)?, rid, seq, subject }))
         })?;
-        let found: Vec<(Kind, Current)> = rows.collect::<Result<_, _>>()?;
-        drop(statement);
         for (kind, current) in &found {
             if current.seq > 0 && !current.deleted {
                 self.unindex(*kind, current)?;
             }
             let rid = current.rid;
-            self.connection
-                .prepare_cached("UPDATE version SET body = NULL WHERE rid = ?1")?
-                .execute([rid])?;
+            self.database.execute("UPDATE version SET body = NULL WHERE rid = ?1", values![rid])?;
             let text = "UPDATE resource SET deleted = 1, present = 0 WHERE rid = ?1";
-            self.connection.prepare_cached(text)?.execute([rid])?;
+            self.database.execute(text, values![rid])?;
         }
         Ok(found.len())
     }
@@ -365,59 +395,56 @@ impl Writer {
     pub fn forget_record(&mut self, record: [u8; 16]) -> Result<(), StoreError> {
         let text = "SELECT v.seq, r.rid, r.kind, r.seq, r.version, r.deleted FROM version v \
                     JOIN resource r ON r.rid = v.rid WHERE v.record = ?1";
-        let found = self.connection.query_row(text, [record], |row| {
+        let hidden = self.database.hidden_bytes(Domain::Record, &record)?;
+        let found = self.database.first(text, &[hidden], |row| {
             let (rid, seq) = (row.get(1)?, row.get(3)?);
             let current = Current { version: row.get(4)?, deleted: row.get(5)?, rid, seq, subject: [0; 16] };
-            Ok((row.get::<_, i64>(0)?, Kind(row.get(2)?), current))
-        });
-        let Some((seq, kind, current)) = found.optional()? else { return Ok(()) };
+            Ok((row.get::<i64>(0)?, Kind(row.get(2)?), current))
+        })?;
+        let Some((seq, kind, current)) = found else { return Ok(()) };
         if seq == current.seq && !current.deleted {
             self.unindex(kind, &current)?;
             let text = "UPDATE resource SET deleted = 1, present = 0 WHERE rid = ?1";
-            self.connection.prepare_cached(text)?.execute([current.rid])?;
+            self.database.execute(text, values![current.rid])?;
         }
-        self.connection.prepare_cached("UPDATE version SET body = NULL WHERE seq = ?1")?.execute([seq])?;
-        Ok(())
+        self.database.execute("UPDATE version SET body = NULL WHERE seq = ?1", values![seq])
     }
 
     /// Empties the log of the last transactions, so that what was forgotten is not in it either. Tells whether it could: a
-    /// reader holds it up.
+    /// reader and an open transaction hold it up, and the next checkpoint does it. A server's tables are vacuumed; its own log and its backups are the operator's (ADR 71).
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub fn empty_log(&mut self) -> Result<bool, StoreError> {
-        Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))? == 0)
+        // Within a transaction neither database can.
+        self.log_due = self.open || !self.database.empty_log()?;
+        Ok(!self.log_due)
     }
 
     /// Makes the index of all resources again, after the table of search parameters has changed.
     pub(crate) fn index_again(&mut self) -> Result<(), StoreError> {
         self.begin()?;
-        for table in ["posting", "span", "amount", "words"] {
-            self.connection.execute_batch(&format!("DELETE FROM {table}"))?;
+        self.database.run("DELETE FROM posting")?;
+        for table in self.value_tables() {
+            self.database.run(&format!("DELETE FROM {table}"))?;
         }
         let mut after = 0_i64;
         loop {
-            let text = "SELECT r.rid, r.kind, r.id, r.version, v.updated_ms, v.body FROM resource r \
+            let text = "SELECT v.seq, v.rid, v.kind, v.version, v.updated_ms, v.body FROM resource r \
                         JOIN version v ON v.seq = r.seq WHERE r.rid > ?1 AND r.deleted = 0 ORDER BY r.rid LIMIT 500";
-            let mut statement = self.connection.prepare_cached(text)?;
-            let rows = statement.query_map([after], |row| {
-                let id: String = row.get(2)?;
-                Ok((row.get::<_, i64>(0)?, row.get::<_, u16>(1)?, id, row.get::<_, Vec<u8>>(5)?))
-            })?;
-            let portion: Vec<_> = rows.collect::<Result<_, _>>()?;
-            drop(statement);
-            let Some((last, ..)) = portion.last() else { break };
-            after = *last;
-            for (rid, kind, id, body) in portion {
-                let kind = Kind(kind);
-                let value = parse(&body::text(&body, Parameters::r4().name(kind), &id, 1, 0)?)?;
+            let read = |row: &Row<'_>| Ok((place(row)?, content(&self.database, row)?));
+            let portion: Vec<(Place, Option<Value>)> = self.database.all(text, values![after], read)?;
+            let Some((last, _)) = portion.last() else { break };
+            after = last.rid;
+            for (Place { rid, kind, .. }, value) in portion {
+                let Some(value) = value else { continue };
                 let extracted = extract(kind, &value);
                 let text = "UPDATE resource SET present = ?2 WHERE rid = ?1";
-                self.connection.prepare_cached(text)?.execute(params![rid, extracted.present])?;
+                self.database.execute(text, values![rid, self.present(&extracted)])?;
                 self.index(kind, rid, &extracted)?;
             }
         }
-        schema::set_note(&self.connection, schema::PARAMETERS, Parameters::digest())?;
+        schema::set_note(&self.database, schema::PARAMETERS, Parameters::digest())?;
         self.commit()
     }
 
@@ -426,14 +453,16 @@ impl Writer {
         if let Some(known) = self.resources.get(&(kind, id.to_owned())) {
             return Ok(*known);
         }
-        let rid = match current(&self.connection, kind, id)? {
+        let rid = match current(&self.database, kind, id)? {
             Some(found) => found.rid,
             None => {
                 let rid = self.next_rid;
                 self.next_rid += 1;
                 let text = "INSERT INTO resource (rid, kind, id, version, seq, deleted, present, subject) \
                             VALUES (?1, ?2, ?3, 0, 0, 1, 0, ?4)";
-                self.connection.prepare_cached(text)?.execute(params![rid, kind.0, id, [0_u8; 0]])?;
+                let id = self.database.hidden(Domain::Id(kind), id)?;
+                self.database
+                    .execute(text, values![rid, kind.0, id, Sql::Bytes(Some(Cow::Borrowed(&[])))])?;
                 rid
             }
         };
@@ -446,13 +475,15 @@ impl Writer {
         if let Some(known) = self.concepts.get(&name) {
             return Ok(*known);
         }
-        let cid = match index::concept(&self.connection, system, code, label)? {
+        let cid = match index::concept(&self.database, system, code, label)? {
             Some(cid) => cid,
             None => {
                 let cid = self.next_cid;
                 self.next_cid += 1;
                 let text = "INSERT INTO concept (cid, code, system, label) VALUES (?1, ?2, ?3, ?4)";
-                self.connection.prepare_cached(text)?.execute(params![cid, code, system, label])?;
+                let names = [(Domain::Code, code), (Domain::System, system), (Domain::Label, label)];
+                let [code, system, label] = names.map(|(domain, name)| self.database.hidden(domain, name));
+                self.database.execute(text, values![cid, code?, system?, label?])?;
                 cid
             }
         };
@@ -461,7 +492,8 @@ impl Writer {
     }
 
     fn entries(&mut self, extracted: &Extracted) -> Result<Entries, StoreError> {
-        Entries::of(extracted, &mut |name| match name {
+        let sealer = self.database.shared_sealer();
+        Entries::of(extracted, sealer.as_deref(), &mut |name| match name {
             index::Name::Concept { system, code, label } => {
                 self.concept_number(system, code, label).map(Some)
             }
@@ -470,61 +502,65 @@ impl Writer {
     }
 
     fn index(&mut self, kind: Kind, rid: i64, extracted: &Extracted) -> Result<(), StoreError> {
-        let entries = self.entries(extracted)?;
-        let connection = &self.connection;
-        let mut posting = connection.prepare_cached(
-            "INSERT INTO posting (param, key, rid) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-        )?;
-        posting.execute(params![index::all_of(kind), 0, rid])?;
-        for (param, key) in &entries.postings {
-            posting.execute(params![param, key, rid])?;
-        }
-        entries.insert_values(connection, rid)
+        let mut entries = self.entries(extracted)?;
+        entries.postings.push((index::all_of(kind), 0));
+        self.database.for_each_pair(Pairs::Insert, rid, &entries.postings)?;
+        entries.insert_values(&self.database, rid)
+    }
+
+    /// The tables of values, which a server has not.
+    fn value_tables(&self) -> &'static [&'static str] {
+        if self.database.sealer().is_some() { &[] } else { &["span", "amount", "words"] }
     }
 
     /// Takes the index entries of a version out again; they follow from its text.
     fn unindex(&mut self, kind: Kind, stood: &Current) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT body FROM version WHERE seq = ?1")?;
-        let body: Option<Vec<u8>> = statement.query_row([stood.seq], |row| row.get(0)).optional()?.flatten();
-        drop(statement);
-        if let Some(body) = body {
-            let value = parse(&body::text(&body, Parameters::r4().name(kind), "x", 1, 0)?)?;
-            let entries = self.entries(&extract(kind, &value))?;
-            let text = "DELETE FROM posting WHERE param = ?1 AND key = ?2 AND rid = ?3";
-            let mut posting = self.connection.prepare_cached(text)?;
-            posting.execute(params![index::all_of(kind), 0, stood.rid])?;
-            for (param, key) in &entries.postings {
-                posting.execute(params![param, key, stood.rid])?;
-            }
+        let text =
+            "SELECT v.seq, v.rid, v.kind, v.version, v.updated_ms, v.body FROM version v WHERE v.seq = ?1";
+        let read = |row: &Row<'_>| content(&self.database, row);
+        if let Some(value) = self.database.first(text, values![stood.seq], read)?.flatten() {
+            let mut entries = self.entries(&extract(kind, &value))?;
+            entries.postings.push((index::all_of(kind), 0));
+            self.database.for_each_pair(Pairs::Delete, stood.rid, &entries.postings)?;
         }
-        for table in ["span", "amount", "words"] {
-            let text = format!("DELETE FROM {table} WHERE rid = ?1");
-            self.connection.prepare_cached(&text)?.execute([stood.rid])?;
+        for table in self.value_tables() {
+            self.database.execute(&format!("DELETE FROM {table} WHERE rid = ?1"), values![stood.rid])?;
         }
         Ok(())
     }
 }
 
-fn parse(text: &str) -> Result<Value, StoreError> {
-    sonic_rs::from_str(text).map_err(|_| StoreError::Damaged("a resource's text"))
+/// The place of a version, from a row that begins with it.
+pub(crate) fn place(row: &Row<'_>) -> Result<Place, StoreError> {
+    let (seq, rid, kind) = (row.get(0)?, row.get(1)?, Kind(row.get(2)?));
+    Ok(Place { seq, rid, kind, version: row.get(3)?, updated_ms: row.get(4)? })
+}
+
+/// The content of a version, from a row that has its place and then its body; none for a deletion.
+pub(crate) fn content(database: &Database, row: &Row<'_>) -> Result<Option<Value>, StoreError> {
+    let Some(written) = row.bytes(5)? else { return Ok(None) };
+    let place = place(row)?;
+    let opened = database.opened(&place, written)?;
+    let text = body::text(&opened.body, Parameters::r4().name(place.kind), "x", 1, 0)?;
+    sonic_rs::from_str(&text).map(Some).map_err(|_| StoreError::Damaged("a resource's text"))
+}
+
+/// The id of resource `number`, which is of `kind`.
+pub(crate) fn id_of(database: &Database, kind: Kind, number: i64) -> Result<String, StoreError> {
+    let text = "SELECT id FROM resource WHERE rid = ?1";
+    let found = database.first(text, values![number], |row| database.shown(row, 0, Domain::Id(kind)))?;
+    found.ok_or(StoreError::Damaged("the number of a resource"))
 }
 
 /// The newest version of a resource, also of one that is only referred to.
-pub(crate) fn current(connection: &Connection, kind: Kind, id: &str) -> Result<Option<Current>, StoreError> {
+pub(crate) fn current(database: &Database, kind: Kind, id: &str) -> Result<Option<Current>, StoreError> {
     let text = "SELECT rid, version, seq, deleted, subject FROM resource WHERE kind = ?1 AND id = ?2";
-    let mut statement = connection.prepare_cached(text)?;
-    let found = statement.query_row(params![kind.0, id], |row| {
-        let subject: Vec<u8> = row.get(4)?;
-        let subject = subject.try_into().unwrap_or_default();
-        Ok(Current {
-            rid: row.get(0)?,
-            version: row.get(1)?,
-            seq: row.get(2)?,
-            deleted: row.get(3)?,
-            subject,
-        })
-    });
-    Ok(found.optional()?)
+    let id = database.hidden(Domain::Id(kind), id)?;
+    database.first(text, values![kind.0, id], |row| {
+        let subject = database.shown_bytes(row, 4, Domain::Subject)?.unwrap_or_default();
+        let (rid, version, seq) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Current { version, deleted: row.get(3)?, rid, seq, subject })
+    })
 }
 
 impl ParameterId {

@@ -2,6 +2,7 @@
 
 mod rpc;
 
+use crate::Fhir;
 use anyhow::{Context, Result, ensure};
 use bxp_chain::Retention;
 use bxp_content::Quota;
@@ -63,6 +64,9 @@ pub struct NodeConfig {
     /// How much one client of Ethereum JSON-RPC may ask.
     #[serde(default)]
     pub rpc: Rpc,
+    /// Where whole resources are kept.
+    #[serde(default)]
+    pub fhir: Fhir,
 }
 
 /// The table `[mllp_tls]`: files in PEM, read when the node starts.
@@ -225,6 +229,8 @@ impl NodeConfig {
         config.genesis = folder.join(&config.genesis);
         config.data_dir = folder.join(&config.data_dir);
         config.content.swarm_key = config.content.swarm_key.map(|key| folder.join(key));
+        config.fhir.resolve(folder);
+        config.fhir.check().with_context(|| format!("understand configuration {}", path.display()))?;
         ensure!(
             config.content.listen.is_some() == config.content.swarm_key.is_some(),
             "{} gives one of content.listen and content.swarm_key; a node in a swarm has both",

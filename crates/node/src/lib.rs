@@ -8,6 +8,8 @@ mod metrics_server;
 mod node;
 mod records;
 mod router;
+mod working_copy;
 
 pub use config::{Content, Listen, NodeConfig, Release, Rpc, Verification};
 pub use node::{Node, NodeAddresses};
+pub use working_copy::Fhir;

@@ -1,7 +1,7 @@
 //! The rooms around records, opened together: vault, ingest, anchoring, replication, market, content store, and the HTTP
 //! edge.
 
-use crate::NodeConfig;
+use crate::{NodeConfig, working_copy};
 use anyhow::{Context, Result, bail};
 use bxp_clinical::{
     anchor::Anchoring,
@@ -70,10 +70,8 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     let ingest_config =
         IngestConfig { default_jurisdiction: config.default_jurisdiction, validation: config.validation };
     let ingest = Ingest::new(vault.clone(), enclave.clone(), store, genesis, ingest_config)?;
-    let folder = config.data_dir.join("fhir");
-    let working = bxp_fhir_store::Store::open(&folder, enclave.database_key("fhir store")?)
-        .with_context(|| format!("open the FHIR store in {}", folder.display()))?;
-    ingest.keep_working_copy(working)?;
+    let key = enclave.database_key("fhir store")?;
+    ingest.keep_working_copy(working_copy::open(config, key, jurisdiction)?)?;
     let regulators = regulators(genesis, &config.regulators)?;
     let facts = ChainFacts::new(Arc::clone(ledger), regulators, Clock::system());
     let sender = TransactionSender::new(Arc::clone(ledger), enclave.clone());

@@ -2,12 +2,16 @@
 
 use crate::{
     client::{Answer, bundle, patient, weight},
-    net::{Net, Node, until},
+    net::{Net, Node, Place, on_both, until},
 };
 use bxp_fhir_api::serve;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::Path;
+
+on_both! {
+    an_export_has_every_resource_of_its_moment_once,
+}
 
 const ASYNC: [(&str, &str); 1] = [("prefer", "respond-async")];
 
@@ -23,9 +27,8 @@ async fn manifest(node: &Node, kick_off: &str) -> Answer {
     node.get(&status).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_export_has_every_resource_of_its_moment_once() {
-    let net = Net::of_one().await;
+async fn an_export_has_every_resource_of_its_moment_once(place: Place) {
+    let net = Net::of_one_at(place).await;
     let node = &net.nodes[0];
     let mut resources: Vec<String> = (0..700).map(|number| patient(number, "US")).collect();
     resources.push(weight(1));

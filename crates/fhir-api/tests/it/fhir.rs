@@ -2,15 +2,22 @@
 
 use crate::{
     client::{bundle, patient, weight},
-    net::Net,
+    net::{Net, Place, on_both},
 };
 use reqwest::Method;
 
+on_both! {
+    a_resource_lives_from_its_creation_to_its_deletion,
+    conditions_are_looked_at_when_the_write_has_its_turn,
+    a_resource_that_cannot_be_taken_is_named_element_by_element,
+    what_was_ingested_is_read_and_searched_like_what_was_written,
+    every_reading_for_treatment_is_in_the_accounting,
+}
+
 const PATCH: [(&str, &str); 1] = [("content-type", "application/json-patch+json")];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_resource_lives_from_its_creation_to_its_deletion() {
-    let net = Net::of_one().await;
+async fn a_resource_lives_from_its_creation_to_its_deletion(place: Place) {
+    let net = Net::of_one_at(place).await;
     let node = &net.nodes[0];
     let created = node.post("/Patient", patient(1, "US")).await;
     assert_eq!(created.status, 201, "{}", created.text);
@@ -58,9 +65,8 @@ async fn a_resource_lives_from_its_creation_to_its_deletion() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn conditions_are_looked_at_when_the_write_has_its_turn() {
-    let net = Net::of_one().await;
+async fn conditions_are_looked_at_when_the_write_has_its_turn(place: Place) {
+    let net = Net::of_one_at(place).await;
     let node = &net.nodes[0];
     let identified = |number: usize| {
         patient(number, "US").replace(
@@ -119,9 +125,8 @@ async fn conditions_are_looked_at_when_the_write_has_its_turn() {
     assert_eq!(outcome.body["resourceType"], "OperationOutcome");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_resource_that_cannot_be_taken_is_named_element_by_element() {
-    let net = Net::of_one().await;
+async fn a_resource_that_cannot_be_taken_is_named_element_by_element(place: Place) {
+    let net = Net::of_one_at(place).await;
     let node = &net.nodes[0];
     let wrong = r#"{"resourceType":"Patient","gender":"Plantedname","birthDate":"Plantedcity"}"#;
     for path in ["/Patient", "/Patient/$validate"] {
@@ -149,9 +154,8 @@ async fn a_resource_that_cannot_be_taken_is_named_element_by_element() {
     assert_eq!(other_id.status, 400);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_ingested_is_read_and_searched_like_what_was_written() {
-    let net = Net::of_one().await;
+async fn what_was_ingested_is_read_and_searched_like_what_was_written(place: Place) {
+    let net = Net::of_one_at(place).await;
     let node = &net.nodes[0];
     let uuid = "057aa36e-b892-9964-75b9-ffb46b097e34";
     let sent = format!(
@@ -178,9 +182,8 @@ async fn what_was_ingested_is_read_and_searched_like_what_was_written() {
 }
 
 /// Goal (row F2): reading is accounted for, unless it is the holder's own work.
-#[tokio::test(flavor = "multi_thread")]
-async fn every_reading_for_treatment_is_in_the_accounting() {
-    let net = Net::of_one().await;
+async fn every_reading_for_treatment_is_in_the_accounting(place: Place) {
+    let net = Net::of_one_at(place).await;
     let node = &net.nodes[0];
     node.post("/$ingest", bundle("batch", &[&patient(1, "US"), &weight(1)])).await;
     let subject = node.get("/records").await.body["records"][0]["subject"].as_str().unwrap().to_owned();

@@ -14,5 +14,8 @@ mod market;
 mod net;
 mod search;
 mod secrecy;
+#[path = "../../../fhir-store/tests/it/server.rs"]
+#[allow(dead_code, reason = "the store's own tests ask more of the server")]
+mod server;
 mod show;
 mod transaction;

@@ -40,6 +40,33 @@ const REGULATOR: ValidatorIndex = ValidatorIndex(1);
 const SWARM_KEY: [u8; 32] = [9; 32];
 const WITHIN: Duration = Duration::from_secs(60);
 
+/// Where a node's working copy is.
+pub(crate) enum Place {
+    File,
+    Server(crate::server::Database),
+}
+
+/// Makes each test one with the working copy in a file, and one with it on a server, where this machine has one.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod file {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name($crate::net::Place::File).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                if let Some(database) = $crate::server::database() {
+                    super::$name($crate::net::Place::Server(database)).await;
+                }
+            })*
+        }
+    };
+}
+pub(crate) use on_both;
+
 pub(crate) struct Net {
     pub(crate) nodes: Vec<Node>,
     folder: TempDir,
@@ -54,6 +81,10 @@ pub(crate) struct Node {
 impl Net {
     /// Nodes in these countries.
     pub(crate) async fn start(homes: &[Jurisdiction]) -> Self {
+        Self::start_at(homes, &[]).await
+    }
+
+    async fn start_at(homes: &[Jurisdiction], places: &[Place]) -> Self {
         crate::secrecy::listen_to_logs();
         let folder = tempfile::tempdir().unwrap();
         let enclaves: Vec<Enclave> = (0..homes.len())
@@ -64,7 +95,8 @@ impl Net {
         let genesis = genesis(homes, &enclaves);
         let mut nodes = Vec::new();
         for (index, enclave) in enclaves.into_iter().enumerate() {
-            nodes.push(start_node(folder.path(), &genesis, index, enclave).await);
+            let place = places.get(index).unwrap_or(&Place::File);
+            nodes.push(start_node(folder.path(), &genesis, index, enclave, place).await);
         }
         Self { nodes, folder }
     }
@@ -77,6 +109,11 @@ impl Net {
     /// One node in the United States.
     pub(crate) async fn of_one() -> Self {
         Self::start(&[US]).await
+    }
+
+    /// The same, with its working copy at a place.
+    pub(crate) async fn of_one_at(place: Place) -> Self {
+        Self::start_at(&[US], &[place]).await
     }
 }
 
@@ -134,7 +171,13 @@ fn genesis(homes: &[Jurisdiction], enclaves: &[Enclave]) -> Genesis {
     }
 }
 
-async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enclave) -> Node {
+async fn start_node(
+    folder: &Path,
+    genesis: &Genesis,
+    index: usize,
+    enclave: Enclave,
+    place: &Place,
+) -> Node {
     let (me, entry) = (ValidatorIndex(index as u16), &genesis.validators[index]);
     let store = Store::open(&folder.join(format!("data-{index}")), genesis.network_id()).unwrap();
     let config = NetworkConfig {
@@ -160,8 +203,11 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
     let config = IngestConfig { default_jurisdiction: entry.jurisdiction, validation: Mode::Strict };
     let ingest = Ingest::new(vault.clone(), enclave.clone(), &store, genesis, config).unwrap();
     let key = enclave.database_key("fhir store").unwrap();
-    let working = bxp_fhir_store::Store::open(&folder.join(format!("fhir-{index}")), key).unwrap();
-    ingest.keep_working_copy(working).unwrap();
+    let working = match place {
+        Place::File => bxp_fhir_store::Store::open(&folder.join(format!("fhir-{index}")), key),
+        Place::Server(database) => bxp_fhir_store::Store::connect(database.server(), &key),
+    };
+    ingest.keep_working_copy(working.unwrap()).unwrap();
     let facts = ChainFacts::new(Arc::clone(&ledger), BTreeSet::from([REGULATOR]), Clock::system());
     let sender = TransactionSender::new(Arc::clone(&ledger), enclave.clone());
     let never = CancellationToken::new();

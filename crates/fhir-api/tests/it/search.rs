@@ -2,12 +2,19 @@
 
 use crate::{
     client::{Answer, bundle, patient, weight},
-    net::{Net, Node, TOKEN},
+    net::{Net, Node, Place, TOKEN, on_both},
 };
 use reqwest::Method;
 
-async fn with_patients(count: usize) -> Net {
-    let net = Net::of_one().await;
+on_both! {
+    pages_are_followed_by_opaque_links_while_others_write,
+    a_form_is_searched_like_a_query_and_parts_are_given,
+    what_the_statement_lists_can_be_searched,
+    a_compartment_is_searched_by_type,
+}
+
+async fn with_patients(place: Place, count: usize) -> Net {
+    let net = Net::of_one_at(place).await;
     let patients: Vec<String> = (0..count).map(|number| patient(number, "US")).collect();
     let all: Vec<&str> = patients.iter().map(String::as_str).collect();
     let report = net.nodes[0].post("/$ingest", bundle("batch", &all)).await;
@@ -37,9 +44,8 @@ async fn follow(node: &Node, first: Answer) -> Vec<String> {
     all
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn pages_are_followed_by_opaque_links_while_others_write() {
-    let net = with_patients(23).await;
+async fn pages_are_followed_by_opaque_links_while_others_write(place: Place) {
+    let net = with_patients(place, 23).await;
     let node = &net.nodes[0];
     let first = node.get("/Patient?family=Plantedname&_count=5").await;
     assert_eq!(ids(&first).len(), 5, "{}", first.text);
@@ -60,9 +66,8 @@ async fn pages_are_followed_by_opaque_links_while_others_write() {
     assert_eq!(node.get(&stolen).await.status, 400, "a link is of its own address");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_form_is_searched_like_a_query_and_parts_are_given() {
-    let net = with_patients(3).await;
+async fn a_form_is_searched_like_a_query_and_parts_are_given(place: Place) {
+    let net = with_patients(place, 3).await;
     let node = &net.nodes[0];
     node.post("/$ingest", bundle("batch", &[&weight(1)])).await;
     let form = [("content-type", "application/x-www-form-urlencoded")];
@@ -102,9 +107,8 @@ async fn a_form_is_searched_like_a_query_and_parts_are_given() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_statement_lists_can_be_searched() {
-    let net = with_patients(1).await;
+async fn what_the_statement_lists_can_be_searched(place: Place) {
+    let net = with_patients(place, 1).await;
     let node = &net.nodes[0];
     let statement = node.get("/metadata").await.body;
     let patient = statement["rest"][0]["resource"]
@@ -131,9 +135,8 @@ async fn what_the_statement_lists_can_be_searched() {
 
 /// Goal: a compartment holds what refers to its patient by any of R4's parameters, pages like other searches, and takes
 /// the same parameters.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_compartment_is_searched_by_type() {
-    let net = with_patients(3).await;
+async fn a_compartment_is_searched_by_type(place: Place) {
+    let net = with_patients(place, 3).await;
     let node = &net.nodes[0];
     let many: Vec<String> = (1..=7)
         .map(|number| {

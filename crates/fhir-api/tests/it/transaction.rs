@@ -2,18 +2,24 @@
 
 use crate::{
     client::{bundle, patient, weight},
-    net::Net,
+    net::{Net, Place, on_both},
 };
 use serde_json::Value;
+
+on_both! {
+    a_transaction_is_done_wholly_and_its_references_lead_to_what_it_made,
+    a_transaction_that_fails_leaves_nothing,
+    a_batch_is_answered_entry_by_entry,
+    hostile_bundles_are_answered_and_leave_nothing,
+}
 
 fn statuses(answer: &Value) -> Vec<String> {
     let entries = answer["entry"].as_array().unwrap();
     entries.iter().map(|one| one["response"]["status"].as_str().unwrap()[..3].to_owned()).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_is_done_wholly_and_its_references_lead_to_what_it_made() {
-    let net = Net::of_one().await;
+async fn a_transaction_is_done_wholly_and_its_references_lead_to_what_it_made(place: Place) {
+    let net = Net::of_one_at(place).await;
     let node = &net.nodes[0];
     node.put("/Organization/known", r#"{"resourceType":"Organization","id":"known","identifier":[{"system":"npi","value":"9"}],"name":"Star"}"#.to_owned()).await;
     node.post("/Practitioner", r#"{"resourceType":"Practitioner","id":"x","active":true}"#).await;
@@ -49,9 +55,8 @@ async fn a_transaction_is_done_wholly_and_its_references_lead_to_what_it_made() 
 }
 
 /// Goal: of a transaction that fails nothing is left: not in the store, not in the vault, not in the index.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_that_fails_leaves_nothing() {
-    let net = Net::of_one().await;
+async fn a_transaction_that_fails_leaves_nothing(place: Place) {
+    let net = Net::of_one_at(place).await;
     let node = &net.nodes[0];
     node.post("/$ingest", bundle("batch", &[&patient(9, "US")])).await;
     let wrong = r#"{"resourceType":"Patient","id":"p3","gender":"Plantedname"}"#;
@@ -83,9 +88,8 @@ async fn a_transaction_that_fails_leaves_nothing() {
     assert_eq!(node.get("/Organization").await.body["total"], 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_batch_is_answered_entry_by_entry() {
-    let net = Net::of_one().await;
+async fn a_batch_is_answered_entry_by_entry(place: Place) {
+    let net = Net::of_one_at(place).await;
     let node = &net.nodes[0];
     let wrong = r#"{"resourceType":"Patient","id":"p3","gender":"Plantedname"}"#;
     let sent = bundle("batch", &[&patient(1, "US"), wrong, &weight(1)]);
@@ -118,9 +122,8 @@ async fn a_batch_is_answered_entry_by_entry() {
 }
 
 /// Hostile bodies: each is answered, nothing is stored, nothing of it is repeated.
-#[tokio::test(flavor = "multi_thread")]
-async fn hostile_bundles_are_answered_and_leave_nothing() {
-    let net = Net::of_one().await;
+async fn hostile_bundles_are_answered_and_leave_nothing(place: Place) {
+    let net = Net::of_one_at(place).await;
     let node = &net.nodes[0];
     let deep = format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":{}"#, "[".repeat(10_000));
     let circle = r#"{"resourceType":"Bundle","type":"transaction","entry":[

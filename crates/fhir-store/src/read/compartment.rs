@@ -3,11 +3,11 @@
 use super::{Reader, Resource};
 use crate::{
     StoreError,
+    database::values,
     parameters::{Kind, Parameters},
     search::SortValue,
     writer::current,
 };
-use rusqlite::params;
 use std::collections::HashSet;
 
 /// What of a compartment is asked for.
@@ -37,21 +37,18 @@ impl Reader {
     ) -> Result<(Vec<Resource>, Option<i64>), StoreError> {
         let parameters = Parameters::r4();
         let kind = parameters.kind("Patient").ok_or(StoreError::Damaged("the table of search parameters"))?;
-        let Some(patient) = current(&self.connection, kind, patient)? else { return Ok((Vec::new(), None)) };
+        let Some(patient) = current(&self.database, kind, patient)? else { return Ok((Vec::new(), None)) };
         let wanted = |kind: &Kind| asked.kinds.is_empty() || asked.kinds.contains(kind);
         let mut numbers = vec![patient.rid];
         let text = "SELECT rid FROM posting WHERE param = ?1 AND key = ?2";
-        let mut statement = self.connection.prepare_cached(text)?;
         for kind in parameters.kinds() {
             for parameter in parameters.compartment(kind) {
                 let served = parameters.get(*parameter).alias.unwrap_or(*parameter);
-                let rows = statement.query_map(params![served.index(), patient.rid], |row| row.get(0))?;
-                for number in rows {
-                    numbers.push(number?);
-                }
+                numbers.extend(
+                    self.database.all(text, values![served.index(), patient.rid], |row| row.get::<i64>(0))?,
+                );
             }
         }
-        drop(statement);
         numbers.sort_unstable();
         numbers.dedup();
         numbers.retain(|number| *number > asked.after && *number <= asked.upto);

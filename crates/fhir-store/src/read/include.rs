@@ -3,13 +3,13 @@
 use super::{Reader, Resource};
 use crate::{
     StoreError,
+    database::values as sql,
     extract::values,
     parameters::{Class, Kind, Parameter, Parameters},
     search::Include,
     value::{Indexed, Target},
     writer::current,
 };
-use rusqlite::params;
 use sonic_rs::Value;
 use std::collections::HashSet;
 
@@ -74,7 +74,7 @@ impl Reader {
             for found in values(parameter.class, &parameter.paths, &value, &value) {
                 let Indexed::Reference(Target::Local(kind, id)) = found else { continue };
                 if include.target.is_none_or(|target| target == kind) {
-                    numbers.extend(current(&self.connection, kind, &id)?.map(|found| found.rid));
+                    numbers.extend(current(&self.database, kind, &id)?.map(|found| found.rid));
                 }
             }
         }
@@ -93,13 +93,9 @@ impl Reader {
             }
             let served = parameter.alias.unwrap_or(parameter.id);
             let text = "SELECT rid FROM posting WHERE param = ?1 AND key = ?2 ORDER BY rid LIMIT ?3";
-            let mut statement = self.connection.prepare_cached(text)?;
             let limit = i64::try_from(most + 1).unwrap_or(i64::MAX);
-            let rows =
-                statement.query_map(params![served.index(), target.number, limit], |row| row.get(0))?;
-            for number in rows {
-                numbers.push(number?);
-            }
+            let asked = sql![served.index(), target.number, limit];
+            numbers.extend(self.database.all(text, asked, |row| row.get::<i64>(0))?);
         }
         Ok(numbers)
     }
@@ -113,12 +109,12 @@ impl Reader {
         let all =
             Include { source: resource.kind, parameter: None, target: None, iterate: false, reverse: false };
         let mut numbers = self.referred(resource, &all)?;
-        let mut statement = self.connection.prepare_cached("SELECT kind FROM resource WHERE rid = ?1")?;
         let mut kept = Vec::new();
         numbers.sort_unstable();
         numbers.dedup();
         for number in numbers {
-            let kind = Kind(statement.query_row([number], |row| row.get(0))?);
+            let text = "SELECT kind FROM resource WHERE rid = ?1";
+            let kind = Kind(self.database.one(text, sql![number])?);
             if !but(kind) {
                 kept.push(number);
             }

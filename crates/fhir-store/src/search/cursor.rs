@@ -1,7 +1,9 @@
 //! Lists of resource numbers, read in order and leapt through.
 
-use crate::StoreError;
-use rusqlite::{Connection, params};
+use crate::{
+    StoreError,
+    database::{Database, values},
+};
 use std::rc::Rc;
 
 /// The first portion that a list reads, and the largest.
@@ -16,7 +18,7 @@ pub(super) trait Cursor {
 
 /// A list of the index.
 pub(super) struct Posting<'c> {
-    connection: &'c Connection,
+    database: &'c Database,
     param: i64,
     key: i64,
     buffer: Vec<i64>,
@@ -27,20 +29,16 @@ pub(super) struct Posting<'c> {
 }
 
 impl<'c> Posting<'c> {
-    pub(super) fn new(connection: &'c Connection, param: i64, key: i64) -> Self {
-        Self { connection, param, key, buffer: Vec::new(), at: 0, portion: PORTION_MIN, done: false }
+    pub(super) fn new(database: &'c Database, param: i64, key: i64) -> Self {
+        Self { database, param, key, buffer: Vec::new(), at: 0, portion: PORTION_MIN, done: false }
     }
 
     fn fill(&mut self, least: i64) -> Result<(), StoreError> {
         const TEXT: &str =
             "SELECT rid FROM posting WHERE param = ?1 AND key = ?2 AND rid >= ?3 ORDER BY rid LIMIT ?4";
-        let mut statement = self.connection.prepare_cached(TEXT)?;
-        self.buffer.clear();
+        let asked = values![self.param, self.key, least, self.portion];
+        self.buffer = self.database.all(TEXT, asked, |row| row.get(0))?;
         self.at = 0;
-        let mut rows = statement.query(params![self.param, self.key, least, self.portion])?;
-        while let Some(row) = rows.next()? {
-            self.buffer.push(row.get(0)?);
-        }
         self.done = i64::try_from(self.buffer.len()).unwrap_or(i64::MAX) < self.portion;
         Ok(())
     }

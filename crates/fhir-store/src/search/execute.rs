@@ -6,8 +6,12 @@ use super::{
     query::{Query, SortBy},
     sort::{SortValue, compare, keys},
 };
-use crate::{StoreError, index::all_of, parameters::Kind};
-use rusqlite::{Connection, params};
+use crate::{
+    StoreError,
+    database::{Database, values},
+    index::all_of,
+    parameters::Kind,
+};
 
 /// Numbers up to which the lists are joined before ranges are looked at.
 const FEW: usize = 2_000;
@@ -32,7 +36,7 @@ pub struct Page {
 /// Searches over one connection.
 #[derive(Clone, Copy)]
 pub struct Selection<'c> {
-    connection: &'c Connection,
+    database: &'c Database,
     /// Resources with a greater number are newer than the search.
     upto: i64,
 }
@@ -45,8 +49,8 @@ impl std::fmt::Debug for Selection<'_> {
 
 impl<'c> Selection<'c> {
     /// Over what is there, or over what was there when `upto` was the greatest number.
-    pub(crate) fn new(connection: &'c Connection, upto: Option<i64>) -> Self {
-        Self { connection, upto: upto.unwrap_or(i64::MAX) }
+    pub(crate) fn new(database: &'c Database, upto: Option<i64>) -> Self {
+        Self { database, upto: upto.unwrap_or(i64::MAX) }
     }
 
     /// The first `limit` resources behind `after`.
@@ -123,7 +127,7 @@ impl<'c> Selection<'c> {
         }
         let mut rows = Vec::with_capacity(numbers.len());
         for number in numbers {
-            rows.push((keys(self.connection, query, number)?, number));
+            rows.push((keys(self.database, query, number)?, number));
         }
         if let Some(after) = after {
             rows.retain(|row| compare(&query.sort, row, after).is_gt());
@@ -160,11 +164,10 @@ impl<'c> Selection<'c> {
             "SELECT r.rid, r.seq FROM version v JOIN resource r ON r.rid = v.rid AND r.seq = v.seq AND r.deleted = 0 \
              WHERE v.kind = ?1 AND v.seq > ?2 AND r.rid <= ?4 ORDER BY v.seq LIMIT ?3"
         };
-        let mut statement = self.connection.prepare_cached(text)?;
         let most = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-        let rows = statement
-            .query_map(params![kind.0, from, most, self.upto], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let mut rows: Vec<(i64, i64)> = rows.collect::<Result<_, _>>()?;
+        let asked = values![kind.0, from, most, self.upto];
+        let mut rows: Vec<(i64, i64)> =
+            self.database.all(text, asked, |row| Ok((row.get(0)?, row.get(1)?)))?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(|(number, seq)| (vec![SortValue::Whole(*seq)], *number));
@@ -180,7 +183,7 @@ impl<'c> Selection<'c> {
     ) -> Result<(), StoreError> {
         // Numbers begin with 1, and lists begin before it.
         let first = first.max(1);
-        let Some(plan) = Planner::new(self.connection, *self, query.kind).plan(query)? else { return Ok(()) };
+        let Some(plan) = Planner::new(self.database, *self, query.kind).plan(query)? else { return Ok(()) };
         let Plan { mut lists, mut without, mut checks, ranges } = plan;
         if !ranges.is_empty() && !lists.is_empty() {
             let few = self.few(&mut lists, first)?;
@@ -188,7 +191,7 @@ impl<'c> Selection<'c> {
                 lists = vec![Box::new(List::new(few))];
             } else {
                 // The lists were read from the start; they are made anew, and ranges help where they are short.
-                let Some(again) = Planner::new(self.connection, *self, query.kind).plan(query)? else {
+                let Some(again) = Planner::new(self.database, *self, query.kind).plan(query)? else {
                     return Ok(());
                 };
                 lists = again.lists;
@@ -196,19 +199,19 @@ impl<'c> Selection<'c> {
         }
         let driven = !lists.is_empty();
         for range in ranges {
-            let short = if driven { None } else { range.list(self.connection, RANGE_MAX)? };
+            let short = if driven { None } else { range.list(self.database, RANGE_MAX)? };
             match short {
                 Some(numbers) => {
                     lists.push(Box::new(List::new(numbers)));
                     if range.needs_check() {
-                        checks.push(range.check(self.connection));
+                        checks.push(range.check(self.database));
                     }
                 }
-                None => checks.push(range.check(self.connection)),
+                None => checks.push(range.check(self.database)),
             }
         }
         if lists.is_empty() {
-            lists.push(Box::new(Posting::new(self.connection, all_of(query.kind), 0)));
+            lists.push(Box::new(Posting::new(self.database, all_of(query.kind), 0)));
         }
         let mut least = first;
         'candidates: while let Some(number) = meet(&mut lists, least)? {

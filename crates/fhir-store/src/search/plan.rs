@@ -8,20 +8,23 @@ use super::{
     test::passes,
 };
 use crate::{
-    StoreError,
-    extract::values,
+    StoreError, bucket,
+    database::{Database, Row, Value as Sql, values as sql},
+    extract::{extract, values},
     index,
     parameters::{Class, Composite, Kind, Leaf, Parameter, ParameterId, Parameters},
     read::value_of,
+    sealing::Domain,
     value::Target,
     writer::current,
 };
-use rusqlite::{Connection, params};
 use sonic_rs::Value;
-use std::rc::Rc;
+use std::{cell::RefCell, rc::Rc};
 
 /// Lists that are read side by side; more are put into one first.
 const SIDE_BY_SIDE_MAX: usize = 64;
+/// The most texts of codes that one search opens.
+const LABELS_MAX: usize = 200_000;
 /// The most numbers of a list that is put together from many.
 const GATHERED_MAX: usize = 1_000_000;
 
@@ -36,25 +39,45 @@ pub(super) struct Plan<'c> {
     pub(super) ranges: Vec<Range>,
 }
 
+/// The resource that was looked into last: several checks look into the same.
+struct Bodies<'c> {
+    database: &'c Database,
+    last: RefCell<Option<(i64, Rc<Value>)>>,
+}
+
+impl Bodies<'_> {
+    fn get(&self, number: i64) -> Result<Rc<Value>, StoreError> {
+        let mut last = self.last.borrow_mut();
+        if let Some((_, known)) = last.as_ref().filter(|(known, _)| *known == number) {
+            return Ok(Rc::clone(known));
+        }
+        let value = Rc::new(value_of(self.database, number)?);
+        *last = Some((number, Rc::clone(&value)));
+        Ok(value)
+    }
+}
+
 pub(super) struct Planner<'c> {
-    connection: &'c Connection,
+    database: &'c Database,
     selection: Selection<'c>,
     kind: Kind,
     plan: Plan<'c>,
+    bodies: Rc<Bodies<'c>>,
 }
 
 /// Where the values of a test are looked for.
 enum Part {
     Keys(Vec<i64>),
     Range(Range),
-    /// Only the resource itself tells.
-    Body,
+    /// Only the resource itself tells; it is in one of these lists, where there are any.
+    Body(Option<Vec<(i64, i64)>>),
 }
 
 impl<'c> Planner<'c> {
-    pub(super) fn new(connection: &'c Connection, selection: Selection<'c>, kind: Kind) -> Self {
+    pub(super) fn new(database: &'c Database, selection: Selection<'c>, kind: Kind) -> Self {
         let plan = Plan { lists: Vec::new(), without: Vec::new(), checks: Vec::new(), ranges: Vec::new() };
-        Self { connection, selection, kind, plan }
+        let bodies = Rc::new(Bodies { database, last: RefCell::new(None) });
+        Self { database, selection, kind, plan, bodies }
     }
 
     /// The plan; none where nothing can match.
@@ -74,7 +97,7 @@ impl<'c> Planner<'c> {
             Clause::Id(ids) => {
                 let mut numbers = Vec::new();
                 for id in ids {
-                    let found = current(self.connection, self.kind, id)?;
+                    let found = current(self.database, self.kind, id)?;
                     numbers
                         .extend(found.filter(|found| found.seq > 0 && !found.deleted).map(|found| found.rid));
                 }
@@ -82,16 +105,18 @@ impl<'c> Planner<'c> {
             }
             Clause::LastUpdated(windows) => {
                 for (prefix, span) in windows {
-                    self.plan.ranges.push(Range::changed(self.connection, self.kind, *prefix, *span)?);
+                    self.plan.ranges.push(Range::changed(self.database, self.kind, *prefix, *span)?);
                 }
             }
             Clause::Missing { parameter, missing } => {
-                let (bit, connection, missing) =
-                    (Parameters::r4().get(*parameter).bit, self.connection, *missing);
+                let (bit, database, missing) =
+                    (Parameters::r4().get(*parameter).bit, self.database, *missing);
+                let kind = self.kind;
                 self.plan.checks.push(Box::new(move |number| {
-                    let mut statement =
-                        connection.prepare_cached("SELECT present FROM resource WHERE rid = ?1")?;
-                    let present: i64 = statement.query_row([number], |row| row.get(0))?;
+                    let present: i64 = match database.sealer() {
+                        None => database.one("SELECT present FROM resource WHERE rid = ?1", sql![number])?,
+                        Some(_) => extract(kind, &value_of(database, number)?).present,
+                    };
                     Ok(((present >> bit) & 1 == 0) == missing)
                 }));
             }
@@ -119,10 +144,10 @@ impl<'c> Planner<'c> {
     fn compartment(&mut self, patient: &str) -> Result<bool, StoreError> {
         let parameters = Parameters::r4();
         let kind = parameters.kind("Patient").ok_or(StoreError::Damaged("the table of search parameters"))?;
-        let Some(patient) = current(self.connection, kind, patient)? else { return Ok(false) };
+        let Some(patient) = current(self.database, kind, patient)? else { return Ok(false) };
         let list = |parameter: &ParameterId| {
             let param = served(*parameter).index();
-            Box::new(Posting::new(self.connection, param, patient.rid)) as Box<dyn Cursor + 'c>
+            Box::new(Posting::new(self.database, param, patient.rid)) as Box<dyn Cursor + 'c>
         };
         let lists: Vec<Box<dyn Cursor + 'c>> = parameters.compartment(self.kind).iter().map(list).collect();
         if lists.is_empty() {
@@ -135,10 +160,10 @@ impl<'c> Planner<'c> {
     /// A candidate counts if any resource of the inner search refers to it.
     fn has(&mut self, parameter: ParameterId, query: &Query) -> Result<(), StoreError> {
         let inner: Rc<[i64]> = self.selection.all(query, GATHERED_MAX)?.into();
-        let (connection, param) = (self.connection, served(parameter).index());
+        let (database, param) = (self.database, served(parameter).index());
         self.plan.checks.push(Box::new(move |number| {
             let mut parts: Vec<Box<dyn Cursor + '_>> = vec![
-                Box::new(Posting::new(connection, param, number)),
+                Box::new(Posting::new(database, param, number)),
                 Box::new(List::shared(Rc::clone(&inner))),
             ];
             Ok(meet(&mut parts, 1)?.is_some())
@@ -155,26 +180,35 @@ impl<'c> Planner<'c> {
     ) -> Result<bool, StoreError> {
         let mut keys = Vec::new();
         let mut ranges = Vec::new();
-        let mut body = Vec::new();
+        // Lists of which one has each resource that passes; none where a test has none.
+        let mut lists = Some(Vec::new());
+        let mut looked_into = false;
         let indexed = served(parameter.id);
         let param = if identifier { indexed.identifier_index() } else { indexed.index() };
         for test in tests {
             match self.part(param, test)? {
                 Part::Keys(found) => keys.extend(found),
                 Part::Range(range) => ranges.push(range),
-                Part::Body => body.push(test.clone()),
+                Part::Body(found) => {
+                    looked_into = true;
+                    lists = lists.zip(found).map(|(lists, found)| [lists, found].concat());
+                }
             }
         }
-        if body.is_empty() && ranges.is_empty() {
+        if !looked_into && ranges.is_empty() {
             return self.keys(param, &keys, negated);
         }
-        if body.is_empty() && keys.is_empty() && !negated {
+        if !looked_into && keys.is_empty() && !negated {
             self.plan.ranges.push(Range::any_of(ranges));
             return Ok(true);
         }
-        let (connection, tests) = (self.connection, tests.to_vec());
+        if let Some(mut lists) = lists.filter(|lists| !lists.is_empty() && ranges.is_empty() && !negated) {
+            lists.extend(keys.iter().map(|key| (param, *key)));
+            self.any_of(&lists)?;
+        }
+        let (bodies, tests) = (Rc::clone(&self.bodies), tests.to_vec());
         self.plan.checks.push(Box::new(move |number| {
-            let value = value_of(connection, number)?;
+            let value = bodies.get(number)?;
             let mut found = values(parameter.class, &parameter.paths, &value, &value);
             Ok(found.any(|value| tests.iter().any(|test| passes(test, &value))) != negated)
         }));
@@ -186,27 +220,34 @@ impl<'c> Planner<'c> {
         if keys.is_empty() {
             return Ok(negated);
         }
-        let list = if keys.len() <= SIDE_BY_SIDE_MAX {
-            let lists = keys
-                .iter()
-                .map(|key| Box::new(Posting::new(self.connection, param, *key)) as Box<dyn Cursor>);
-            either(lists.collect())
-        } else {
-            Box::new(List::new(self.gather(param, keys)?)) as Box<dyn Cursor>
-        };
+        let lists: Vec<(i64, i64)> = keys.iter().map(|key| (param, *key)).collect();
+        let list = self.joined(&lists)?;
         if negated { &mut self.plan.without } else { &mut self.plan.lists }.push(list);
         Ok(true)
     }
 
-    fn gather(&self, param: i64, keys: &[i64]) -> Result<Vec<i64>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT rid FROM posting WHERE param = ?1 AND key = ?2")?;
+    /// Only resources of one of these lists.
+    fn any_of(&mut self, lists: &[(i64, i64)]) -> Result<(), StoreError> {
+        let list = self.joined(lists)?;
+        self.plan.lists.push(list);
+        Ok(())
+    }
+
+    fn joined(&self, lists: &[(i64, i64)]) -> Result<Box<dyn Cursor + 'c>, StoreError> {
+        if lists.len() > SIDE_BY_SIDE_MAX {
+            return Ok(Box::new(List::new(self.gather(lists)?)));
+        }
+        let one = |(param, key): &(i64, i64)| {
+            Box::new(Posting::new(self.database, *param, *key)) as Box<dyn Cursor + 'c>
+        };
+        Ok(either(lists.iter().map(one).collect()))
+    }
+
+    fn gather(&self, lists: &[(i64, i64)]) -> Result<Vec<i64>, StoreError> {
+        let text = "SELECT rid FROM posting WHERE param = ?1 AND key = ?2";
         let mut numbers = Vec::new();
-        for key in keys {
-            let mut rows = statement.query(params![param, key])?;
-            while let Some(row) = rows.next()? {
-                numbers.push(row.get(0)?);
-            }
+        for (param, key) in lists {
+            numbers.extend(self.database.all(text, sql![*param, *key], |row| row.get::<i64>(0))?);
             if numbers.len() > GATHERED_MAX {
                 return Err(StoreError::TooCostly("a parameter finds too many resources; narrow it"));
             }
@@ -215,37 +256,44 @@ impl<'c> Planner<'c> {
     }
 
     fn part(&self, param: i64, test: &Test) -> Result<Part, StoreError> {
-        let concepts = |text: &str, values: &[&dyn rusqlite::ToSql], sign: i64| {
-            let mut statement = self.connection.prepare_cached(text)?;
-            let rows = statement.query_map(values, |row| row.get::<_, i64>(0))?;
-            let keys = rows.map(|key| key.map(|key| key * sign)).collect::<Result<_, _>>()?;
+        let concepts = |text: &str, values: &[Sql<'_>], sign: i64| {
+            let keys = self.database.all(text, values, |row| Ok(row.get::<i64>(0)? * sign))?;
             Ok::<_, StoreError>(Part::Keys(keys))
         };
+        let hidden = |domain, name| self.database.hidden(domain, name);
+        let sealer = self.database.sealer();
         match test {
             Test::Token { system: Some(system), code: Some(code) } => {
-                concepts("SELECT cid FROM concept WHERE code = ?1 AND system = ?2", &[code, system], 1)
+                let names = [hidden(Domain::Code, code)?, hidden(Domain::System, system)?];
+                concepts("SELECT cid FROM concept WHERE code = ?1 AND system = ?2", &names, 1)
             }
             Test::Token { system: None, code: Some(code) } => {
-                concepts("SELECT cid FROM concept WHERE code = ?1", &[code], 1)
+                concepts("SELECT cid FROM concept WHERE code = ?1", &[hidden(Domain::Code, code)?], 1)
             }
             // As many codes as resources may be of one system.
-            Test::Token { .. } => Ok(Part::Body),
+            Test::Token { .. } => Ok(Part::Body(None)),
+            Test::Label(text) if sealer.is_some() => Ok(Part::Keys(self.labelled(text)?)),
             Test::Label(text) => concepts(
                 "SELECT cid FROM concept WHERE label LIKE ?1 ESCAPE '!'",
-                &[&super::range::containing(text)],
+                sql![super::range::containing(text).as_str()],
                 1,
             ),
-            Test::Uri(uri) => concepts("SELECT cid FROM concept WHERE code = ?1 AND system = ''", &[uri], -1),
+            Test::Uri(uri) => {
+                let text = "SELECT cid FROM concept WHERE code = ?1 AND system = ''";
+                concepts(text, &[hidden(Domain::Code, uri)?], -1)
+            }
+            // What is sealed has no order.
+            Test::Below(_) if sealer.is_some() => Ok(Part::Body(None)),
             Test::Below(uri) => {
                 let end = format!("{uri}\u{10ffff}");
                 let text = "SELECT cid FROM concept WHERE code >= ?1 AND code < ?2 AND system = ''";
-                concepts(text, &[uri, &end], -1)
+                concepts(text, sql![uri.as_str(), end.as_str()], -1)
             }
             Test::Above(uri) => {
                 let mut keys = Vec::new();
                 let ends = uri.match_indices('/').flat_map(|(at, _)| [at, at + 1]).chain([uri.len()]);
                 for end in ends {
-                    keys.extend(index::concept(self.connection, "", &uri[..end], "")?.map(|key| -key));
+                    keys.extend(index::concept(self.database, "", &uri[..end], "")?.map(|key| -key));
                 }
                 Ok(Part::Keys(keys))
             }
@@ -253,21 +301,32 @@ impl<'c> Planner<'c> {
                 let mut keys = Vec::new();
                 for target in targets {
                     keys.extend(match target {
-                        Target::Local(kind, id) => {
-                            current(self.connection, *kind, id)?.map(|found| found.rid)
-                        }
-                        Target::Elsewhere(uri) => {
-                            index::concept(self.connection, "", uri, "")?.map(|key| -key)
-                        }
+                        Target::Local(kind, id) => current(self.database, *kind, id)?.map(|found| found.rid),
+                        Target::Elsewhere(uri) => index::concept(self.database, "", uri, "")?.map(|key| -key),
                     });
                 }
                 Ok(Part::Keys(keys))
             }
-            Test::Composite(_) | Test::Near { .. } => Ok(Part::Body),
+            Test::Composite(_) | Test::Near { .. } => Ok(Part::Body(None)),
             Test::Starts(_) | Test::Contains(_) | Test::Exact(_) | Test::Date(..) | Test::Amount { .. } => {
-                Ok(Part::Range(Range::of(self.connection, param, test)?))
+                Ok(match sealer {
+                    None => Part::Range(Range::of(self.database, param, test)?),
+                    Some(sealer) => Part::Body(bucket::lists_for(sealer, param, test)),
+                })
             }
         }
+    }
+
+    /// The concepts on a server whose label has `text` in it: all labels are opened.
+    fn labelled(&self, text: &str) -> Result<Vec<i64>, StoreError> {
+        let most = i64::try_from(LABELS_MAX + 1).unwrap_or(i64::MAX);
+        let query = "SELECT cid, label FROM concept WHERE label <> '' LIMIT ?1";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, self.database.shown(row, 1, Domain::Label)?));
+        let labels: Vec<(i64, String)> = self.database.all(query, sql![most], read)?;
+        if labels.len() > LABELS_MAX {
+            return Err(StoreError::TooCostly("there are too many texts of codes; search for a code"));
+        }
+        Ok(labels.into_iter().filter(|(_, label)| label.contains(text)).map(|(cid, _)| cid).collect())
     }
 
     /// Components narrow the search one by one; whether they stand under one root, the resource tells.
@@ -286,9 +345,9 @@ impl<'c> Planner<'c> {
                 return Ok(false);
             }
         }
-        let connection = self.connection;
+        let bodies = Rc::clone(&self.bodies);
         self.plan.checks.push(Box::new(move |number| {
-            let value = value_of(connection, number)?;
+            let value = bodies.get(number)?;
             Ok(wanted.iter().any(|parts| together(composite, parts, &value)))
         }));
         Ok(true)

@@ -1,4 +1,5 @@
-//! Clauses over values that have an order: times, numbers, texts, and the time of the last change.
+//! Clauses over values that have an order: times, numbers, texts, and the time of the last change. Rows of values are in a
+//! file alone; on a server, coarse lists and the resources themselves do their work.
 
 use super::{
     plan::Check,
@@ -6,17 +7,17 @@ use super::{
 };
 use crate::{
     StoreError,
+    database::{Database, Value as Sql, values},
     parameters::Kind,
     value::{date::Span, text::fold},
 };
-use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value as Sql};
 
 /// A condition on the rows that a resource has in one table.
 pub(super) struct Range(Vec<One>);
 
 enum One {
     /// Rows of `table` of the parameter that meet a condition.
-    Rows { table: &'static str, param: i64, condition: String, values: Vec<Sql> },
+    Rows { table: &'static str, param: i64, condition: String, values: Vec<Sql<'static>> },
     /// The version that is current came in this window of the order of all versions.
     Changed { kind: Kind, low: i64, high: i64, outside: bool },
 }
@@ -26,10 +27,10 @@ impl Range {
         Self(ranges.into_iter().flat_map(|range| range.0).collect())
     }
 
-    pub(super) fn of(connection: &Connection, param: i64, test: &Test) -> Result<Self, StoreError> {
+    pub(super) fn of(database: &Database, param: i64, test: &Test) -> Result<Self, StoreError> {
         let rows =
             |table, condition: String, values| Self(vec![One::Rows { table, param, condition, values }]);
-        let text = |text: &str| Sql::Text(text.to_owned());
+        let text = |text: &str| Sql::Text(text.to_owned().into());
         Ok(match test {
             Test::Starts(start) => {
                 let end = text(&format!("{start}\u{10ffff}"));
@@ -42,7 +43,7 @@ impl Range {
                 rows("words", "folded = ? AND written = ?".to_owned(), vec![text(&fold(exact)), text(exact)])
             }
             Test::Date(prefix, span) => {
-                let (low, high) = (Sql::Integer(span.low), Sql::Integer(span.high));
+                let (low, high) = (Sql::Whole(span.low), Sql::Whole(span.high));
                 let (condition, values) = compare(*prefix, low, high);
                 rows("span", condition, values)
             }
@@ -54,7 +55,7 @@ impl Range {
                 };
                 let (mut condition, values) = compare(prefix, Sql::Real(*low), Sql::Real(*high));
                 if system.is_some() || unit.is_some() {
-                    let units = units(connection, system.as_deref(), unit.as_deref())?;
+                    let units = units(database, system.as_deref(), unit.as_deref())?;
                     let list: Vec<String> = units.iter().map(ToString::to_string).collect();
                     condition = format!("({condition}) AND unit IN ({})", list.join(","));
                 }
@@ -66,12 +67,12 @@ impl Range {
 
     /// The last change, as a window of the order of all versions: times never run backwards in it.
     pub(super) fn changed(
-        connection: &Connection,
+        database: &Database,
         kind: Kind,
         prefix: Prefix,
         span: Span,
     ) -> Result<Self, StoreError> {
-        let first_from = |time_ms: i64| first_version(connection, time_ms);
+        let first_from = |time_ms: i64| first_version(database, time_ms);
         let (from, after) = (first_from(span.low)?, first_from(span.high.saturating_add(1))?);
         let (low, high, outside) = match prefix {
             Prefix::Eq | Prefix::Ap => (from, after - 1, false),
@@ -90,7 +91,7 @@ impl Range {
     }
 
     /// The resources, if there are at most `most` rows.
-    pub(super) fn list(&self, connection: &Connection, most: usize) -> Result<Option<Vec<i64>>, StoreError> {
+    pub(super) fn list(&self, database: &Database, most: usize) -> Result<Option<Vec<i64>>, StoreError> {
         let limit = i64::try_from(most + 1).unwrap_or(i64::MAX);
         let mut numbers = Vec::new();
         for one in &self.0 {
@@ -101,24 +102,18 @@ impl Range {
                         format!("SELECT rid FROM {table} WHERE param = ? AND ({condition}) LIMIT {limit}");
                     (
                         text,
-                        std::iter::once(Sql::Integer(*param))
-                            .chain(values.iter().cloned())
-                            .collect::<Vec<_>>(),
+                        std::iter::once(Sql::Whole(*param)).chain(values.iter().cloned()).collect::<Vec<_>>(),
                     )
                 }
                 One::Changed { outside: true, .. } => return Ok(None),
                 One::Changed { kind, low, high, .. } => {
                     let text = format!(
-                        "SELECT rid FROM version WHERE kind = ? AND seq BETWEEN ? AND ? LIMIT {limit}"
+                        "SELECT rid FROM version WHERE kind = ?1 AND seq BETWEEN ?2 AND ?3 LIMIT {limit}"
                     );
-                    (text, vec![Sql::Integer(i64::from(kind.0)), Sql::Integer(*low), Sql::Integer(*high)])
+                    (text, vec![Sql::Whole(i64::from(kind.0)), Sql::Whole(*low), Sql::Whole(*high)])
                 }
             };
-            let mut statement = connection.prepare_cached(&text)?;
-            let mut rows = statement.query(params_from_iter(values))?;
-            while let Some(row) = rows.next()? {
-                numbers.push(row.get(0)?);
-            }
+            numbers.extend(database.all(&text, &values, |row| row.get::<i64>(0))?);
             if numbers.len() - before > most {
                 return Ok(None);
             }
@@ -127,10 +122,10 @@ impl Range {
     }
 
     /// The test of one resource.
-    pub(super) fn check(self, connection: &Connection) -> Check<'_> {
+    pub(super) fn check(self, database: &Database) -> Check<'_> {
         Box::new(move |number| {
             for one in &self.0 {
-                if one.holds(connection, number)? {
+                if one.holds(database, number)? {
                     return Ok(true);
                 }
             }
@@ -140,19 +135,17 @@ impl Range {
 }
 
 impl One {
-    fn holds(&self, connection: &Connection, number: i64) -> Result<bool, StoreError> {
+    fn holds(&self, database: &Database, number: i64) -> Result<bool, StoreError> {
         match self {
             Self::Rows { table, param, condition, values } => {
                 let text =
                     format!("SELECT 1 FROM {table} WHERE rid = ? AND param = ? AND ({condition}) LIMIT 1");
-                let own = [Sql::Integer(number), Sql::Integer(*param)];
-                let mut statement = connection.prepare_cached(&text)?;
-                let found = statement.query_row(params_from_iter(own.iter().chain(values)), |_| Ok(()));
-                Ok(found.optional()?.is_some())
+                let own = [Sql::Whole(number), Sql::Whole(*param)];
+                let all: Vec<Sql<'_>> = own.into_iter().chain(values.iter().cloned()).collect();
+                Ok(database.first(&text, &all, |_| Ok(()))?.is_some())
             }
             Self::Changed { low, high, outside, .. } => {
-                let mut statement = connection.prepare_cached("SELECT seq FROM resource WHERE rid = ?1")?;
-                let seq: i64 = statement.query_row([number], |row| row.get(0))?;
+                let seq: i64 = database.one("SELECT seq FROM resource WHERE rid = ?1", values![number])?;
                 Ok((*low..=*high).contains(&seq) != *outside)
             }
         }
@@ -160,7 +153,7 @@ impl One {
 }
 
 /// The condition on `low` and `high` that a prefix makes; `test` says the same of single values.
-fn compare(prefix: Prefix, low: Sql, high: Sql) -> (String, Vec<Sql>) {
+fn compare(prefix: Prefix, low: Sql<'static>, high: Sql<'static>) -> (String, Vec<Sql<'static>>) {
     let (text, values) = match prefix {
         // The first two bounds say nothing new; by them the index is used, whichever end it begins with.
         Prefix::Eq => {
@@ -179,7 +172,7 @@ fn compare(prefix: Prefix, low: Sql, high: Sql) -> (String, Vec<Sql>) {
 }
 
 /// The units that a search means.
-fn units(connection: &Connection, system: Option<&str>, unit: Option<&str>) -> Result<Vec<i64>, StoreError> {
+fn units(database: &Database, system: Option<&str>, unit: Option<&str>) -> Result<Vec<i64>, StoreError> {
     let (text, values): (&str, Vec<String>) = match (system, unit) {
         (Some(system), Some(unit)) => (
             "SELECT cid FROM concept WHERE code = ?1 AND system = ?2",
@@ -192,9 +185,8 @@ fn units(connection: &Connection, system: Option<&str>, unit: Option<&str>) -> R
         (Some(system), None) => ("SELECT cid FROM concept WHERE system = ?1", vec![system.to_owned()]),
         (None, None) => return Ok(Vec::new()),
     };
-    let mut statement = connection.prepare_cached(text)?;
-    let rows = statement.query_map(params_from_iter(values), |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let values: Vec<Sql<'_>> = values.iter().map(|value| Sql::from(value.as_str())).collect();
+    database.all(text, &values, |row| row.get(0))
 }
 
 /// A pattern of LIKE for what has `text` in it.
@@ -211,14 +203,13 @@ pub(super) fn containing(text: &str) -> String {
 }
 
 /// The first version that is not older than `time_ms`.
-fn first_version(connection: &Connection, time_ms: i64) -> Result<i64, StoreError> {
-    let last: Option<i64> = connection.query_row("SELECT max(seq) FROM version", [], |row| row.get(0))?;
+fn first_version(database: &Database, time_ms: i64) -> Result<i64, StoreError> {
+    let last: Option<i64> = database.one("SELECT max(seq) FROM version", &[])?;
     let (mut low, mut high) = (1, last.unwrap_or(0) + 1);
     let text = "SELECT updated_ms FROM version WHERE seq >= ?1 ORDER BY seq LIMIT 1";
-    let mut statement = connection.prepare_cached(text)?;
     while low < high {
         let middle = low + (high - low) / 2;
-        let time: Option<i64> = statement.query_row([middle], |row| row.get(0)).optional()?;
+        let time: Option<i64> = database.first(text, values![middle], |row| row.get(0))?;
         if time.is_some_and(|time| time < time_ms) {
             low = middle + 1;
         } else {

@@ -6,12 +6,13 @@ use super::{
 };
 use crate::{
     StoreError,
+    database::{Database, values as sql},
     extract::values,
-    parameters::{Class, Parameters},
+    parameters::{Class, Kind, Parameters},
     read::value_of,
-    value::{Indexed, Target},
+    value::{Indexed, Target, text::fold},
+    writer::id_of,
 };
-use rusqlite::{Connection, OptionalExtension, params};
 use std::cmp::Ordering;
 
 /// By what a resource is sorted. What has no value comes last.
@@ -50,28 +51,23 @@ pub(super) fn compare(sort: &[Sort], a: &(Vec<SortValue>, i64), b: &(Vec<SortVal
 }
 
 /// By what resource `number` is sorted.
-pub(super) fn keys(
-    connection: &Connection,
-    query: &Query,
-    number: i64,
-) -> Result<Vec<SortValue>, StoreError> {
-    query.sort.iter().map(|sort| key(connection, *sort, number)).collect()
+pub(super) fn keys(database: &Database, query: &Query, number: i64) -> Result<Vec<SortValue>, StoreError> {
+    query.sort.iter().map(|sort| key(database, query.kind, *sort, number)).collect()
 }
 
-fn key(connection: &Connection, sort: Sort, number: i64) -> Result<SortValue, StoreError> {
+fn key(database: &Database, kind: Kind, sort: Sort, number: i64) -> Result<SortValue, StoreError> {
     let parameter = match sort.by {
         SortBy::Id => {
-            let mut statement = connection.prepare_cached("SELECT id FROM resource WHERE rid = ?1")?;
-            return Ok(SortValue::Text(statement.query_row([number], |row| row.get(0))?));
+            return Ok(SortValue::Text(id_of(database, kind, number)?));
         }
         SortBy::LastUpdated => {
-            let mut statement = connection.prepare_cached("SELECT seq FROM resource WHERE rid = ?1")?;
-            return Ok(SortValue::Whole(statement.query_row([number], |row| row.get(0))?));
+            let text = "SELECT seq FROM resource WHERE rid = ?1";
+            return Ok(SortValue::Whole(database.one(text, sql![number])?));
         }
         SortBy::Parameter(parameter) => Parameters::r4().get(parameter),
     };
-    if is_listed(parameter.class) {
-        return text_key(connection, parameter, sort.descending, number);
+    if is_listed(parameter.class) || database.sealer().is_some() {
+        return key_of_content(database, parameter, sort.descending, number);
     }
     let text = match (parameter.class, sort.descending) {
         (Class::Date, false) => "SELECT min(low) FROM span WHERE rid = ?1 AND param = ?2",
@@ -85,32 +81,36 @@ fn key(connection: &Connection, sort: Sort, number: i64) -> Result<SortValue, St
         (_, false) => "SELECT min(folded) FROM words WHERE rid = ?1 AND param = ?2",
         (_, true) => "SELECT max(folded) FROM words WHERE rid = ?1 AND param = ?2",
     };
-    let mut statement = connection.prepare_cached(text)?;
-    let found = statement.query_row(params![number, served(parameter.id).index()], |row| {
-        Ok(match row.get_ref(0)? {
-            rusqlite::types::ValueRef::Integer(whole) => SortValue::Whole(whole),
-            rusqlite::types::ValueRef::Real(real) => SortValue::Real(real),
-            rusqlite::types::ValueRef::Text(_) => SortValue::Text(row.get(0)?),
-            _ => SortValue::None,
+    let asked = sql![number, served(parameter.id).index()];
+    let found = database.first(text, asked, |row| {
+        Ok(match parameter.class {
+            Class::Date => row.get::<Option<i64>>(0)?.map(SortValue::Whole),
+            Class::Number | Class::Quantity => row.get::<Option<f64>>(0)?.map(SortValue::Real),
+            _ => row.get::<Option<String>>(0)?.map(SortValue::Text),
         })
-    });
-    Ok(found.optional()?.unwrap_or(SortValue::None))
+    })?;
+    Ok(found.flatten().unwrap_or(SortValue::None))
 }
 
-/// Codes and references: their lists lead from the value to the resource only, so the resource is asked.
-fn text_key(
-    connection: &Connection,
+/// By what a resource is sorted where no table leads from it to its values: codes and references, and all that is on a server.
+fn key_of_content(
+    database: &Database,
     parameter: &crate::parameters::Parameter,
     descending: bool,
     number: i64,
 ) -> Result<SortValue, StoreError> {
-    let resource = value_of(connection, number)?;
-    let texts = values(parameter.class, &parameter.paths, &resource, &resource).map(|value| match value {
-        Indexed::Token { code, .. } => code,
-        Indexed::Reference(Target::Local(kind, id)) => format!("{}/{id}", Parameters::r4().name(kind)),
-        Indexed::Uri(text) | Indexed::Reference(Target::Elsewhere(text)) => text,
-        _ => String::new(),
+    let resource = value_of(database, number)?;
+    let keys = values(parameter.class, &parameter.paths, &resource, &resource).map(|value| match value {
+        Indexed::Token { code, .. } => SortValue::Text(code),
+        Indexed::Reference(Target::Local(kind, id)) => {
+            SortValue::Text(format!("{}/{id}", Parameters::r4().name(kind)))
+        }
+        Indexed::Uri(text) | Indexed::Reference(Target::Elsewhere(text)) => SortValue::Text(text),
+        Indexed::Date(span) => SortValue::Whole(if descending { span.high } else { span.low }),
+        Indexed::Amount(amount) => SortValue::Real(if descending { amount.high } else { amount.low }),
+        Indexed::Text(text) => SortValue::Text(fold(&text)),
+        Indexed::ReferenceIdentifier { .. } | Indexed::Place { .. } => SortValue::Text(String::new()),
     });
-    let found = if descending { texts.max() } else { texts.min() };
-    Ok(found.map_or(SortValue::None, SortValue::Text))
+    // The first in the order that is asked for.
+    Ok(keys.min_by(|a, b| a.compare(b, descending)).unwrap_or(SortValue::None))
 }

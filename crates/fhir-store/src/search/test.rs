@@ -5,7 +5,7 @@ use crate::value::{Amount, Indexed, date::Span, text::fold};
 
 impl Prefix {
     /// Whether a time compares so with the one that is asked for.
-    pub(super) fn holds(self, value: Span, asked: Span) -> bool {
+    pub(crate) fn holds(self, value: Span, asked: Span) -> bool {
         let within = asked.low <= value.low && value.high <= asked.high;
         match self {
             Self::Eq => within,

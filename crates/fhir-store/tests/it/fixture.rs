@@ -1,6 +1,9 @@
-//! A store in a folder of its own.
+//! A store of its own for each test: in a folder, or in a database of a server.
 
-use bxp_fhir_store::{Kind, NewVersion, Parameters, Prepared, Put, Reader, Store, StoreError, search};
+use crate::server::Database;
+use bxp_fhir_store::{
+    Kind, NewVersion, Parameters, Prepared, Put, Reader, Store, StoreError, Writer, search,
+};
 use bxp_privacy::{Facts, Permit, Purpose, Request, Scope, decide};
 use bxp_types::{BlockClass, Jurisdiction, Secret, SubjectId, ValidatorIndex};
 use tempfile::TempDir;
@@ -8,7 +11,32 @@ use tempfile::TempDir;
 pub(crate) const NOW_MS: u64 = 1_800_000_000_000;
 pub(crate) const SUBJECT: [u8; 16] = [7; 16];
 
+/// Where a test's store is.
+#[derive(Clone)]
+pub(crate) enum Place {
+    File,
+    Server(Database),
+}
+
+/// Makes each test one for a file, and one for a server where this machine has one.
+macro_rules! on_both {
+    ($($(#[$note:meta])* $name:ident),* $(,)?) => {
+        mod file {
+            $($(#[$note])* #[test] fn $name() { super::$name($crate::fixture::Place::File) })*
+        }
+        mod postgres {
+            $($(#[$note])* #[test] fn $name() {
+                if let Some(database) = $crate::server::database() {
+                    super::$name($crate::fixture::Place::Server(database));
+                }
+            })*
+        }
+    };
+}
+pub(crate) use on_both;
+
 pub(crate) struct Fixture {
+    pub(crate) place: Place,
     pub(crate) folder: TempDir,
     pub(crate) store: Store,
 }
@@ -36,18 +64,18 @@ pub(crate) fn permit(scope: Scope) -> Permit {
 }
 
 impl Fixture {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(place: Place) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = open(&folder, 1).unwrap();
-        Self { folder, store }
+        let store = open(&place, &folder, 1).unwrap();
+        Self { place, folder, store }
     }
 
-    /// The same folder, opened again.
+    /// The same store, opened again.
     pub(crate) fn again(self) -> Self {
-        let Self { folder, store } = self;
+        let Self { place, folder, store } = self;
         drop(store);
-        let store = open(&folder, 1).unwrap();
-        Self { folder, store }
+        let store = open(&place, &folder, 1).unwrap();
+        Self { place, folder, store }
     }
 
     pub(crate) fn put(&self, text: &str) -> Put {
@@ -55,25 +83,21 @@ impl Fixture {
     }
 
     pub(crate) fn put_of(&self, text: &str, subject: [u8; 16], at_ms: u64) -> Put {
-        let value: sonic_rs::Value = sonic_rs::from_str(text).unwrap();
-        let json: &sonic_rs::Value = &value;
-        let text_of = |name: &str| sonic_rs::JsonValueTrait::as_str(&json[name]).unwrap().to_owned();
-        let (kind, id) = (kind(&text_of("resourceType")), text_of("id"));
-        let content = Prepared::new(kind, &value).unwrap();
         let mut writer = self.store.writer();
         writer.begin().unwrap();
-        let put = writer
-            .put(&NewVersion {
-                kind,
-                id: &id,
-                updated_ms: i64::try_from(at_ms).unwrap(),
-                record: Some([1; 16]),
-                subject,
-                content: Some(&content),
-            })
-            .unwrap();
+        let put = put(&mut writer, text, subject, at_ms);
         writer.commit().unwrap();
         put
+    }
+
+    /// Many in one transaction.
+    pub(crate) fn put_all(&self, texts: impl Iterator<Item = String>) {
+        let mut writer = self.store.writer();
+        writer.begin().unwrap();
+        for text in texts {
+            put(&mut writer, &text, SUBJECT, NOW_MS);
+        }
+        writer.commit().unwrap();
     }
 
     pub(crate) fn delete(&self, name: &str, id: &str) {
@@ -118,6 +142,16 @@ impl Fixture {
     }
 }
 
+fn put(writer: &mut Writer, text: &str, subject: [u8; 16], at_ms: u64) -> Put {
+    let value: sonic_rs::Value = sonic_rs::from_str(text).unwrap();
+    let text_of = |name: &str| sonic_rs::JsonValueTrait::as_str(&value[name]).unwrap().to_owned();
+    let (kind, id) = (kind(&text_of("resourceType")), text_of("id"));
+    let content = Prepared::new(kind, &value).unwrap();
+    let updated_ms = i64::try_from(at_ms).unwrap();
+    let record = Some([1; 16]);
+    writer.put(&NewVersion { kind, id: &id, updated_ms, record, subject, content: Some(&content) }).unwrap()
+}
+
 pub(crate) fn parse(name: &str, query: &str) -> Result<search::Parsed, StoreError> {
     let pairs: Vec<(String, String)> = query
         .split('&')
@@ -127,6 +161,10 @@ pub(crate) fn parse(name: &str, query: &str) -> Result<search::Parsed, StoreErro
     search::parse(kind(name), &pairs, &[], i64::try_from(NOW_MS).unwrap())
 }
 
-pub(crate) fn open(folder: &TempDir, key: u8) -> Result<Store, StoreError> {
-    Store::open(folder.path(), Secret::new([key; 32]))
+pub(crate) fn open(place: &Place, folder: &TempDir, key: u8) -> Result<Store, StoreError> {
+    let key = Secret::new([key; 32]);
+    match place {
+        Place::File => Store::open(folder.path(), key),
+        Place::Server(database) => Store::connect(database.server(), &key),
+    }
 }

@@ -1,10 +1,21 @@
 //! Every type of search parameter, every modifier, chains, `_has`, includes, order, paging.
 
-use crate::fixture::{Fixture, NOW_MS, kind, parse};
+use crate::fixture::{Fixture, Place, kind, on_both, parse};
 use bxp_fhir_store::{Everything, StoreError};
 
-fn clinic() -> Fixture {
-    let fixture = Fixture::new();
+on_both! {
+    every_type_and_modifier_finds_what_it_should,
+    the_order_is_the_one_that_is_asked_for_on_every_page,
+    pages_do_not_move_under_writes,
+    includes_go_along,
+    a_patient_has_everything_of_the_compartment,
+    what_is_referred_to_before_it_comes_is_found_when_it_comes,
+    many_values_and_long_lists_are_joined,
+    a_search_that_passes_through_too_much_is_refused,
+}
+
+fn clinic(place: Place) -> Fixture {
+    let fixture = Fixture::new(place);
     for text in [
         r#"{"resourceType":"Organization","id":"o1","name":"Stern Klinik","identifier":[{"system":"npi","value":"9"}]}"#,
         r#"{"resourceType":"Patient","id":"p1","active":true,"name":[{"family":"Müller","given":["Anna","Maria"]}],"gender":"female",
@@ -34,9 +45,8 @@ fn clinic() -> Fixture {
     fixture
 }
 
-#[test]
-fn every_type_and_modifier_finds_what_it_should() {
-    let fixture = clinic();
+fn every_type_and_modifier_finds_what_it_should(place: Place) {
+    let fixture = clinic(place);
     for (kind, query, expected) in [
         ("Patient", "", "p1 p2"),
         ("Patient", "_id=p2,p9", "p2"),
@@ -116,9 +126,8 @@ fn every_type_and_modifier_finds_what_it_should() {
     }
 }
 
-#[test]
-fn the_order_is_the_one_that_is_asked_for_on_every_page() {
-    let fixture = clinic();
+fn the_order_is_the_one_that_is_asked_for_on_every_page(place: Place) {
+    let fixture = clinic(place);
     for (query, expected) in [
         ("_sort=date", "b1 w1 w2 c1"),
         ("_sort=-date", "w2 b1 w1 c1"),
@@ -132,9 +141,8 @@ fn the_order_is_the_one_that_is_asked_for_on_every_page() {
     }
 }
 
-#[test]
-fn pages_do_not_move_under_writes() {
-    let fixture = Fixture::new();
+fn pages_do_not_move_under_writes(place: Place) {
+    let fixture = Fixture::new(place);
     let patient =
         |number: usize| format!(r#"{{"resourceType":"Patient","id":"n{number:03}","gender":"female"}}"#);
     for number in 0..100 {
@@ -159,9 +167,8 @@ fn pages_do_not_move_under_writes() {
     assert_eq!(seen, (0..100).map(|number| format!("n{number:03}")).collect::<Vec<_>>());
 }
 
-#[test]
-fn includes_go_along() {
-    let fixture = clinic();
+fn includes_go_along(place: Place) {
+    let fixture = clinic(place);
     let along = |kind: &str, query: &str| {
         let parsed = parse(kind, query).unwrap();
         let reader = fixture.reader();
@@ -186,9 +193,8 @@ fn includes_go_along() {
     assert_eq!(along("Observation", "_id=c1&_include:iterate=Observation:derived-from"), "w2");
 }
 
-#[test]
-fn a_patient_has_everything_of_the_compartment() {
-    let fixture = clinic();
+fn a_patient_has_everything_of_the_compartment(place: Place) {
+    let fixture = clinic(place);
     let all = |kinds: Vec<_>| {
         let asked = Everything { kinds, since_ms: 0, after: 0, upto: i64::MAX };
         let (found, next) = fixture.reader().everything("p1", &asked, 100).unwrap();
@@ -201,9 +207,8 @@ fn a_patient_has_everything_of_the_compartment() {
     assert_eq!(all(vec![kind("Observation")]), "b1 w1");
 }
 
-#[test]
-fn what_is_referred_to_before_it_comes_is_found_when_it_comes() {
-    let fixture = Fixture::new();
+fn what_is_referred_to_before_it_comes_is_found_when_it_comes(place: Place) {
+    let fixture = Fixture::new(place);
     fixture.put(r#"{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/late"}}"#);
     assert_eq!(fixture.search("Patient", ""), "");
     assert_eq!(fixture.search("Observation", "patient=late"), "o");
@@ -212,21 +217,16 @@ fn what_is_referred_to_before_it_comes_is_found_when_it_comes() {
     assert_eq!(fixture.search("Patient", "_has:Observation:patient:status=final"), "late");
 }
 
-#[test]
-fn many_values_and_long_lists_are_joined() {
-    let fixture = Fixture::new();
-    for number in 0..3_000 {
-        fixture.put_of(
-            &format!(
-                r#"{{"resourceType":"Observation","id":"n{number}","status":"{}","code":{{"coding":[{{"code":"c{}"}}]}},"effectiveDateTime":"20{:02}-01-01"}}"#,
-                if number % 2 == 0 { "final" } else { "amended" },
-                number % 7,
-                number % 30
-            ),
-            [9; 16],
-            NOW_MS,
-        );
-    }
+fn many_values_and_long_lists_are_joined(place: Place) {
+    let fixture = Fixture::new(place);
+    fixture.put_all((0..3_000).map(|number| {
+        format!(
+            r#"{{"resourceType":"Observation","id":"n{number}","status":"{}","code":{{"coding":[{{"code":"c{}"}}]}},"effectiveDateTime":"20{:02}-01-01"}}"#,
+            if number % 2 == 0 { "final" } else { "amended" },
+            number % 7,
+            number % 30
+        )
+    }));
     let count = |query: &str| {
         let query = parse("Observation", query).unwrap().query;
         fixture.reader().count(&query, i64::MAX).unwrap()
@@ -243,8 +243,7 @@ fn many_values_and_long_lists_are_joined() {
     assert_eq!(count(&format!("code={}", many.join(","))), 3_000);
 }
 
-#[test]
-fn a_search_that_passes_through_too_much_is_refused() {
-    let error = Fixture::new().try_search("Patient", "birthdate=Plantedname").unwrap_err();
+fn a_search_that_passes_through_too_much_is_refused(place: Place) {
+    let error = Fixture::new(place).try_search("Patient", "birthdate=Plantedname").unwrap_err();
     assert!(matches!(error, StoreError::Search { .. }) && !error.to_string().contains("Planted"));
 }

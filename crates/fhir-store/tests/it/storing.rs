@@ -1,18 +1,24 @@
 //! Versions in and out, over restarts, under permits and keys.
 
-use crate::fixture::{Fixture, NOW_MS, SUBJECT, kind, open, permit};
+use crate::fixture::{Fixture, NOW_MS, Place, SUBJECT, kind, on_both, open, permit};
 use bxp_fhir_store::{Method, Prepared, Scope, StoreError};
 use bxp_privacy::Scope as PermitScope;
 use std::fs;
+
+on_both! {
+    every_version_is_kept_and_the_newest_is_found,
+    a_failed_attempt_leaves_nothing_and_others_of_its_group_stay,
+    a_reader_sees_what_its_permit_opens_and_nothing_else,
+    a_forgotten_patient_is_gone_and_the_others_stay,
+}
 
 const FIRST: &str =
     r#"{"resourceType":"Patient","id":"p","name":[{"family":"Plantedname"}],"birthDate":"1970-01-01"}"#;
 const SECOND: &str =
     r#"{"resourceType":"Patient","id":"p","name":[{"family":"Othername"}],"birthDate":"1970-01-01"}"#;
 
-#[test]
-fn every_version_is_kept_and_the_newest_is_found() {
-    let fixture = Fixture::new();
+fn every_version_is_kept_and_the_newest_is_found(place: Place) {
+    let fixture = Fixture::new(place);
     assert!(fixture.put(FIRST).created);
     let second = fixture.put(SECOND);
     assert_eq!((second.version, second.created), (2, false));
@@ -34,9 +40,8 @@ fn every_version_is_kept_and_the_newest_is_found() {
     assert_eq!(fixture.search("Patient", "family=plantedname"), "p");
 }
 
-#[test]
-fn a_failed_attempt_leaves_nothing_and_others_of_its_group_stay() {
-    let fixture = Fixture::new();
+fn a_failed_attempt_leaves_nothing_and_others_of_its_group_stay(place: Place) {
+    let fixture = Fixture::new(place);
     fixture.put(FIRST);
     let mut writer = fixture.store.writer();
     writer.begin().unwrap();
@@ -65,9 +70,8 @@ fn a_failed_attempt_leaves_nothing_and_others_of_its_group_stay() {
     assert_eq!(fixture.search("Patient", "_id=lost"), "");
 }
 
-#[test]
-fn a_reader_sees_what_its_permit_opens_and_nothing_else() {
-    let fixture = Fixture::new();
+fn a_reader_sees_what_its_permit_opens_and_nothing_else(place: Place) {
+    let fixture = Fixture::new(place);
     fixture.put_of(FIRST, [1; 16], NOW_MS);
     fixture.put_of(&SECOND.replace("\"p\"", "\"q\""), [2; 16], NOW_MS);
     let one = fixture.reader_of([1; 16]);
@@ -79,9 +83,8 @@ fn a_reader_sees_what_its_permit_opens_and_nothing_else() {
     assert!(matches!(ended, Err(StoreError::NotPermitted)));
 }
 
-#[test]
-fn a_forgotten_patient_is_gone_and_the_others_stay() {
-    let fixture = Fixture::new();
+fn a_forgotten_patient_is_gone_and_the_others_stay(place: Place) {
+    let fixture = Fixture::new(place);
     fixture.put_of(FIRST, [1; 16], NOW_MS);
     fixture.put_of(SECOND, [1; 16], NOW_MS);
     fixture.put_of(&SECOND.replace("\"p\"", "\"q\""), [2; 16], NOW_MS);
@@ -89,7 +92,9 @@ fn a_forgotten_patient_is_gone_and_the_others_stay() {
     writer.begin().unwrap();
     assert_eq!(writer.forget_subject([1; 16]).unwrap(), 1);
     writer.forget_record([9; 16]).unwrap();
+    assert!(!writer.empty_log().unwrap(), "not while a transaction is open");
     writer.commit().unwrap();
+    assert!(writer.checkpoint().unwrap() && writer.empty_log().unwrap());
     drop(writer);
     assert_eq!(fixture.search("Patient", "family=othername"), "q");
     let history = fixture.reader().history(Scope::Instance(kind("Patient"), "p"), None, 0, 10).unwrap();
@@ -98,12 +103,12 @@ fn a_forgotten_patient_is_gone_and_the_others_stay() {
 
 #[test]
 fn the_file_tells_nothing_without_its_key_and_notices_a_changed_byte() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(Place::File);
     for number in 0..50 {
         fixture.put(&FIRST.replace("\"p\"", &format!("\"planted-{number}\"")));
     }
     assert!(fixture.store.writer().checkpoint().unwrap());
-    let Fixture { folder, store } = fixture;
+    let Fixture { folder, store, .. } = fixture;
     drop(store);
     let path = folder.path().join("records.db");
     let bytes = fs::read(&path).unwrap();
@@ -113,13 +118,13 @@ fn the_file_tells_nothing_without_its_key_and_notices_a_changed_byte() {
             assert!(!file.windows(planted.len()).any(|window| window == planted), "{name}");
         }
     }
-    assert!(matches!(open(&folder, 2), Err(StoreError::Sealed(_))));
+    assert!(matches!(open(&Place::File, &folder, 2), Err(StoreError::Sealed(_))));
     // A byte in the middle of every page: reading everything must meet it.
     for page in 0..bytes.len() / 8_192 {
         let mut changed = bytes.clone();
         changed[page * 8_192 + 4_000] ^= 1;
         fs::write(&path, &changed).unwrap();
-        let read = open(&folder, 1).and_then(|store| {
+        let read = open(&Place::File, &folder, 1).and_then(|store| {
             let reader = store.reader(&permit(PermitScope::OwnRecords), NOW_MS)?;
             reader.history(Scope::System, None, 0, 1_000).map(|all| all.len())
         });
