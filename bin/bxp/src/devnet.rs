@@ -165,6 +165,7 @@ fn config(node: &PlannedNode, plan: &Plan, listen: Listen, swarm: SocketAddr) ->
         default_jurisdiction: node.jurisdiction,
         regulators: regulators.collect(),
         validation: bxp_clinical::validate::Mode::Strict,
+        profiles: bxp_clinical::validate::Mode::Warn,
         block_interval_ms: 50,
         archive: false,
         state_history_blocks: 256,

@@ -9,7 +9,7 @@ use crate::{Edge, outcome::Failure};
 use axum::http::StatusCode;
 use bxp_clinical::{
     ingest::{Checked, Outcome, REFUSED_WITH_OTHERS, Session, Work},
-    validate::{Mode, validate},
+    validate::{Mode, validate, validate_profiles},
 };
 use bxp_fhir_store::{Kind, Parameters};
 use plan::{Plan, Step};
@@ -144,7 +144,8 @@ fn taken_as(session: &Session<'_>, kind: Kind, outcome: Outcome, resource: &Valu
             Ok(Done { status: StatusCode::OK, kind, id, version, updated_ms: 0 })
         }
         Outcome::Refused(refusal) => {
-            let issues = validate(resource, Mode::Strict).issues;
+            let mut issues = validate(resource, Mode::Strict).issues;
+            issues.extend(validate_profiles(resource, &[], Mode::Strict));
             Err(Failure::refused(&refusal.reason, &issues))
         }
     }

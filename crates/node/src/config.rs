@@ -36,6 +36,9 @@ pub struct NodeConfig {
     /// at its type and id alone.
     #[serde(default)]
     pub validation: bxp_clinical::validate::Mode,
+    /// The same for the profiles of US Core 6.1 that a resource names in `meta.profile`; `warn` by default.
+    #[serde(default = "default_profiles")]
+    pub profiles: bxp_clinical::validate::Mode,
     /// The least time between two blocks, in milliseconds.
     #[serde(default = "default_block_interval_ms")]
     pub block_interval_ms: u64,
@@ -187,6 +190,10 @@ pub struct Listen {
 
 /// The longest a vote may be told to wait: a height has four steps, which then take four seconds.
 const VOTE_GATHER_MS_MAX: u64 = 1_000;
+
+const fn default_profiles() -> bxp_clinical::validate::Mode {
+    bxp_clinical::validate::Mode::Warn
+}
 
 const fn default_block_interval_ms() -> u64 {
     50

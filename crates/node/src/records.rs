@@ -67,8 +67,11 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     let genesis = ledger.genesis();
     let account = enclave.public().account;
     let vault = Vault::open(store, enclave.clone(), me, jurisdiction)?;
-    let ingest_config =
-        IngestConfig { default_jurisdiction: config.default_jurisdiction, validation: config.validation };
+    let ingest_config = IngestConfig {
+        default_jurisdiction: config.default_jurisdiction,
+        validation: config.validation,
+        profiles: config.profiles,
+    };
     let ingest = Ingest::new(vault.clone(), enclave.clone(), store, genesis, ingest_config)?;
     let key = enclave.database_key("fhir store")?;
     ingest.keep_working_copy(working_copy::open(config, key, jurisdiction)?)?;

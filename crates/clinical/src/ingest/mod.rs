@@ -55,8 +55,10 @@ use working::WorkingCopy;
 pub struct IngestConfig {
     /// The country of a patient who names none.
     pub default_jurisdiction: Jurisdiction,
-    /// What validation does.
+    /// What validation against R4 does.
     pub validation: Mode,
+    /// What validation against the profiles does that a resource says it follows.
+    pub profiles: Mode,
 }
 
 /// What waits to be done.

@@ -13,7 +13,7 @@ use crate::{
     compartment::ReferenceIndex,
     fhir::{CivilDay, element::text},
     source::{Entry, Refusal, Submission},
-    validate::validate,
+    validate::{Severity, validate, validate_profiles},
 };
 use bxp_fhir_store::{NewVersion, Parameters, Prepared, Writer, extract::is_id};
 use bxp_storage::{Batch, Durability};
@@ -45,7 +45,10 @@ pub(super) fn check(inner: &Inner, entries: &[Entry]) -> Vec<Result<CheckedEntry
     let keeps_whole = inner.working.get().is_some();
     let check = |entry: &Entry| {
         let resource = entry.resource.expose();
-        let validation = validate(resource, inner.config.validation);
+        let mut validation = validate(resource, inner.config.validation);
+        if validation.accepted() {
+            validation.issues.extend(validate_profiles(resource, &[], inner.config.profiles));
+        }
         let refuse = |reason: String| Refusal {
             position: entry.position,
             resource_type: validation.resource_type,
@@ -55,6 +58,7 @@ pub(super) fn check(inner: &Inner, entries: &[Entry]) -> Vec<Result<CheckedEntry
             let reason = validation.first_error().map(ToString::to_string).unwrap_or_default();
             return Err(refuse(reason));
         }
+        let warnings = validation.issues.iter().filter(|issue| issue.severity >= Severity::Warning).count();
         let bytes = sonic_rs::to_vec(resource).map_err(|_| refuse("it cannot be encoded".to_owned()))?;
         if bytes.len() > RESOURCE_BYTES_MAX {
             return Err(refuse(format!(
@@ -68,7 +72,7 @@ pub(super) fn check(inner: &Inner, entries: &[Entry]) -> Vec<Result<CheckedEntry
             None => None,
             Some(kind) => Some(Prepared::new(kind, resource).map_err(|error| refuse(error.to_string()))?),
         };
-        Ok(CheckedEntry { content, names, warnings: validation.issues.len(), prepared })
+        Ok(CheckedEntry { content, names, warnings, prepared })
     };
     entries.par_iter().map(check).collect()
 }

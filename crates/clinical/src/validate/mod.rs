@@ -1,15 +1,17 @@
 //! Validation against FHIR R4: structure, cardinality, primitive types, required codes, references.
 //!
-//! It checks what the base specification says of every resource. Profiles (US Core) and terminologies beyond required
-//! code sets are not its business. An issue says where and what is wrong and never repeats a value: issues are shown,
+//! It checks what the base specification says of every resource, and what the profiles ask that a resource follows (US Core).
+//! Terminologies beyond small required code sets are not its business. An issue says where and what is wrong and never repeats a value: issues are shown,
 //! logged and returned to submitters.
 
 mod issue;
 mod primitive;
+mod profile;
 mod reference;
 mod structure;
 
 pub use issue::{Code, Issue, Severity, operation_outcome};
+pub use profile::{Profile, Profiles, validate_profiles};
 pub use reference::{ReferenceShape, reference_shape};
 
 use crate::fhir::{definitions::Definitions, element::resource_type};

@@ -44,7 +44,7 @@ pub(crate) fn ingest_in(dir: &std::path::Path, home: Jurisdiction) -> Ingest {
     let store = Store::open(&dir.join("data"), NetworkId([1; 32])).unwrap();
     let enclave = Enclave::create(&dir.join("enclave"), None, None).unwrap();
     let vault = Vault::open(&store, enclave.clone(), ValidatorIndex(0), home).unwrap();
-    let config = IngestConfig { default_jurisdiction: home, validation: Mode::Strict };
+    let config = IngestConfig { default_jurisdiction: home, validation: Mode::Strict, profiles: Mode::Warn };
     let genesis = genesis(&enclave);
     Ingest::new(vault, enclave, &store, &genesis, config).unwrap()
 }
@@ -56,7 +56,7 @@ fn all_bundles_go_in_and_come_out_equal() {
     let enclave = Enclave::create(&dir.path().join("enclave"), None, None).unwrap();
     let home = Jurisdiction::US;
     let vault = Vault::open(&store, enclave.clone(), ValidatorIndex(0), home).unwrap();
-    let config = IngestConfig { default_jurisdiction: home, validation: Mode::Strict };
+    let config = IngestConfig { default_jurisdiction: home, validation: Mode::Strict, profiles: Mode::Warn };
     let genesis = genesis(&enclave);
     let ingest = Ingest::new(vault.clone(), enclave, &store, &genesis, config).unwrap();
     let found = find(&[crate::data("synthea")]).unwrap();

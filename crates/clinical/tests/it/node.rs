@@ -40,7 +40,7 @@ pub(crate) fn clock() -> Clock {
 }
 
 fn config(home: Jurisdiction) -> IngestConfig {
-    IngestConfig { default_jurisdiction: home, validation: Mode::Strict }
+    IngestConfig { default_jurisdiction: home, validation: Mode::Strict, profiles: Mode::Warn }
 }
 
 /// Nodes in these countries, with funded accounts that may anchor.

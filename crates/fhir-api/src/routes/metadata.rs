@@ -5,7 +5,10 @@ use crate::{
     state::Shared,
 };
 use axum::{extract::State, http::StatusCode};
-use bxp_clinical::fhir::definitions::Definitions;
+use bxp_clinical::{
+    fhir::definitions::Definitions,
+    validate::{Profile, Profiles},
+};
 use bxp_fhir_store::{Class, Kind, Parameters};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
@@ -109,7 +112,11 @@ fn resource(kind: Kind, name: &str) -> Value {
         "searchParam": own.into_iter().chain(listed).collect::<Vec<_>>(),
         "operation": operations,
     });
+    let profiles: Vec<String> = Profiles::us_core().of(name).map(Profile::url).collect();
     // FHIR has no empty arrays.
+    if !profiles.is_empty() {
+        stated["supportedProfile"] = json!(profiles);
+    }
     if !includes.is_empty() {
         stated["searchInclude"] = json!(includes);
     }

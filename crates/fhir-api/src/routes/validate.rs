@@ -1,4 +1,7 @@
 //! `POST /{type}/$validate` (R4, Operation Resource-validate): checks, and stores nothing.
+//!
+//! The resource is checked against R4, the profiles that it names in `meta.profile`, and those of the parameter `profile`, which
+//! stands in the query or in the Parameters of the body, as often as there are profiles.
 
 use crate::{
     answer::{self, Answer},
@@ -14,7 +17,7 @@ use axum::{
 use bxp_clinical::{
     fhir::element::{items, resource_type, text},
     source::{Limits, parse_json},
-    validate::{Mode, operation_outcome, validate},
+    validate::{Mode, operation_outcome, validate, validate_profiles},
 };
 use bxp_fhir_store::Parameters;
 
@@ -39,6 +42,9 @@ pub(crate) async fn existing(
 async fn check(shared: Shared, kind: &str, request: Request) -> Answer {
     let kind = Parameters::r4().name(unknown::stored_kind(kind)?);
     extract::form(&request)?;
+    let query = request.uri().query().unwrap_or_default();
+    let named = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "profile");
+    let mut profiles: Vec<String> = named.map(|(_, url)| url.into_owned()).collect();
     let place = shared.submission_place().await?;
     let body = extract::body(request).await?;
     let outcome = shared.blocking(move |_| {
@@ -49,6 +55,11 @@ async fn check(shared: Shared, kind: &str, request: Request) -> Answer {
         };
         let given = entry.resource.expose();
         let within = items(given, "parameter").find(|one| text(one, "name") == Some("resource"));
+        let said = items(given, "parameter").filter(|one| text(one, "name") == Some("profile"));
+        let said = said.filter_map(|one| text(one, "valueUri").or_else(|| text(one, "valueCanonical")));
+        if resource_type(given) == Some("Parameters") && kind != "Parameters" {
+            profiles.extend(said.map(str::to_owned));
+        }
         let value = match resource_type(given) {
             Some("Parameters") if kind != "Parameters" => within
                 .and_then(|one| bxp_clinical::fhir::element::child(one, "resource"))
@@ -58,7 +69,10 @@ async fn check(shared: Shared, kind: &str, request: Request) -> Answer {
         if resource_type(value) != Some(kind) {
             return Err(Failure::bad_request(format!("resourceType must be {kind}, as the address says")));
         }
-        Ok(operation_outcome(&validate(value, Mode::Strict).issues))
+        let mut issues = validate(value, Mode::Strict).issues;
+        let asked: Vec<&str> = profiles.iter().map(String::as_str).collect();
+        issues.extend(validate_profiles(value, &asked, Mode::Strict));
+        Ok(operation_outcome(&issues))
     });
     answer::fhir(StatusCode::OK, &outcome.await?)
 }

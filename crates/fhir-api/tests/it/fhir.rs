@@ -10,6 +10,7 @@ on_both! {
     a_resource_lives_from_its_creation_to_its_deletion,
     conditions_are_looked_at_when_the_write_has_its_turn,
     a_resource_that_cannot_be_taken_is_named_element_by_element,
+    profiles_are_checked_where_they_are_named_or_asked_for,
     what_was_ingested_is_read_and_searched_like_what_was_written,
     every_reading_for_treatment_is_in_the_accounting,
 }
@@ -152,6 +153,34 @@ async fn a_resource_that_cannot_be_taken_is_named_element_by_element(place: Plac
     assert!(abroad.diagnostics().contains("a node in DE takes it in"));
     let other_id = node.put("/Patient/x", patient(1, "US")).await;
     assert_eq!(other_id.status, 400);
+}
+
+async fn profiles_are_checked_where_they_are_named_or_asked_for(place: Place) {
+    const US_CORE: &str = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient";
+    let net = Net::of_one_at(place).await;
+    let node = &net.nodes[0];
+    let elements = |answer: &crate::client::Answer| -> Vec<String> {
+        let issues = answer.body["issue"].as_array().unwrap();
+        issues.iter().map(|issue| issue["expression"][0].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let bare =
+        r#"{"resourceType":"Patient","id":"p","name":[{"text":"Plantedname"}],"address":[{"country":"US"}]}"#;
+    let asked = node.post(&format!("/Patient/$validate?profile={US_CORE}"), bare).await;
+    assert_eq!(elements(&asked), ["Patient", "Patient.name[0]", "Patient"], "{}", asked.text);
+    let parameters = format!(
+        r#"{{"resourceType":"Parameters","parameter":[{{"name":"profile","valueUri":"{US_CORE}"}},{{"name":"resource","resource":{bare}}}]}}"#
+    );
+    let by_body = node.post("/Patient/$validate", parameters).await;
+    assert_eq!(elements(&by_body).len(), 3, "{}", by_body.text);
+    let unknown = node.post("/Patient/$validate?profile=http://x/other", bare).await;
+    assert_eq!(unknown.body["issue"][0]["code"], "not-supported", "{}", unknown.text);
+    // This node only warns of what a resource claims.
+    let claims = bare.replacen('{', &format!(r#"{{"meta":{{"profile":["{US_CORE}"]}},"#), 1);
+    let claimed = node.post("/Patient/$validate", claims.clone()).await;
+    assert_eq!(elements(&claimed).len(), 3, "{}", claimed.text);
+    assert_eq!(node.post("/Patient", claims).await.status, 201);
+    let stated = node.get("/metadata").await;
+    assert!(stated.text.contains(US_CORE));
 }
 
 async fn what_was_ingested_is_read_and_searched_like_what_was_written(place: Place) {

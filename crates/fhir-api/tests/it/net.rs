@@ -171,13 +171,7 @@ fn genesis(homes: &[Jurisdiction], enclaves: &[Enclave]) -> Genesis {
     }
 }
 
-async fn start_node(
-    folder: &Path,
-    genesis: &Genesis,
-    index: usize,
-    enclave: Enclave,
-    place: &Place,
-) -> Node {
+async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enclave, place: &Place) -> Node {
     let (me, entry) = (ValidatorIndex(index as u16), &genesis.validators[index]);
     let store = Store::open(&folder.join(format!("data-{index}")), genesis.network_id()).unwrap();
     let config = NetworkConfig {
@@ -200,7 +194,11 @@ async fn start_node(
         Chain::start(genesis.clone(), config, store.clone(), enclave.clone(), network.clone()).unwrap();
     let ledger: Arc<dyn Ledger> = Arc::new(View::new(chain.clone()));
     let vault = Vault::open(&store, enclave.clone(), me, entry.jurisdiction).unwrap();
-    let config = IngestConfig { default_jurisdiction: entry.jurisdiction, validation: Mode::Strict };
+    let config = IngestConfig {
+        default_jurisdiction: entry.jurisdiction,
+        validation: Mode::Strict,
+        profiles: Mode::Warn,
+    };
     let ingest = Ingest::new(vault.clone(), enclave.clone(), &store, genesis, config).unwrap();
     let key = enclave.database_key("fhir store").unwrap();
     let working = match place {

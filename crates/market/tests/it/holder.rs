@@ -63,7 +63,8 @@ impl Running {
 impl Holder {
     pub(crate) fn open(ledger: &Arc<dyn Ledger>, store: Store, enclave: Enclave) -> Self {
         let vault = Vault::open(&store, enclave.clone(), ValidatorIndex(0), US).unwrap();
-        let config = IngestConfig { default_jurisdiction: US, validation: Mode::Strict };
+        let config =
+            IngestConfig { default_jurisdiction: US, validation: Mode::Strict, profiles: Mode::Warn };
         let ingest = Ingest::new(vault.clone(), enclave.clone(), &store, ledger.genesis(), config).unwrap();
         let sender = TransactionSender::new(Arc::clone(ledger), enclave.clone());
         let release = ReleasePolicy::default();

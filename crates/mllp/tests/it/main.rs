@@ -42,7 +42,7 @@ fn open(dir: &Path) -> (Ingest, Inbox) {
     let enclave = Enclave::open_or_create(&dir.join("enclave"), None).unwrap();
     let home = Jurisdiction::US;
     let vault = Vault::open(&store, enclave.clone(), ValidatorIndex(0), home).unwrap();
-    let config = IngestConfig { default_jurisdiction: home, validation: Mode::Strict };
+    let config = IngestConfig { default_jurisdiction: home, validation: Mode::Strict, profiles: Mode::Warn };
     let ingest = Ingest::new(vault, enclave.clone(), &store, &genesis(&enclave), config).unwrap();
     let inbox = Inbox::new(enclave, ingest.clone(), Clock::system());
     (ingest, inbox)
