@@ -11,6 +11,7 @@ on_both! {
     a_form_is_searched_like_a_query_and_parts_are_given,
     what_the_statement_lists_can_be_searched,
     a_compartment_is_searched_by_type,
+    several_types_are_searched_at_once,
 }
 
 async fn with_patients(place: Place, count: usize) -> Net {
@@ -176,9 +177,8 @@ async fn a_compartment_is_searched_by_type(place: Place) {
 }
 
 /// Goal: a search over several types finds what one over each finds, once, page by page, while others write.
-#[tokio::test(flavor = "multi_thread")]
-async fn several_types_are_searched_at_once() {
-    let net = with_patients(12).await;
+async fn several_types_are_searched_at_once(place: Place) {
+    let net = with_patients(place, 12).await;
     let node = &net.nodes[0];
     let weights: Vec<String> = (0..5).map(weight).collect();
     node.post("/$ingest", bundle("batch", &weights.iter().map(String::as_str).collect::<Vec<_>>())).await;
