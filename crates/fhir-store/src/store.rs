@@ -46,7 +46,7 @@ struct Inner {
 #[derive(Clone)]
 enum Place {
     File { path: PathBuf, key: Secret<[u8; 32]> },
-    Server { server: Server, sealer: Arc<Sealer> },
+    Server { server: Box<Server>, sealer: Arc<Sealer> },
 }
 
 /// Readers' connections.
@@ -95,7 +95,7 @@ impl Store {
             move || Ok(Database::server(server.writer()?, Arc::clone(&sealer)))
         };
         let database = writer()?;
-        Self::new(Place::Server { server, sealer }, database, Some(Box::new(writer)))
+        Self::new(Place::Server { server: Box::new(server), sealer }, database, Some(Box::new(writer)))
     }
 
     fn new(place: Place, mut database: Database, reconnect: Option<Reconnect>) -> Result<Self, StoreError> {
