@@ -42,7 +42,7 @@ fn a_server_sees_no_value_of_a_resource() {
     for whole in [time_ms, day_ms] {
         planted.extend([whole.to_le_bytes().to_vec(), whole.to_string().into_bytes()]);
     }
-    planted.push(98_765.4321_f64.to_le_bytes().to_vec());
+    planted.push(98_765.432_1_f64.to_le_bytes().to_vec());
     planted.push(SUBJECT.to_vec());
     for place in &places {
         for text in &planted {
