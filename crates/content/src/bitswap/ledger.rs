@@ -22,11 +22,11 @@ struct Account {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerView {
-    /// Bytes of messages that were sent to the peer.
+    /// Bytes of messages for the peer, counted as they begin to leave.
     pub sent_bytes: u64,
     /// Bytes of messages that came from the peer.
     pub received_bytes: u64,
-    /// Blocks that were sent to the peer.
+    /// Blocks in those messages.
     pub sent_blocks: u64,
     /// Wants that were refused, because the block is not here or not the peer's to read.
     pub refused_wants: u64,

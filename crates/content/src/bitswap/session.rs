@@ -27,12 +27,8 @@ const DUE_MAX: usize = 128;
 type Heard = Result<Message, &'static str>;
 
 /// What is being sent.
-type Work = BoxFuture<'static, Result<Sent, Ended>>;
+type Work = BoxFuture<'static, Result<Vec<(Due, Outcome)>, Ended>>;
 
-struct Sent {
-    outcomes: Vec<(Due, Outcome)>,
-    bytes: usize,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
@@ -94,9 +90,9 @@ impl Session {
             }
             let outcome = tokio::select! {
                 () = self.shared.stop.cancelled() => Err(Ended::Closed),
-                Some(sent) = async { Some(work.as_mut()?.await) }, if work.is_some() => {
+                Some(outcomes) = async { Some(work.as_mut()?.await) }, if work.is_some() => {
                     work = None;
-                    sent.map(|sent| self.note(&sent))
+                    outcomes.map(|outcomes| self.note(&outcomes))
                 }
                 stream = self.link.inbound.recv() => match stream {
                     None => Err(Ended::Closed),
@@ -189,6 +185,7 @@ impl Session {
             return None;
         }
         let (shared, view, open) = (Arc::clone(&self.shared), self.view.clone(), self.link.open.clone());
+        let ledger = Arc::clone(&self.entered.ledger);
         let work = async move {
             let (message, outcomes) = match own {
                 Some(message) => (message, Vec::new()),
@@ -198,32 +195,41 @@ impl Session {
                     answer.await.map_err(|_| Ended::Closed)?
                 }
             };
-            let bytes = if message.is_empty() { 0 } else { send(&shared, &open, &message).await? };
-            Ok(Sent { outcomes, bytes })
+            let (blocks, refused) = tally(&outcomes);
+            if message.is_empty() {
+                ledger.sent(0, blocks, refused);
+                return Ok(outcomes);
+            }
+            let frame = wire::frame(&message);
+            // Before a byte leaves: a peer that reads and hangs up has had it all the same.
+            ledger.sent(frame.len(), blocks, refused);
+            send(&shared, &open, &frame).await?;
+            Ok(outcomes)
         };
         Some(work.boxed())
     }
 
-    fn note(&mut self, sent: &Sent) {
+    fn note(&mut self, outcomes: &[(Due, Outcome)]) {
         let before = self.wants.len();
-        let (mut blocks, mut refused) = (0, 0);
         // From the last to the first, so that what was put back stands in its old order.
-        for (due, outcome) in sent.outcomes.iter().rev() {
+        for (due, outcome) in outcomes.iter().rev() {
             match outcome {
-                Outcome::Answered => {
-                    blocks += usize::from(matches!(due.wants, Wants::Block { .. }));
-                    self.wants.answered(due);
-                }
-                Outcome::NotHere => {
-                    refused += usize::from(!due.told);
-                    self.wants.not_here(due);
-                }
+                Outcome::Answered => self.wants.answered(due),
+                Outcome::NotHere => self.wants.not_here(due),
                 Outcome::Later => self.wants.put_back(due),
             }
         }
         self.entered.ledger.wants_changed(before, self.wants.len());
-        self.entered.ledger.sent(sent.bytes, blocks, refused);
     }
+}
+
+/// Blocks that are given, and wants that are refused for the first time.
+fn tally(outcomes: &[(Due, Outcome)]) -> (usize, usize) {
+    let count = |is: fn(&Due, Outcome) -> bool| outcomes.iter().filter(|(due, outcome)| is(due, *outcome)).count();
+    (
+        count(|due, outcome| outcome == Outcome::Answered && matches!(due.wants, Wants::Block { .. })),
+        count(|due, outcome| outcome == Outcome::NotHere && !due.told),
+    )
 }
 
 /// Reads one stream of the peer to its end.
@@ -251,15 +257,15 @@ async fn listen(shared: Arc<Shared>, ledger: Arc<Ledger>, mut stream: Stream, in
 async fn send(
     shared: &Shared,
     open: &mpsc::Sender<oneshot::Sender<Stream>>,
-    message: &Message,
-) -> Result<usize, Ended> {
+    frame: &[u8],
+) -> Result<(), Ended> {
     let (reply, opened) = oneshot::channel();
     open.send(reply).await.map_err(|_| Ended::Closed)?;
     let mut stream = opened.await.map_err(|_| Ended::Closed)?;
-    let bytes = wire::write(&mut stream, message, shared.limits.message_timeout).await?;
+    wire::write(&mut stream, frame, shared.limits.message_timeout).await?;
     let closed = tokio::time::timeout(shared.limits.message_timeout, stream.close()).await;
     closed.map_err(|_| Ended::Closed)??;
-    Ok(bytes)
+    Ok(())
 }
 
 /// Answers wants, as many as fit one message. Runs outside of the async threads.

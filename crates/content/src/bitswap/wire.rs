@@ -71,16 +71,21 @@ async fn length(stream: &mut Stream, first: u8) -> Result<usize, Ended> {
     }
 }
 
-/// Writes a message.
-pub(crate) async fn write(stream: &mut Stream, message: &Message, timeout: Duration) -> Result<usize, Ended> {
+/// A message as it goes over the wire: its length, then itself.
+pub(crate) fn frame(message: &Message) -> Vec<u8> {
     let bytes = message.encode();
-    let mut head = Vec::with_capacity(varint::BYTES_MAX);
-    varint::put(&mut head, bytes.len() as u64);
+    let mut frame = Vec::with_capacity(varint::BYTES_MAX + bytes.len());
+    varint::put(&mut frame, bytes.len() as u64);
+    frame.extend_from_slice(&bytes);
+    frame
+}
+
+/// Writes a frame.
+pub(crate) async fn write(stream: &mut Stream, frame: &[u8], timeout: Duration) -> Result<(), Ended> {
     within(timeout, async {
-        stream.write_all(&head).await?;
-        stream.write_all(&bytes).await?;
+        stream.write_all(frame).await?;
         stream.flush().await?;
-        Ok(bytes.len())
+        Ok(())
     })
     .await
 }
