@@ -84,6 +84,7 @@ impl Shared {
         if superblock.height != height {
             return Ok(Done::Overtaken);
         }
+        metrics::counter!("bxp_chain_proposals_decided_total").increment(superblock.proposals.len() as u64);
         let proposals: Vec<Arc<Proposal>> = superblock
             .proposals
             .iter()

@@ -160,6 +160,7 @@ fn on_verifiers<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 /// # Errors
 /// [`SubmitError`] in geth's words.
 pub fn recover(raw: &[u8], chain_id: u64) -> Result<RecoveredTransaction, SubmitError> {
+    metrics::counter!("bxp_chain_recoveries_total").increment(1);
     read(raw, chain_id)?.try_into_recovered().map_err(|_| SubmitError::InvalidSender)
 }
 

@@ -16,6 +16,9 @@ use crate::wire::Message;
 /// Longest wait between two fetches, in multiples of the first.
 const FETCH_BACKOFF_MAX: u32 = 8;
 
+/// How often a second check is put off for checks under way: a verdict that never comes must not hold it up for ever.
+const PUT_OFFS_MAX: u32 = 16;
+
 /// The body that came from the proposer itself. Only the first one counts.
 #[derive(Debug)]
 struct Candidate {
@@ -55,6 +58,8 @@ pub(crate) struct Broadcast {
     invalids: Tally,
     /// V4: how far the call for second verifiers is.
     second: SecondVerifiers,
+    /// V4: how often the wait began again, because this node was checking something else.
+    put_offs: u32,
     delivered: Option<Digest>,
     fetched: Option<Bytes>,
     /// Peers that were asked for the body and have not answered: each may answer once.
@@ -71,6 +76,7 @@ impl Broadcast {
             readies: Tally::new(validators),
             invalids: Tally::new(validators),
             second: SecondVerifiers::NotYet,
+            put_offs: 0,
             delivered: None,
             fetched: None,
             asked: Bitmask::new(validators),
@@ -164,6 +170,7 @@ impl Broadcast {
         }
         if let Some(candidate) = &mut self.candidate {
             candidate.verdict = Verdict::Asked; // R2, V2
+            turn.outbox.check_begins();
             turn.outbox.push(Effect::Validate {
                 height: turn.height,
                 proposer: self.proposer,
@@ -190,6 +197,14 @@ impl Broadcast {
             && self.first_verifiers_disagree(turn)
         {
             self.second = SecondVerifiers::Called;
+        }
+        if self.second == SecondVerifiers::TimedOut
+            && turn.outbox.is_checking()
+            && self.put_offs < PUT_OFFS_MAX
+        {
+            // The first ones may be as busy as this node is, which would only be later with its own checks.
+            self.put_offs = self.put_offs.saturating_add(1);
+            self.second = SecondVerifiers::NotYet;
         }
         if self.second == SecondVerifiers::NotYet {
             self.second = SecondVerifiers::Waiting;

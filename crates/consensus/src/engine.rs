@@ -71,6 +71,7 @@ impl Engine {
             Input::Start { height, proposal } => self.start(height, proposal),
             Input::Received { from, message } => self.received(from, &message),
             Input::Validated { height, proposer, digest, valid } => {
+                self.outbox.check_ends();
                 self.at(height, |state, desk| state.validated(proposer, digest, valid, desk));
             }
             Input::TimerFired(timer) => self.timer_fired(timer),

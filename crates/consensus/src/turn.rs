@@ -62,11 +62,25 @@ pub(crate) struct Outbox {
     votes: Vec<Effect>,
     rest: Vec<Effect>,
     pub(crate) patience: Patience,
+    /// Bodies that are being checked, of all heights.
+    checks: u32,
 }
 
 impl Outbox {
     pub(crate) fn push(&mut self, effect: Effect) {
         self.rest.push(effect);
+    }
+
+    pub(crate) const fn check_begins(&mut self) {
+        self.checks = self.checks.saturating_add(1);
+    }
+
+    pub(crate) const fn check_ends(&mut self) {
+        self.checks = self.checks.saturating_sub(1);
+    }
+
+    pub(crate) const fn is_checking(&self) -> bool {
+        self.checks > 0
     }
 
     /// Takes back the superblocks of heights that are final elsewhere by now.

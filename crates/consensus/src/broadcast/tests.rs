@@ -178,6 +178,31 @@ fn second_verifiers_check_when_the_first_are_slow_or_disagree() {
 }
 
 #[test]
+fn a_second_verifier_waits_again_while_it_checks_something_else() {
+    let (asks, waits) = (
+        |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Validate { .. })),
+        |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::SetTimer { .. })),
+    );
+    let (mut node, _) = Node::sharded(3);
+    node.outbox.check_begins();
+    let effects = node.act(Broadcast::time_out_first_verifiers);
+    assert!(!asks(&effects) && waits(&effects), "busy");
+    node.outbox.check_ends();
+    assert!(asks(&node.act(Broadcast::time_out_first_verifiers)), "idle");
+    let (mut node, _) = Node::sharded(3);
+    node.outbox.check_begins();
+    for _ in 0..super::PUT_OFFS_MAX {
+        assert!(!asks(&node.act(Broadcast::time_out_first_verifiers)));
+    }
+    assert!(asks(&node.act(Broadcast::time_out_first_verifiers)), "the check that it waits for never ends");
+    let (mut node, _) = Node::sharded(3);
+    node.outbox.check_begins();
+    let first = node.verifier(2);
+    let called = node.act(|broadcast| broadcast.count_invalid(first, Digest::of(BODY)));
+    assert!(asks(&called), "busy, but called");
+}
+
+#[test]
 fn a_wait_that_was_too_short_makes_the_next_one_longer() {
     let wait = |effects: &[Effect]| {
         let timer = effects.iter().find_map(|effect| match effect {

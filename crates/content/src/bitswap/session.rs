@@ -29,7 +29,6 @@ type Heard = Result<Message, &'static str>;
 /// What is being sent.
 type Work = BoxFuture<'static, Result<Vec<(Due, Outcome)>, Ended>>;
 
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Answered,
@@ -225,7 +224,8 @@ impl Session {
 
 /// Blocks that are given, and wants that are refused for the first time.
 fn tally(outcomes: &[(Due, Outcome)]) -> (usize, usize) {
-    let count = |is: fn(&Due, Outcome) -> bool| outcomes.iter().filter(|(due, outcome)| is(due, *outcome)).count();
+    let count =
+        |is: fn(&Due, Outcome) -> bool| outcomes.iter().filter(|(due, outcome)| is(due, *outcome)).count();
     (
         count(|due, outcome| outcome == Outcome::Answered && matches!(due.wants, Wants::Block { .. })),
         count(|due, outcome| outcome == Outcome::NotHere && !due.told),

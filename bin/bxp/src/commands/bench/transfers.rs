@@ -70,12 +70,23 @@ struct Report {
     latency_ms_p50: Option<f64>,
     latency_ms_p99: Option<f64>,
     blocks: u64,
+    /// Proposals in a superblock, on the average: n - t at the least.
+    proposals_per_block: f64,
     /// Of all node processes from their start to their end, by each committed transfer.
     node_cpu_us_per_tx: f64,
+    /// Senders that the nodes recovered, by each committed transfer: at least t + 1.
+    recoveries_per_tx: f64,
     /// Of this process while it submits and looks.
     client_cpu_us_per_tx: f64,
     #[serde(flatten)]
     bound: Bound,
+}
+
+/// What all node processes together did.
+struct Nodes {
+    cpu_us: u64,
+    recoveries: u64,
+    proposals: u64,
 }
 
 struct Signed {
@@ -105,9 +116,24 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let bound = bound::measure(&devnet.genesis, transfers)?;
     let mut network = RunningDevnet::start(devnet).await?;
     let measured = measure(&network, queues, &arguments).await;
+    let recoveries = counted(&network, "bxp_chain_recoveries_total").await;
+    let proposals = counted(&network, "bxp_chain_proposals_decided_total").await;
     network.stop().await?;
-    let nodes_cpu_us = children_cpu_us()?;
-    print(&report(measured?, nodes_cpu_us, &arguments, bound), arguments.json)
+    let nodes = Nodes { cpu_us: children_cpu_us()?, recoveries: recoveries?, proposals: proposals? };
+    print(&report(measured?, &nodes, &arguments, bound), arguments.json)
+}
+
+/// A counter of the nodes' metrics, of all nodes together.
+async fn counted(network: &RunningDevnet, counter: &str) -> Result<u64> {
+    let mut all = 0;
+    for node in network.addresses() {
+        let url = format!("{}/metrics", node.metrics);
+        let metrics = reqwest::get(&url).await.with_context(|| format!("read {url}"))?.text().await?;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(counter)?.strip_prefix(' '));
+        all += value
+            .map_or(Ok(0), |value| value.parse::<u64>().with_context(|| format!("read a count in {url}")))?;
+    }
+    Ok(all)
 }
 
 fn wallet(index: usize) -> Result<Wallet> {
@@ -233,7 +259,7 @@ async fn submit(
     Ok(submitted)
 }
 
-fn report(mut measured: Measured, nodes_cpu_us: u64, arguments: &Arguments, bound: Bound) -> Report {
+fn report(mut measured: Measured, nodes: &Nodes, arguments: &Arguments, bound: Bound) -> Report {
     measured.latencies_ms.sort_by(f64::total_cmp);
     let committed = measured.latencies_ms.len();
     let committed_per_second = committed as f64 / measured.seconds.max(f64::MIN_POSITIVE);
@@ -247,7 +273,10 @@ fn report(mut measured: Measured, nodes_cpu_us: u64, arguments: &Arguments, boun
         latency_ms_p50: quantile_ms(&measured.latencies_ms, 0.5),
         latency_ms_p99: quantile_ms(&measured.latencies_ms, 0.99),
         blocks: measured.blocks,
-        node_cpu_us_per_tx: nodes_cpu_us as f64 / committed.max(1) as f64,
+        proposals_per_block: nodes.proposals as f64
+            / (measured.blocks.max(1) * u64::from(arguments.validators)) as f64,
+        node_cpu_us_per_tx: nodes.cpu_us as f64 / committed.max(1) as f64,
+        recoveries_per_tx: nodes.recoveries as f64 / committed.max(1) as f64,
         client_cpu_us_per_tx: measured.client_cpu_us as f64 / committed.max(1) as f64,
         bound: bound.reached(committed_per_second),
     }
@@ -267,6 +296,7 @@ fn print(report: &Report, json: bool) -> Result<()> {
     println!("latency to final, p99          {}", shown(report.latency_ms_p99));
     println!("blocks                         {}", report.blocks);
     println!("nodes' CPU for each            {:.0} us", report.node_cpu_us_per_tx);
+    println!("recoveries for each            {:.2}", report.recoveries_per_tx);
     println!("client's CPU for each          {:.0} us", report.client_cpu_us_per_tx);
     if let serde_json::Value::Object(bound) = serde_json::to_value(report.bound)? {
         for (name, value) in bound {
