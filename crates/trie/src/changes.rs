@@ -54,6 +54,30 @@ impl Rows {
         self.bytes.get(begins..).unwrap_or_default()
     }
 
+    /// How many rows have been begun.
+    pub(crate) const fn begun(&self) -> usize {
+        self.places.len()
+    }
+
+    /// A row's node.
+    pub(crate) fn get(&self, row: Row) -> &[u8] {
+        let place = self.places.get(row.0);
+        place.and_then(|(_, begins, ends)| self.bytes.get(*begins..*ends)).unwrap_or_default()
+    }
+
+    /// Makes a row one that has no node.
+    pub(crate) fn hide(&mut self, row: Row) {
+        if let Some(place) = self.places.get_mut(row.0) {
+            (place.1, place.2) = (0, 0);
+        }
+    }
+
+    /// Brings the rows from the one at `begun` on into the order of their paths. Those who hold one of them must not use it
+    /// any more.
+    pub(crate) fn sort_from(&mut self, begun: usize) {
+        self.places.get_mut(begun..).unwrap_or_default().sort_unstable_by_key(|(path, ..)| *path);
+    }
+
     /// Takes the node out of the row that was filled last.
     pub(crate) fn clear(&mut self, row: Row) {
         if let Some(place) = self.places.get_mut(row.0) {

@@ -26,6 +26,7 @@ mod batch;
 mod changes;
 mod error;
 mod known;
+mod lanes;
 mod node;
 mod proof;
 mod reader;

@@ -28,7 +28,7 @@ const PARALLEL_DEPTH_END: usize = 2;
 
 /// Branches below this many nibbles are settled as soon as all below them is changed. They stay where they are, whatever
 /// becomes of the nodes above.
-const SETTLED_DEPTH: usize = 3;
+const SETTLED_DEPTH: usize = 2;
 
 /// Whether children at `depth` are handed out when `updates` concern them.
 pub(crate) const fn is_parallel(depth: usize, updates: usize) -> bool {
@@ -292,9 +292,6 @@ impl<'a, R: NodeReader> Walk<'a, R> {
                 {
                     let below = child_path(*path, nibble);
                     self.apply_to_child(&below, child, part)?;
-                    if depth + 1 == SETTLED_DEPTH && matches!(child.node, Node::Branch(_)) {
-                        self.settling.settle(below, child, 0);
-                    }
                 } else {
                     let node = self.build(depth + 1, part);
                     let child = Child::new(node, self.generation);
@@ -316,7 +313,11 @@ impl<'a, R: NodeReader> Walk<'a, R> {
         if !matches!(child.node, Node::Empty) {
             self.open(path, child)?;
         }
-        self.apply(path, child, updates)
+        self.apply(path, child, updates)?;
+        if path.len() == SETTLED_DEPTH && matches!(child.node, Node::Branch(_)) {
+            self.settling.settle(*path, child, 0);
+        }
+        Ok(())
     }
 
     /// Applies each part of the updates on a thread of its own; every child's changes are disjoint from the others'.
