@@ -72,12 +72,12 @@ conformance: prerequisites ## What needs real data
 	$(MAKE) demo DATA="$(SHARED)/synthea"
 
 soak: prerequisites ## 20,000 simulated networks
-	cargo build --locked --release --bin bxp
-	$(TARGET)/release/bxp sim --validators 4 --seeds 100000..109000 >$(TARGET)/soak-4.txt || { tail -80 $(TARGET)/soak-4.txt; exit 1; }
-	$(TARGET)/release/bxp sim --validators 4 --seeds 400000..405000 --verification sharded >$(TARGET)/soak-4-sharded.txt || { tail -80 $(TARGET)/soak-4-sharded.txt; exit 1; }
-	$(TARGET)/release/bxp sim --validators 7 --seeds 200000..203500 >$(TARGET)/soak-7.txt || { tail -80 $(TARGET)/soak-7.txt; exit 1; }
-	$(TARGET)/release/bxp sim --validators 7 --seeds 500000..501500 --verification sharded >$(TARGET)/soak-7-sharded.txt || { tail -80 $(TARGET)/soak-7-sharded.txt; exit 1; }
-	$(TARGET)/release/bxp sim --validators 10 --seeds 300000..301000 >$(TARGET)/soak-10.txt || { tail -80 $(TARGET)/soak-10.txt; exit 1; }
+	cargo build --locked --bin bxp
+	"$(BXP)" sim --validators 4 --seeds 100000..109000 >$(TARGET)/soak-4.txt || { tail -80 $(TARGET)/soak-4.txt; exit 1; }
+	"$(BXP)" sim --validators 4 --seeds 400000..405000 --verification sharded >$(TARGET)/soak-4-sharded.txt || { tail -80 $(TARGET)/soak-4-sharded.txt; exit 1; }
+	"$(BXP)" sim --validators 7 --seeds 200000..203500 >$(TARGET)/soak-7.txt || { tail -80 $(TARGET)/soak-7.txt; exit 1; }
+	"$(BXP)" sim --validators 7 --seeds 500000..501500 --verification sharded >$(TARGET)/soak-7-sharded.txt || { tail -80 $(TARGET)/soak-7-sharded.txt; exit 1; }
+	"$(BXP)" sim --validators 10 --seeds 300000..301000 >$(TARGET)/soak-10.txt || { tail -80 $(TARGET)/soak-10.txt; exit 1; }
 	@tail -qn 1 $(TARGET)/soak-4.txt $(TARGET)/soak-4-sharded.txt $(TARGET)/soak-7.txt $(TARGET)/soak-7-sharded.txt $(TARGET)/soak-10.txt
 
 fuzz: prerequisites ## Each decoder under libFuzzer
