@@ -201,6 +201,7 @@ fn genesis(validators: Vec<ValidatorEntry>, funded: &[FundedAccount], plan: &Pla
         treasury: TREASURY,
         validators,
         accounts,
+        identity_copies: plan.identity_copies.clone(),
     };
     genesis.check()?;
     Ok(genesis)

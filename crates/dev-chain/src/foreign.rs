@@ -98,6 +98,7 @@ fn document(first: &StoredBlock, chain_id: u64) -> Genesis {
         treasury: first.header.beneficiary,
         validators: Vec::new(),
         accounts: BTreeMap::<Address, _>::new(),
+        identity_copies: BTreeMap::new(),
     }
 }
 

@@ -45,5 +45,6 @@ pub(crate) fn document(
             p2p_address: "127.0.0.1:0".to_owned(),
         }],
         accounts: funded.chain(contracts).chain([(DEPLOYER, deployer)]).collect(),
+        identity_copies: std::collections::BTreeMap::new(),
     }
 }

@@ -117,6 +117,7 @@ fn genesis(people: &[Address], count: usize) -> Genesis {
         treasury: TREASURY,
         validators: Vec::new(),
         accounts,
+        identity_copies: BTreeMap::new(),
     }
 }
 

@@ -320,6 +320,7 @@ fn genesis(validators: usize, accounts: impl Iterator<Item = Address>) -> Genesi
         treasury: Address::repeat_byte(0xfe),
         validators: (0..u16::try_from(validators).unwrap_or(u16::MAX)).map(entry).collect(),
         accounts: accounts.map(|address| (address, balance.clone())).collect(),
+        identity_copies: BTreeMap::new(),
     }
 }
 

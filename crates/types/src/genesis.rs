@@ -4,7 +4,7 @@ use crate::{Amount, Digest, Jurisdiction, NetworkId, ValidatorIndex};
 use alloy_primitives::{Address, B256, Bytes};
 use ed25519_zebra::VerificationKey;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU16};
 
 /// Everything the nodes of one network agree on before block 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,10 @@ pub struct Genesis {
     pub validators: Vec<ValidatorEntry>,
     /// The state of block 0.
     pub accounts: BTreeMap<Address, GenesisAccount>,
+    /// How many nodes of a country keep a record's identity block, its holder counted (row A12). In a country that is
+    /// not named all of them do, and networks from before this field keep their ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub identity_copies: BTreeMap<Jurisdiction, NonZeroU16>,
 }
 
 /// One vetted validator (rows A4, C1).
@@ -194,6 +198,7 @@ mod tests {
             treasury: Address::ZERO,
             validators: (0..count).map(entry).collect(),
             accounts: BTreeMap::new(),
+            identity_copies: BTreeMap::new(),
         }
     }
 
@@ -210,6 +215,18 @@ mod tests {
         let genesis = genesis(4);
         let read = Genesis::from_json(&serde_json::to_string_pretty(&genesis).unwrap()).unwrap();
         assert_eq!((read.network_id(), &read), (genesis.network_id(), &genesis));
+    }
+
+    #[test]
+    fn copies_are_told_only_where_a_country_bounds_them() {
+        let mut genesis = genesis(4);
+        let plain = serde_json::to_string(&genesis).unwrap();
+        assert!(!plain.contains("identity_copies"), "documents from before keep their network id");
+        genesis.identity_copies.insert(Jurisdiction::US, NonZeroU16::new(2).unwrap());
+        let bounded = serde_json::to_string(&genesis).unwrap();
+        assert!(bounded.ends_with(r#""identity_copies":{"US":2}}"#), "{bounded}");
+        assert_eq!(Genesis::from_json(&bounded).unwrap(), genesis);
+        assert!(Genesis::from_json(&bounded.replace(r#""US":2"#, r#""US":0"#)).is_err(), "none is no number");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use alloy_primitives::Address;
 use bxp_node::Verification;
 use bxp_types::Jurisdiction;
+use std::{collections::BTreeMap, num::NonZeroU16};
 
 /// One validator to be.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) extra_accounts: Vec<Address>,
     /// Who checks signatures.
     pub(crate) verification: Verification,
+    /// How many nodes of a country keep a record's identity block; all of them where none is given.
+    pub(crate) identity_copies: BTreeMap<Jurisdiction, NonZeroU16>,
 }
 
 /// Star and Dawn are the white paper's holders (row E), both in the US; a hospital in Germany and a regulator in
@@ -48,6 +51,7 @@ impl Plan {
             funded_accounts: 10,
             extra_accounts: Vec::new(),
             verification: Verification::All,
+            identity_copies: BTreeMap::new(),
         }
     }
 }

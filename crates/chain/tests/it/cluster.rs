@@ -108,6 +108,7 @@ impl Cluster {
             treasury: Address::repeat_byte(0xfe),
             validators,
             accounts,
+            identity_copies: BTreeMap::new(),
         };
         drop(listeners);
         let members = folders.into_iter().map(|folder| Member { folder, running: None }).collect();

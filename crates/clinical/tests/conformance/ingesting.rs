@@ -36,6 +36,7 @@ fn genesis(enclave: &Enclave) -> Genesis {
         treasury: Address::ZERO,
         validators,
         accounts: BTreeMap::new(),
+        identity_copies: BTreeMap::new(),
     }
 }
 

@@ -84,6 +84,7 @@ pub(crate) fn cluster_at(homes: &[Jurisdiction], addresses: &[SocketAddr]) -> Cl
         treasury,
         validators,
         accounts,
+        identity_copies: std::collections::BTreeMap::new(),
     };
     let nodes = dirs.into_iter().zip(enclaves).zip(homes).enumerate();
     let nodes = nodes.map(|(index, ((dir, enclave), home))| open(dir, enclave, &genesis, index, *home));

@@ -89,6 +89,7 @@ pub(crate) fn genesis(funded: &[Account]) -> Genesis {
         treasury: TREASURY,
         validators: Vec::new(),
         accounts: funded.iter().map(|funded| (funded.address, account())).collect::<BTreeMap<_, _>>(),
+        identity_copies: BTreeMap::new(),
     }
 }
 

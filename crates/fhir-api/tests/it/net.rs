@@ -168,6 +168,7 @@ fn genesis(homes: &[Jurisdiction], enclaves: &[Enclave]) -> Genesis {
         treasury,
         validators,
         accounts,
+        identity_copies: std::collections::BTreeMap::new(),
     }
 }
 

@@ -35,6 +35,7 @@ async fn two_nodes(dir: &Path) -> Vec<(Network, mpsc::Receiver<Event>)> {
         treasury: Address::ZERO,
         validators: (0..2).map(entry).collect(),
         accounts: Default::default(),
+        identity_copies: std::collections::BTreeMap::new(),
     });
     drop(listeners);
     let mut nodes = Vec::new();

@@ -222,6 +222,7 @@ fn genesis(star: &Enclave, [dawn, buyer]: [Address; 2], p2p_address: &str) -> Ge
             p2p_address: p2p_address.to_owned(),
         }],
         accounts,
+        identity_copies: std::collections::BTreeMap::new(),
     }
 }
 

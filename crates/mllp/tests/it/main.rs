@@ -34,7 +34,16 @@ fn genesis(enclave: &Enclave) -> Genesis {
     }];
     let accounts = BTreeMap::new();
     let treasury = Address::ZERO;
-    Genesis { chain_id: 1, time_ms: 0, gas_limit: 1, base_fee_wei: 1, treasury, validators, accounts }
+    Genesis {
+        chain_id: 1,
+        time_ms: 0,
+        gas_limit: 1,
+        base_fee_wei: 1,
+        treasury,
+        validators,
+        accounts,
+        identity_copies: BTreeMap::new(),
+    }
 }
 
 fn open(dir: &Path) -> (Ingest, Inbox) {

@@ -81,6 +81,7 @@ pub(crate) fn genesis(jurisdictions: &[Jurisdiction]) -> Genesis {
         treasury: Address::ZERO,
         validators: (0..).zip(jurisdictions).map(entry).collect(),
         accounts: BTreeMap::new(),
+        identity_copies: BTreeMap::new(),
     }
 }
 

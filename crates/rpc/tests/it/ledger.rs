@@ -126,6 +126,7 @@ fn genesis() -> Genesis {
         treasury: Address::repeat_byte(0xfe),
         validators: (0..4).map(validator).collect(),
         accounts: BTreeMap::new(),
+        identity_copies: BTreeMap::new(),
     }
 }
 

@@ -46,6 +46,7 @@ fn genesis() -> Genesis {
         treasury: Address::repeat_byte(0xfe),
         validators: (0..4).map(entry).collect(),
         accounts: BTreeMap::new(),
+        identity_copies: BTreeMap::new(),
     }
 }
 

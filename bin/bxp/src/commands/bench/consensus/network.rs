@@ -45,6 +45,7 @@ impl Keys {
             treasury: Address::ZERO,
             validators: (0..).zip(seeds.iter().zip(ports)).map(entry).collect(),
             accounts: BTreeMap::new(),
+            identity_copies: BTreeMap::new(),
         };
         Ok(Self { genesis, seeds })
     }

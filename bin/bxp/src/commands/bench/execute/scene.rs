@@ -61,6 +61,7 @@ impl Scene {
             treasury: TREASURY,
             validators: Vec::new(),
             accounts: document,
+            identity_copies: BTreeMap::new(),
         };
         Ok(Self { genesis, senders, others })
     }
