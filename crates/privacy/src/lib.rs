@@ -23,7 +23,10 @@ pub mod split;
 pub use identifier::{IdentifierKind, Removed};
 pub use join::{JoinError, join};
 pub use json::DEPTH_MAX;
-pub use permit::{ContractFacts, Denial, Facts, PERMIT_LIFETIME_MS, Permit, Purpose, Request, Scope, decide};
+pub use permit::{
+    ContractFacts, CopyFacts, Denial, Facts, PERMIT_LIFETIME_MS, Permit, Purpose, Request, Scope, decide,
+    decide_copy,
+};
 pub use release::{DAY_OFFSET_URL, DayAnchor, Profile, release};
 pub use remainder::Remainder;
 pub use rules::{RULES_VERSION, rules_digest};

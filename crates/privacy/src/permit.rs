@@ -206,6 +206,43 @@ pub fn decide(request: &Request, facts: &Facts) -> Result<Permit, Denial> {
     })
 }
 
+/// What is known of a node that asks for the copy of a record that its country's placement gives to it. All of it comes
+/// from the directory of nodes and the answering node's tables, never from the asker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyFacts {
+    /// The time in milliseconds since the epoch.
+    pub now_ms: u64,
+    /// The country that the asker stands in; none for a node that is in no country of the network.
+    pub requester_jurisdiction: Option<Jurisdiction>,
+    /// The country of residence of the record's patient.
+    pub residency: Jurisdiction,
+    /// Placement names the asker for this record.
+    pub placed: bool,
+}
+
+/// Decides whether `requester` gets a copy of the record, both sides and their keys, to keep it for the holder (45 CFR
+/// 164.308(a)(7)(ii)(A)): a node that placement names, in the patient's country. The permit is the asker's, for
+/// this one record.
+///
+/// # Errors
+/// [`Denial::NotAMember`], [`Denial::AcrossBorder`], [`Denial::PurposeNotAllowed`] for a node that is not placed.
+pub fn decide_copy(requester: ValidatorIndex, record: RecordId, facts: &CopyFacts) -> Result<Permit, Denial> {
+    let country = facts.requester_jurisdiction.ok_or(Denial::NotAMember)?;
+    if country != facts.residency {
+        return Err(Denial::AcrossBorder);
+    }
+    if !facts.placed {
+        return Err(Denial::PurposeNotAllowed);
+    }
+    Ok(Permit {
+        requester,
+        scope: Scope::Record(record),
+        class: BlockClass::Identity(facts.residency),
+        purpose: Purpose::Operations,
+        expires_ms: facts.now_ms.saturating_add(PERMIT_LIFETIME_MS),
+    })
+}
+
 /// Identity never crosses a border (row A12): the asker and the record are both at home in the class's country.
 fn decide_identity(request: &Request, facts: &Facts, home: Jurisdiction) -> Result<u64, Denial> {
     let record_at_home = facts.residency == Some(home) || request.scope == Scope::OwnRecords;

@@ -1,6 +1,8 @@
 //! Who may open what: a table of requests, and no input that lets identity cross a border.
 
-use bxp_privacy::{ContractFacts, Denial, Facts, PERMIT_LIFETIME_MS, Purpose, Request, Scope, decide};
+use bxp_privacy::{
+    ContractFacts, CopyFacts, Denial, Facts, PERMIT_LIFETIME_MS, Purpose, Request, Scope, decide, decide_copy,
+};
 use bxp_types::{Address, BlockClass, Jurisdiction, RecordId, SubjectId, ValidatorIndex};
 use proptest::prelude::*;
 
@@ -125,6 +127,30 @@ fn all_own_records_are_for_the_holders_operations() {
     assert_eq!(decide(&own(US, Purpose::Operations), &german), Err(Denial::AcrossBorder));
     assert_eq!(decide(&own(US, Purpose::Treatment), &holder), Err(Denial::ScopeNotAllowed));
     assert_eq!(decide(&own(US, Purpose::Operations), &facts()), Err(Denial::ScopeNotAllowed));
+}
+
+#[test]
+fn a_copy_goes_to_nodes_that_are_placed_in_the_country_alone() {
+    let placed = CopyFacts {
+        now_ms: NOW_MS,
+        requester_jurisdiction: Some(Jurisdiction::US),
+        residency: Jurisdiction::US,
+        placed: true,
+    };
+    let ask = |facts: CopyFacts| decide_copy(ValidatorIndex(1), RECORD, &facts);
+    let permit = ask(placed).unwrap();
+    assert_eq!((permit.requester(), permit.class()), (ValidatorIndex(1), US));
+    assert!(permit.opens(RECORD, SUBJECT, US, NOW_MS));
+    assert!(!permit.opens(RecordId([9; 16]), SUBJECT, US, NOW_MS), "of this record alone");
+    assert!(!permit.opens(RECORD, SUBJECT, US, NOW_MS + PERMIT_LIFETIME_MS));
+    let refused = [
+        (CopyFacts { placed: false, ..placed }, Denial::PurposeNotAllowed),
+        (CopyFacts { requester_jurisdiction: None, ..placed }, Denial::NotAMember),
+        (CopyFacts { requester_jurisdiction: Some(Jurisdiction::DE), ..placed }, Denial::AcrossBorder),
+    ];
+    for (facts, denial) in refused {
+        assert_eq!(ask(facts), Err(denial));
+    }
 }
 
 #[test]
