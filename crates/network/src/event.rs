@@ -52,6 +52,8 @@ pub enum Service {
     Market,
     /// Tombstones of erased records, answered with receipts.
     Erasure,
+    /// Copies of identity blocks on their way to where placement wants them, and statements of who left a country.
+    Keeping,
 }
 
 impl Service {
@@ -63,6 +65,7 @@ impl Service {
             Self::KeyRelease => "key-release",
             Self::Market => "market",
             Self::Erasure => "erasure",
+            Self::Keeping => "keeping",
         }
     }
 
@@ -72,6 +75,7 @@ impl Service {
             Self::KeyRelease => 2,
             Self::Market => 3,
             Self::Erasure => 4,
+            Self::Keeping => 5,
         }
     }
 
@@ -81,6 +85,7 @@ impl Service {
             2 => Some(Self::KeyRelease),
             3 => Some(Self::Market),
             4 => Some(Self::Erasure),
+            5 => Some(Self::Keeping),
             _ => None,
         }
     }
@@ -148,14 +153,16 @@ mod tests {
 
     #[test]
     fn codes_and_positions_are_the_wire_format() {
-        for service in [Service::Sync, Service::KeyRelease, Service::Market, Service::Erasure] {
+        let services =
+            [Service::Sync, Service::KeyRelease, Service::Market, Service::Erasure, Service::Keeping];
+        for service in services {
             assert_eq!(Service::from_code(service.code()), Some(service));
         }
         assert_eq!(
-            [1, 2, 3, 4].map(|code| Service::from_code(code).map(Service::name)),
-            [Some("sync"), Some("key-release"), Some("market"), Some("erasure")]
+            [1, 2, 3, 4, 5].map(|code| Service::from_code(code).map(Service::name)),
+            [Some("sync"), Some("key-release"), Some("market"), Some("erasure"), Some("keeping")]
         );
-        assert_eq!((Service::from_code(0), Service::from_code(5)), (None, None));
+        assert_eq!((Service::from_code(0), Service::from_code(6)), (None, None));
         for (position, channel) in Channel::ALL.into_iter().enumerate() {
             assert_eq!(channel.position(), position);
         }

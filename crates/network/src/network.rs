@@ -13,7 +13,7 @@ use crate::{
     roster::Roster,
     shared::Shared,
 };
-use bxp_types::{SealedBlock, ValidatorIndex};
+use bxp_types::{Jurisdiction, SealedBlock, ValidatorIndex};
 use bytes::Bytes;
 use cid::Cid;
 use futures::io::BufReader;
@@ -99,6 +99,12 @@ fn listen(swarm: &mut Swarm<Behaviour>, address: SocketAddr) -> io::Result<()> {
 }
 
 impl Network {
+    /// Moves the residency fence: from now on each validator stands where `country` says, or in no country. Until this
+    /// is called first, they stand where genesis says.
+    pub fn set_countries(&self, country: impl Fn(ValidatorIndex) -> Option<Jurisdiction>) {
+        self.shared.roster.set_countries(country);
+    }
+
     /// Queues a message to a connected peer. Never blocks.
     ///
     /// # Errors

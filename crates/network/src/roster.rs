@@ -6,6 +6,7 @@ use libp2p::{
     PeerId,
     identity::{Keypair, PublicKey, ed25519},
 };
+use parking_lot::RwLock;
 use std::collections::HashMap;
 
 /// One validator.
@@ -13,7 +14,6 @@ use std::collections::HashMap;
 pub(crate) struct Peer {
     pub(crate) index: ValidatorIndex,
     pub(crate) id: PeerId,
-    pub(crate) jurisdiction: Jurisdiction,
     /// `host:port`.
     pub(crate) address: String,
 }
@@ -25,6 +25,8 @@ pub(crate) struct Roster {
     pub(crate) me: Peer,
     peers: Vec<Peer>,
     by_id: HashMap<PeerId, ValidatorIndex>,
+    /// Where each stands now; none for one that has left.
+    countries: RwLock<Vec<Option<Jurisdiction>>>,
 }
 
 impl Roster {
@@ -41,7 +43,9 @@ impl Roster {
             return Err(NetworkError::ForeignKey(config.me));
         }
         let by_id = peers.iter().map(|peer| (peer.id, peer.index)).collect();
-        Ok((Self { network: config.genesis.network_id(), me, peers, by_id }, identity))
+        let countries = config.genesis.validators.iter().map(|entry| Some(entry.jurisdiction)).collect();
+        let countries = RwLock::new(countries);
+        Ok((Self { network: config.genesis.network_id(), me, peers, by_id, countries }, identity))
     }
 
     /// How many validators there are, with this one.
@@ -52,6 +56,17 @@ impl Roster {
     /// The validator at `index`.
     pub(crate) fn peer(&self, index: ValidatorIndex) -> Option<&Peer> {
         self.peers.get(usize::from(index.0))
+    }
+
+    /// The country that a validator stands in now.
+    pub(crate) fn country(&self, index: ValidatorIndex) -> Option<Jurisdiction> {
+        self.countries.read().get(usize::from(index.0)).copied().flatten()
+    }
+
+    /// From now on the validators stand where `country` says.
+    pub(crate) fn set_countries(&self, country: impl Fn(ValidatorIndex) -> Option<Jurisdiction>) {
+        let countries = self.peers.iter().map(|peer| country(peer.index)).collect();
+        *self.countries.write() = countries;
     }
 
     /// The other validator whose identity is `id`.
@@ -84,5 +99,5 @@ fn peer_of(index: ValidatorIndex, entry: &ValidatorEntry) -> Result<Peer, Networ
     if !well_formed {
         return Err(NetworkError::Address { validator: index, address });
     }
-    Ok(Peer { index, id: PublicKey::from(key).to_peer_id(), jurisdiction: entry.jurisdiction, address })
+    Ok(Peer { index, id: PublicKey::from(key).to_peer_id(), address })
 }

@@ -65,7 +65,8 @@ async fn read_block(
     let against = || ExchangeError::Protocol(peer.index);
     let wire = frame::expect(stream, BLOCK_HEAD_BYTES_MAX).await.map_err(failed)?;
     let head = BlockHead::decode(&mut &*wire).ok_or_else(against)?;
-    if !fence::lets_pass(End::Receiver, &shared.roster.me, peer, &head.cid, head.class) {
+    let ends = (shared.roster.me.index, peer.index);
+    if !fence::lets_pass(&shared.roster, End::Receiver, ends, &head.cid, head.class) {
         return Err(FetchBlockError::Fence { cid: *cid, peer: peer.index });
     }
     let length = usize::try_from(head.length).unwrap_or(usize::MAX);
@@ -94,7 +95,8 @@ async fn serve_untimed(server: &Server, mut stream: Stream) -> io::Result<()> {
     let held = replied.await.ok().flatten().filter(|block| block.cid == cid);
     // A block behind the fence is absent to those outside: the answer does not tell that it exists.
     let given = held.filter(|block| {
-        fence::lets_pass(End::Sender, &server.peer, &server.shared.roster.me, &block.cid, block.class)
+        let roster = &server.shared.roster;
+        fence::lets_pass(roster, End::Sender, (server.peer.index, roster.me.index), &block.cid, block.class)
     });
     let Some((block, head)) = given.and_then(|block| BlockHead::of(&block).map(|head| (block, head))) else {
         return answer(&mut stream, Verdict::Absent).await;

@@ -64,7 +64,8 @@ fn checked_heads(
         return Err(too_large(manifest.len(), limits.manifest_bytes_max).into());
     }
     let head_of = |block: &SealedBlock| {
-        if !fence::lets_pass(End::Sender, peer, &shared.roster.me, &block.cid, block.class) {
+        let ends = (peer.index, shared.roster.me.index);
+        if !fence::lets_pass(&shared.roster, End::Sender, ends, &block.cid, block.class) {
             return Err(SendBlocksError::Fence { cid: block.cid, class: block.class, peer: peer.index });
         }
         if block.bytes.len() > limits.block_bytes_max {
@@ -205,8 +206,10 @@ async fn read_portion(
     let Some(wire) = frame::read(stream, head_bytes_max).await? else { return Ok(None) };
     let head = PortionHead::decode(&wire).filter(|head| within_bounds(head, limits));
     let head = head.ok_or(Refusal::Verdict(Verdict::Malformed))?;
-    let (me, peer) = (&server.shared.roster.me, &server.peer);
-    if !head.blocks.iter().all(|block| fence::lets_pass(End::Receiver, me, peer, &block.cid, block.class)) {
+    let roster = &server.shared.roster;
+    let ends = (roster.me.index, server.peer.index);
+    let passes = |block: &BlockHead| fence::lets_pass(roster, End::Receiver, ends, &block.cid, block.class);
+    if !head.blocks.iter().all(passes) {
         return Err(Refusal::Verdict(Verdict::Fence));
     }
     let received = metric::received(Kind::Blocks.name());

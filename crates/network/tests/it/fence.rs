@@ -56,6 +56,38 @@ async fn what_may_travel_passes_both_ends() {
     assert_eq!((sent, blocks), (Ok(()), vec![anybodys(), german()]));
 }
 
+/// Goal: the fence stands where the nodes stand now. Way: Germany's node moves to the US, and then out of the network.
+#[tokio::test]
+async fn a_node_that_moves_moves_the_fence() {
+    let (first, mut second) = pair(US_AND_DE, Limits::default()).await;
+    let both_in_the_us = |_: ValidatorIndex| Some(Jurisdiction::US);
+    first.network.set_countries(both_in_the_us);
+    second.network.set_countries(both_in_the_us);
+    let sent = first.network.send_blocks(ValidatorIndex(1), Bytes::new(), vec![american()]);
+    let taking = async {
+        match second.next().await {
+            Event::Blocks { blocks, done, .. } => {
+                done.send(Ok(())).unwrap();
+                blocks
+            }
+            event => panic!("got {event:?}"),
+        }
+    };
+    let (sent, blocks) = tokio::join!(sent, taking);
+    assert_eq!((sent, blocks), (Ok(()), vec![american()]));
+    let refused = |block: SealedBlock| {
+        let SealedBlock { cid, class, .. } = block.clone();
+        let sending = first.network.send_blocks(ValidatorIndex(1), Bytes::new(), vec![block]);
+        async move {
+            assert_eq!(sending.await, Err(SendBlocksError::Fence { cid, class, peer: ValidatorIndex(1) }))
+        }
+    };
+    refused(german()).await;
+    first.network.set_countries(|node| (node == ValidatorIndex(0)).then_some(Jurisdiction::US));
+    refused(american()).await;
+    second.expect_quiet();
+}
+
 #[tokio::test]
 async fn a_holder_gives_no_identity_block_to_a_foreign_node() {
     let (mut first, second) = pair(US_AND_DE, Limits::default()).await;
