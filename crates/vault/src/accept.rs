@@ -5,7 +5,6 @@ use crate::{
     error::enclave,
     keys::open_checked,
     manifest::{Manifest, ManifestRecord, Place},
-    replica::sides,
     tables::pair,
 };
 use bxp_enclave::DataKey;
@@ -42,7 +41,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError::Malformed`], [`VaultError::TooLarge`], [`VaultError::NotTheHolder`], [`VaultError::Conflict`],
-    /// [`VaultError::Residency`], [`VaultError::WrongCid`], [`VaultError::MissingBlock`],
+    /// [`VaultError::Residency`], [`VaultError::NotPlaced`], [`VaultError::WrongCid`], [`VaultError::MissingBlock`],
     /// [`VaultError::UnexpectedBlock`], [`VaultError::InvalidProof`], [`VaultError::WrongContent`],
     /// [`VaultError::Enclave`] for keys that were not wrapped for this node, [`VaultError::Storage`].
     pub fn stage_replica(
@@ -90,15 +89,16 @@ impl Vault {
     /// this returns.
     ///
     /// # Errors
-    /// [`VaultError::Residency`], [`VaultError::WrongCid`], [`VaultError::Malformed`],
+    /// [`VaultError::Residency`], [`VaultError::NotPlaced`], [`VaultError::WrongCid`], [`VaultError::Malformed`],
     /// [`VaultError::UnexpectedBlock`] when no record here names it, [`VaultError::Storage`].
     pub fn accept_block(&self, block: &SealedBlock) -> Result<(), VaultError> {
         self.check_residency(&block.cid, block.class)?;
         envelope::check(block)?;
         let entry = self.entry_of_block(&block.cid)?;
-        let class = entry.and_then(|entry| entry.class_of(&block.cid));
-        if class != Some(block.class) {
-            return Err(VaultError::UnexpectedBlock(block.cid));
+        let entry = entry.filter(|entry| entry.class_of(&block.cid) == Some(block.class));
+        let entry = entry.ok_or(VaultError::UnexpectedBlock(block.cid))?;
+        if block.class != BlockClass::Deidentified && !self.keeps(&entry) {
+            return Err(VaultError::NotPlaced { cid: block.cid, node: self.me });
         }
         let mut batch = self.store.batch();
         self.put_block(&mut batch, block)?;
@@ -141,10 +141,7 @@ impl Vault {
         {
             return Err(VaultError::InvalidProof(entry.record_id));
         }
-        let classes = sides(entry, entry.home == self.home);
-        if keys.is_some() && classes.len() != 2 {
-            return Err(VaultError::Malformed("replicated keys"));
-        }
+        let classes = self.sides_here(entry, keys.is_some(), sent.contains_key(&entry.identity_cid))?;
         if keys.is_some() {
             self.ensure_patients(&[entry.subject])?;
         }
@@ -161,6 +158,28 @@ impl Vault {
             checked.blocks.push(block);
         }
         Ok(checked)
+    }
+
+    /// The sides of a record that have to come, identity first: both where keys came, which only who keeps the record
+    /// gets; else the rest, and the identity side if it came to who keeps it. A keeper that gets the rest alone, because the
+    /// sender goes by another directory, fetches what it lacks ([`Vault::misplaced`]).
+    fn sides_here(
+        &self,
+        entry: &RecordEntry,
+        with_keys: bool,
+        with_identity: bool,
+    ) -> Result<Vec<BlockClass>, VaultError> {
+        if with_keys && entry.home != self.home {
+            return Err(VaultError::Malformed("replicated keys"));
+        }
+        if !(with_keys || with_identity) {
+            return Ok(vec![BlockClass::Deidentified]);
+        }
+        if self.keeps(entry) {
+            Ok(vec![entry.identity_class(), BlockClass::Deidentified])
+        } else {
+            Err(VaultError::NotPlaced { cid: entry.identity_cid, node: self.me })
+        }
     }
 
     /// Refuses an entry that contradicts what is here: another one with its id, or another one's block.
@@ -200,13 +219,13 @@ impl Vault {
         Ok(())
     }
 
-    /// Whether the block is one that this node should keep but does not: of a known record, and of its own country.
+    /// Whether the block is one that this node should keep but does not: of a known record, and placed on it.
     ///
     /// # Errors
     /// [`VaultError::Storage`], [`VaultError::Malformed`].
     pub fn wants_block(&self, cid: &Cid) -> Result<bool, VaultError> {
-        let class = self.entry_of_block(cid)?.and_then(|entry| entry.class_of(cid));
-        let keeps = |class: BlockClass| class.may_be_held_in(self.home);
-        Ok(class.is_some_and(keeps) && self.block(cid)?.is_none())
+        let Some(entry) = self.entry_of_block(cid)? else { return Ok(false) };
+        let keeps = *cid == entry.deidentified_cid || self.keeps(&entry);
+        Ok(keeps && self.block(cid)?.is_none())
     }
 }

@@ -12,6 +12,7 @@
 use crate::{RecordEntry, Tombstone, Vault, VaultError, erase::tombstone_key, error::enclave, tables::pair};
 use bxp_storage::{Batch, Durability};
 use bxp_types::{BlockClass, RecordId, SubjectId};
+use cid::Cid;
 use parking_lot::RwLockReadGuard;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,7 +56,7 @@ impl Vault {
         self.enclave.renew_patients(&renewed_ids).map_err(enclave("renew patients' keys"))?;
         let mut batch = self.store.batch();
         for (_, entries) in renewed {
-            self.rewrap(&mut batch, entries)?;
+            self.rewrap(&mut batch, entries, &BTreeSet::new())?;
         }
         for grave in &graves {
             if let Some(entry) = &grave.entry {
@@ -85,17 +86,22 @@ impl Vault {
         }
         let mut batch = self.store.batch();
         for patient in &renewing {
-            self.rewrap(&mut batch, &self.entries_of(SubjectId(*patient))?)?;
+            self.rewrap(&mut batch, &self.entries_of(SubjectId(*patient))?, &BTreeSet::new())?;
         }
         batch.commit(Durability::Synced)?;
         self.enclave.forget_patients(&renewing, &[]).map_err(enclave("destroy patients' keys"))
     }
 
-    /// Wraps the data keys of these records under the newest key of their patient.
-    fn rewrap(&self, batch: &mut Batch, entries: &[RecordEntry]) -> Result<(), VaultError> {
+    /// Wraps the data keys of these records under the newest key of their patient, but those of the blocks that go.
+    pub(crate) fn rewrap(
+        &self,
+        batch: &mut Batch,
+        entries: &[RecordEntry],
+        gone: &BTreeSet<Cid>,
+    ) -> Result<(), VaultError> {
         for entry in entries {
             for cid in [&entry.identity_cid, &entry.deidentified_cid] {
-                if self.has_key(cid)? {
+                if !gone.contains(cid) && self.has_key(cid)? {
                     let key = self.key_of(entry.subject, cid)?;
                     batch.put(&self.tables.keys, cid.to_bytes(), self.wrap_key(entry.subject, cid, &key)?);
                 }
@@ -109,7 +115,7 @@ impl Vault {
         for class in [entry.identity_class(), BlockClass::Deidentified] {
             let cid = entry.cid(class).to_bytes();
             batch.remove(&self.tables.keys, &cid);
-            batch.remove(self.block_table(class), &cid);
+            batch.remove(&self.block_table(class), &cid);
             batch.remove(&self.tables.by_cid, &cid);
         }
         let by_subject = pair(&entry.subject.0, &id);

@@ -45,6 +45,39 @@ pub enum VaultError {
         /// The country that it was about to enter.
         there: Jurisdiction,
     },
+    /// Placement gives the copies of this block to other nodes of the country.
+    #[error("block {cid} is not placed on {node}; the directory of nodes tells who keeps it")]
+    NotPlaced {
+        /// The block.
+        cid: Cid,
+        /// The node that does not keep it.
+        node: ValidatorIndex,
+    },
+    /// Placement has this node keep the record, so its copy is not deleted.
+    #[error("record {0} is placed on this node and stays")]
+    Placed(RecordId),
+    /// Something of a country that this node has left is still here, so nothing is signed.
+    #[error("block {0} or its key is still here; it goes once all that keep it vouch for theirs")]
+    StillHeld(Cid),
+    /// The directories of two nodes differ, or the directory has changed meanwhile.
+    #[error("the nodes go by different directories; ask again when both have the newest")]
+    DirectoryDiffers,
+    /// Two directories claim the same height.
+    #[error(
+        "another directory of nodes from height {height} on is here already; the chain has one at each height"
+    )]
+    OtherDirectory {
+        /// From which height on both would hold.
+        height: u64,
+    },
+    /// A statement that its node did not sign, or for no departure that is known here.
+    #[error("the statement of {node} on {country} is not its word on a departure that is known here")]
+    InvalidStatement {
+        /// Who sent it.
+        node: ValidatorIndex,
+        /// The country.
+        country: Jurisdiction,
+    },
     /// Records are taken in where their patient lives, since the identity side has to stay there (row A12).
     #[error("records of residents of {home} are taken in by a node in {home}, this one is in {here}")]
     ForeignRecord {

@@ -7,7 +7,9 @@
 //!
 //! What it guarantees:
 //! - Nothing is opened, and no key is released, without a matching [`bxp_privacy::Permit`].
-//! - An identity block of another country is never stored here ([`VaultError::Residency`]).
+//! - An identity block of another country is never stored here ([`VaultError::Residency`]), nor one that placement gives
+//!   to other nodes of the country ([`VaultError::NotPlaced`]).
+//! - A copy that this node is to keep no more goes only after all that keep one have vouched for theirs.
 //! - A disclosure is on disk before the data is returned.
 //! - What a peer sends is checked (hash, form, country, holder, key) before any of it is staged.
 //!
@@ -18,6 +20,9 @@ mod accept;
 mod batches;
 mod bury;
 mod clock;
+mod copy;
+mod departure;
+mod directory;
 mod disclosure;
 mod encoding;
 mod entry;
@@ -25,6 +30,7 @@ mod envelope;
 mod erase;
 mod error;
 mod holdings;
+mod keeping;
 mod keys;
 mod manifest;
 mod open;
@@ -33,6 +39,7 @@ mod receipt;
 mod replica;
 mod scrub;
 mod seal;
+mod statement;
 mod tables;
 mod vault;
 
@@ -40,12 +47,16 @@ pub use accept::Accepted;
 pub use batches::{Anchor, MerkleBatch, PendingBatch, Placement};
 pub use bury::Sealing;
 pub use clock::Clock;
+pub use copy::Copy;
+pub use departure::Departure;
+pub use directory::{Directory, Member};
 pub use disclosure::Disclosure;
 pub use entry::{ENTRY_VERSION, RecordEntry};
 pub use envelope::{cid_of, decode_class};
 pub use erase::{TOMBSTONE_DOMAIN, Tombstone};
 pub use error::VaultError;
 pub use holdings::Holding;
+pub use keeping::Misplaced;
 pub use keys::open_released;
 pub use manifest::MANIFEST_RECORDS_MAX;
 pub use padding::{BUCKET_BYTES, PLAINTEXT_BYTES_MAX};
@@ -53,4 +64,5 @@ pub use receipt::{RECEIPT_DOMAIN, Receipt};
 pub use replica::{Recipient, Replica};
 pub use scrub::Scrubbed;
 pub use seal::{NewRecord, SealedRecord};
+pub use statement::{STATEMENT_BLOCKS_MAX, STATEMENT_DOMAIN, Statement};
 pub use vault::Vault;

@@ -121,7 +121,9 @@ impl Vault {
         let covered = permit.opens(entry.record_id, entry.subject, class, self.clock.now_ms());
         // A permit for all of the requester's own records opens here what this node holds, for this node.
         let own = entry.holder == self.me && permit.requester() == self.me;
-        if covered && (permit.scope() != Scope::OwnRecords || own) {
+        // A node that has left a country opens nothing of its identity side, whatever it still has of it.
+        let at_home = class == BlockClass::Deidentified || self.country() == Some(entry.home);
+        if covered && at_home && (permit.scope() != Scope::OwnRecords || own) {
             Ok(())
         } else {
             Err(VaultError::NotPermitted)

@@ -64,11 +64,10 @@ impl Vault {
                 return Ok((seen, Some(number)));
             }
             seen.records += 1;
-            for class in [entry.identity_class(), BlockClass::Deidentified] {
-                if class.may_be_held_in(self.home) {
-                    self.scrub_block(&mut seen, &entry, class, permit)?;
-                }
+            if self.keeps(&entry) {
+                self.scrub_block(&mut seen, &entry, entry.identity_class(), permit)?;
             }
+            self.scrub_block(&mut seen, &entry, BlockClass::Deidentified, permit)?;
         }
         Ok((seen, None))
     }

@@ -42,8 +42,9 @@ impl Vault {
     /// [`VaultError::ForeignRecord`] when the patient lives in another country: the identity side would have to be
     /// kept there, so a node there takes the record in. [`VaultError::TooLarge`], [`VaultError::Enclave`].
     pub fn seal_record(&self, record: &NewRecord) -> Result<SealedRecord, VaultError> {
-        if record.home != self.home {
-            return Err(VaultError::ForeignRecord { home: record.home, here: self.home });
+        if record.home != self.home || self.country() != Some(record.home) {
+            let here = self.country().unwrap_or(self.home);
+            return Err(VaultError::ForeignRecord { home: record.home, here });
         }
         let identity_class = BlockClass::Identity(record.home);
         let (identity, identity_key) =

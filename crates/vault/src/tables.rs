@@ -31,6 +31,14 @@ pub(crate) struct Tables {
     pub(crate) tombstones: Table,
     /// Record id || node (u16 BE) -> signed receipt.
     pub(crate) receipts: Table,
+    /// `newest` -> the directory of nodes that this vault goes by.
+    pub(crate) directory: Table,
+    /// Node (u16 BE) || country -> that the node left the country.
+    pub(crate) departures: Table,
+    /// Node (u16 BE) || country || height (u64 BE) || part (u32 BE) -> signed part of a statement.
+    pub(crate) statements: Table,
+    /// Receiver (u16 BE) || key of a part of an own statement -> nothing, once the receiver has it.
+    pub(crate) stated: Table,
     /// Number (u64 BE) -> disclosure.
     pub(crate) disclosures: Table,
     /// Subject || number (u64 BE) -> nothing.
@@ -40,7 +48,7 @@ pub(crate) struct Tables {
 impl Tables {
     pub(crate) fn open(store: &Store, home: Jurisdiction) -> Result<Self> {
         Ok(Self {
-            identity: store.table(&format!("vault.identity.{home}"))?,
+            identity: Self::identity_of(store, home)?,
             deidentified: store.table("vault.deidentified")?,
             keys: store.table("vault.keys")?,
             entries: store.table("vault.entries")?,
@@ -53,9 +61,18 @@ impl Tables {
             placements: store.table("vault.placements")?,
             tombstones: store.table("vault.tombstones")?,
             receipts: store.table("vault.receipts")?,
+            directory: store.table("vault.directory")?,
+            departures: store.table("vault.departures")?,
+            statements: store.table("vault.statements")?,
+            stated: store.table("vault.stated")?,
             disclosures: store.table("vault.disclosures")?,
             disclosures_by_subject: store.table("vault.disclosures-by-subject")?,
         })
+    }
+
+    /// The sealed identity blocks of one country.
+    pub(crate) fn identity_of(store: &Store, country: Jurisdiction) -> Result<Table> {
+        store.table(&format!("vault.identity.{country}"))
     }
 }
 

@@ -3,11 +3,12 @@
 use crate::{
     Clock, RecordEntry, SealedRecord, VaultError,
     disclosure::Head,
+    keeping::Keeping,
     tables::{Tables, pair, trailing_number},
 };
 use bxp_contracts::merkle::Tree;
 use bxp_enclave::Enclave;
-use bxp_storage::{Batch, Store};
+use bxp_storage::{Batch, Store, Table};
 use bxp_types::{BlockClass, Jurisdiction, RecordId, SealedBlock, SubjectId, ValidatorIndex};
 use cid::Cid;
 use parking_lot::{Mutex, RwLock};
@@ -30,12 +31,15 @@ pub struct Vault {
     pub(crate) last_tree: Arc<Mutex<Option<Arc<Tree>>>>,
     /// Written while patients' keys are exchanged, read while records are sealed; see [`Vault::sealing`].
     pub(crate) exchanging: Arc<RwLock<()>>,
+    /// Where nodes stand, and what this one keeps by that.
+    pub(crate) keeping: Arc<Keeping>,
     /// The number of the next record to arrive. A batch that is never committed leaves a gap.
-    next_number: Arc<AtomicU64>,
+    pub(crate) next_number: Arc<AtomicU64>,
 }
 
 impl Vault {
-    /// Opens the vault of validator `me`, which stands in `home`, by the machine's clock.
+    /// Opens the vault of validator `me`, by the machine's clock. The node stands in `home`, unless a directory that the
+    /// vault went by before ([`Vault::adopt`]) says otherwise.
     ///
     /// # Errors
     /// [`VaultError::Storage`], [`VaultError::Malformed`] for a damaged accounting of disclosures,
@@ -60,6 +64,9 @@ impl Vault {
         home: Jurisdiction,
         clock: Clock,
     ) -> Result<Self, VaultError> {
+        let known = Tables::open(store, home)?;
+        let keeping = Arc::new(Keeping::open(store, &known, me)?);
+        let home = keeping.country(me).unwrap_or(home);
         let tables = Arc::new(Tables::open(store, home)?);
         let disclosures = Arc::new(Mutex::new(Head::read(&tables.disclosures)?));
         let last = tables.by_order.last()?;
@@ -76,6 +83,7 @@ impl Vault {
             disclosures,
             last_tree: Arc::default(),
             exchanging: Arc::default(),
+            keeping,
             next_number,
         };
         vault.finish_exchanges()?;
@@ -88,7 +96,7 @@ impl Vault {
         self.me
     }
 
-    /// The country that the node stands in.
+    /// The country whose identity blocks this vault takes in: where the node stood when it was opened.
     #[must_use]
     pub fn home(&self) -> Jurisdiction {
         self.home
@@ -177,7 +185,9 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Storage`].
     pub fn block(&self, cid: &Cid) -> Result<Option<SealedBlock>, VaultError> {
-        for class in [BlockClass::Deidentified, BlockClass::Identity(self.home)] {
+        let left = self.leaving().into_iter().filter(|country| *country != self.home);
+        let identity = std::iter::once(self.home).chain(left).map(BlockClass::Identity);
+        for class in std::iter::once(BlockClass::Deidentified).chain(identity) {
             if let Some(bytes) = self.block_table(class).get(cid.to_bytes())? {
                 return Ok(Some(SealedBlock { cid: *cid, class, bytes: bytes.into() }));
             }
@@ -185,19 +195,24 @@ impl Vault {
         Ok(None)
     }
 
-    /// The table of a class; identity blocks of other countries have none, see [`Vault::check_residency`].
-    pub(crate) fn block_table(&self, class: BlockClass) -> &bxp_storage::Table {
+    /// The table of a class. Identity blocks of other countries have none, see [`Vault::check_residency`], but for those
+    /// of a country that this node has left, until they are deleted.
+    pub(crate) fn block_table(&self, class: BlockClass) -> Table {
         match class {
-            BlockClass::Identity(_) => &self.tables.identity,
-            BlockClass::Deidentified => &self.tables.deidentified,
+            BlockClass::Identity(home) if home != self.home => {
+                self.keeping.leaving(home).unwrap_or_else(|| self.tables.identity.clone())
+            }
+            BlockClass::Identity(_) => self.tables.identity.clone(),
+            BlockClass::Deidentified => self.tables.deidentified.clone(),
         }
     }
 
     /// Refuses an identity block of another country (row A12).
     pub(crate) fn check_residency(&self, cid: &Cid, class: BlockClass) -> Result<(), VaultError> {
         match class {
-            BlockClass::Identity(home) if !class.may_be_held_in(self.home) => {
-                Err(VaultError::Residency { cid: *cid, home, there: self.home })
+            BlockClass::Identity(home) if home != self.home || self.country() != Some(home) => {
+                let there = self.country().filter(|there| *there != home).unwrap_or(self.home);
+                Err(VaultError::Residency { cid: *cid, home, there })
             }
             _ => Ok(()),
         }
@@ -205,7 +220,7 @@ impl Vault {
 
     pub(crate) fn put_block(&self, batch: &mut Batch, block: &SealedBlock) -> Result<(), VaultError> {
         self.check_residency(&block.cid, block.class)?;
-        batch.put(self.block_table(block.class), block.cid.to_bytes(), &block.bytes);
+        batch.put(&self.block_table(block.class), block.cid.to_bytes(), &block.bytes);
         Ok(())
     }
 

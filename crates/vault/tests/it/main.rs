@@ -5,6 +5,7 @@ mod canary;
 mod crash;
 mod disclosures;
 mod erasure;
+mod keeping;
 mod node;
 mod opening;
 mod replication;

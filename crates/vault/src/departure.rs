@@ -1,0 +1,306 @@
+//! Departures: a node that the directory moves out of a country deletes what it has of that country's identity blocks, and
+//! proves it to the others, who keep its statement.
+
+use crate::{
+    Directory, RecordEntry, Statement, Vault, VaultError, encoding,
+    statement::{STATEMENT_BLOCKS_MAX, STATEMENT_DOMAIN},
+    tables::{Tables, pair},
+};
+use bxp_storage::{Batch, Durability, Table};
+use bxp_types::{Jurisdiction, ValidatorIndex};
+use cid::Cid;
+use ed25519_zebra::VerificationKey;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use std::{collections::BTreeSet, sync::atomic::Ordering};
+
+const WHAT: &str = "departure";
+
+/// That a node left a country, and what it has proven of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// Who left.
+    pub node: ValidatorIndex,
+    /// Which country.
+    pub country: Jurisdiction,
+    /// The height of the directory by which it stands there no more.
+    pub height: u64,
+    /// When this node learned of it, in milliseconds since the epoch.
+    pub noted_ms: u64,
+    /// The blocks that the statements here name.
+    pub deleted: u64,
+    /// When the node signed that nothing is left; none while it owes that.
+    pub proven_ms: Option<u64>,
+    /// Records of the country that are known here, were placed on the node when it left, and that its statements do not
+    /// name. Copies that never reached it are among them. Counted for nodes of the country.
+    pub unnamed: u64,
+}
+
+/// A row of the table of departures.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    height: u64,
+    #[serde(rename = "notedMs")]
+    noted_ms: u64,
+    /// Records with lower numbers of arrival were here.
+    next: u64,
+    /// The directory by which the node stood in the country.
+    before: ByteBuf,
+}
+
+/// The countries that `node` left and has not signed for to the end.
+pub(crate) fn unfinished(tables: &Tables, node: ValidatorIndex) -> Result<Vec<Jurisdiction>, VaultError> {
+    let mut countries = Vec::new();
+    for row in tables.departures.iter_prefix(node.0.to_be_bytes()) {
+        let (key, row) = row?;
+        let (_, country) = read_key(&key)?;
+        let row: Row = encoding::decode(WHAT, &row)?;
+        let statements = statements(tables, node, country, row.height)?;
+        if !statements.last().is_some_and(|last| last.last) {
+            countries.push(country);
+        }
+    }
+    Ok(countries)
+}
+
+fn key(node: ValidatorIndex, country: Jurisdiction) -> Vec<u8> {
+    pair(&node.0.to_be_bytes(), country.as_str().as_bytes())
+}
+
+fn read_key(key: &[u8]) -> Result<(ValidatorIndex, Jurisdiction), VaultError> {
+    const DAMAGED: VaultError = VaultError::Malformed(WHAT);
+    let (node, country) = key.split_first_chunk::<2>().ok_or(DAMAGED)?;
+    let country = std::str::from_utf8(country).ok().and_then(|country| country.parse().ok());
+    Ok((ValidatorIndex(u16::from_be_bytes(*node)), country.ok_or(DAMAGED)?))
+}
+
+/// The parts of a departure's statement, in their order.
+fn statements(
+    tables: &Tables,
+    node: ValidatorIndex,
+    country: Jurisdiction,
+    height: u64,
+) -> Result<Vec<Statement>, VaultError> {
+    let prefix = pair(&key(node, country), &height.to_be_bytes());
+    tables.statements.iter_prefix(prefix).map(|row| Statement::decode(&row?.1)).collect()
+}
+
+impl Vault {
+    /// Notes who left a country between two directories, and forgets what is owed by who is back before it had deleted
+    /// everything.
+    pub(crate) fn note_moves(
+        &self,
+        batch: &mut Batch,
+        before: &Directory,
+        now: &Directory,
+    ) -> Result<(), VaultError> {
+        for member in before.members() {
+            if now.country(member.validator) != Some(member.country) {
+                let row = Row {
+                    height: now.height,
+                    noted_ms: self.clock.now_ms(),
+                    next: self.next_number.load(Ordering::Relaxed),
+                    before: ByteBuf::from(before.encode()?),
+                };
+                let row = encoding::encode(WHAT, &row)?;
+                batch.put(&self.tables.departures, key(member.validator, member.country), row);
+            }
+        }
+        for member in now.members() {
+            let back = before.country(member.validator) != Some(member.country);
+            if back && unfinished(&self.tables, member.validator)?.contains(&member.country) {
+                batch.remove(&self.tables.departures, key(member.validator, member.country));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds parts to this node's statement of its departure from `country`.
+    pub(crate) fn stage_statements(
+        &self,
+        batch: &mut Batch,
+        country: Jurisdiction,
+        blocks: &[Cid],
+        last: bool,
+    ) -> Result<(), VaultError> {
+        let Some(row) = self.departure_row(self.me, country)? else { return Ok(()) };
+        let earlier = statements(&self.tables, self.me, country, row.height)?.len();
+        let none: [&[Cid]; 1] = [&[]];
+        let parts: Vec<&[Cid]> =
+            if blocks.is_empty() { none.to_vec() } else { blocks.chunks(STATEMENT_BLOCKS_MAX).collect() };
+        for (part, blocks) in (earlier..).zip(parts) {
+            let part = u32::try_from(part).map_err(|_| VaultError::Malformed(WHAT))?;
+            let mut statement = Statement {
+                node: self.me,
+                country,
+                height: row.height,
+                part,
+                last,
+                time_ms: self.clock.now_ms(),
+                blocks: blocks.to_vec(),
+                signature: [0; 64],
+            };
+            statement.signature = self.enclave.sign_message(STATEMENT_DOMAIN, &statement.message());
+            self.put_statement(batch, &statement)?;
+        }
+        Ok(())
+    }
+
+    fn put_statement(&self, batch: &mut Batch, statement: &Statement) -> Result<(), VaultError> {
+        let number = pair(&statement.height.to_be_bytes(), &statement.part.to_be_bytes());
+        let key = pair(&key(statement.node, statement.country), &number);
+        batch.put(&self.tables.statements, key, statement.encode()?);
+        Ok(())
+    }
+
+    fn departure_row(&self, node: ValidatorIndex, country: Jurisdiction) -> Result<Option<Row>, VaultError> {
+        let row = self.tables.departures.get(key(node, country))?;
+        row.map(|row| encoding::decode(WHAT, &row)).transpose()
+    }
+
+    /// Signs that nothing of the identity blocks of `country`, which this node has left, is here any more. It is on disk
+    /// when this returns.
+    ///
+    /// # Errors
+    /// [`VaultError::StillHeld`] for a record whose block or key is here; [`VaultError::Storage`].
+    pub fn finish_departure(&self, country: Jurisdiction) -> Result<(), VaultError> {
+        let _turn = self.keeping.turn.lock();
+        let Some(blocks) = self.keeping.leaving(country) else { return Ok(()) };
+        let _sealing = self.sealing();
+        if let Some(cid) = self.held_of(country, &blocks)? {
+            return Err(VaultError::StillHeld(cid));
+        }
+        let mut batch = self.store.batch();
+        self.stage_statements(&mut batch, country, &[], true)?;
+        batch.commit(Durability::Synced)?;
+        self.keeping.set_left(country);
+        Ok(())
+    }
+
+    /// Whether neither blocks nor keys of identity sides of `country`, which this node has left, are here.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`], [`VaultError::Malformed`].
+    pub fn has_nothing_of(&self, country: Jurisdiction) -> Result<bool, VaultError> {
+        let Some(blocks) = self.keeping.leaving(country) else { return Ok(true) };
+        Ok(self.held_of(country, &blocks)?.is_none())
+    }
+
+    fn held_of(&self, country: Jurisdiction, blocks: &Table) -> Result<Option<Cid>, VaultError> {
+        if let Some(row) = blocks.iter().next() {
+            return Ok(Some(Cid::try_from(row?.0.as_ref()).map_err(|_| VaultError::Malformed("CID"))?));
+        }
+        for row in self.entries(0) {
+            let (_, entry) = row?;
+            if entry.home == country && self.has_key(&entry.identity_cid)? {
+                return Ok(Some(entry.identity_cid));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Every departure that is known here, and what has been proven of it.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`], [`VaultError::Malformed`].
+    pub fn departures(&self) -> Result<Vec<Departure>, VaultError> {
+        let mut departures = Vec::new();
+        for row in self.tables.departures.iter() {
+            let (key, row) = row?;
+            let (node, country) = read_key(&key)?;
+            let row: Row = encoding::decode(WHAT, &row)?;
+            let statements = statements(&self.tables, node, country, row.height)?;
+            let named: BTreeSet<Cid> =
+                statements.iter().flat_map(|statement| &statement.blocks).copied().collect();
+            // Parts arrive in their order, so that the last one stands for all.
+            let proven_ms = statements.last().filter(|last| last.last).map(|last| last.time_ms);
+            departures.push(Departure {
+                node,
+                country,
+                height: row.height,
+                noted_ms: row.noted_ms,
+                deleted: named.len() as u64,
+                proven_ms,
+                unnamed: if country == self.home { self.unnamed(node, &row, &named)? } else { 0 },
+            });
+        }
+        Ok(departures)
+    }
+
+    fn unnamed(&self, node: ValidatorIndex, row: &Row, named: &BTreeSet<Cid>) -> Result<u64, VaultError> {
+        let before = Directory::decode(&row.before)?;
+        let mut count = 0;
+        for entry in self.entries(0) {
+            let (number, entry): (u64, RecordEntry) = entry?;
+            if number >= row.next {
+                break;
+            }
+            let placed = entry.home == self.home && before.keeps(node, &entry);
+            count += u64::from(placed && !named.contains(&entry.identity_cid));
+        }
+        Ok(count)
+    }
+
+    /// Parts of this node's own statements that `to` has not acknowledged, `parts_max` of them at most, oldest first.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`], [`VaultError::Malformed`].
+    pub fn statements_for(&self, to: ValidatorIndex, parts_max: usize) -> Result<Vec<Statement>, VaultError> {
+        let mut waiting = Vec::new();
+        for row in self.tables.statements.iter_prefix(self.me.0.to_be_bytes()) {
+            let (key, statement) = row?;
+            if waiting.len() == parts_max {
+                break;
+            }
+            if !self.tables.stated.contains(pair(&to.0.to_be_bytes(), &key))? {
+                waiting.push(Statement::decode(&statement)?);
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Notes that `to` has taken in this part of a statement of this node. Losing the note costs sending it again.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`].
+    pub fn note_stated(&self, to: ValidatorIndex, statement: &Statement) -> Result<(), VaultError> {
+        let number = pair(&statement.height.to_be_bytes(), &statement.part.to_be_bytes());
+        let key = pair(&key(statement.node, statement.country), &number);
+        let mut batch = self.store.batch();
+        batch.put(&self.tables.stated, pair(&to.0.to_be_bytes(), &key), []);
+        Ok(batch.commit(Durability::Buffered)?)
+    }
+
+    /// Takes in a part of the statement of node `from`; `key_of` is its key. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`VaultError::InvalidStatement`] when it is another node's, not signed, the part after a gap, or for a departure
+    /// that is not known here, which the sender's directory may know before this node's.
+    pub fn accept_statement(
+        &self,
+        from: ValidatorIndex,
+        statement: &Statement,
+        key_of: &VerificationKey,
+    ) -> Result<(), VaultError> {
+        let (node, country) = (statement.node, statement.country);
+        let invalid = VaultError::InvalidStatement { node: from, country };
+        let row = self.departure_row(node, country)?;
+        let known = row.is_some_and(|row| row.height == statement.height);
+        if node != from || !known || !statement.verify(key_of) {
+            return Err(invalid);
+        }
+        let earlier = statements(&self.tables, node, country, statement.height)?;
+        let same = usize::try_from(statement.part).ok().and_then(|part| earlier.get(part));
+        if same.is_some_and(|same| same == statement) {
+            return Ok(());
+        }
+        let ended = earlier.last().is_some_and(|last| last.last);
+        if ended || usize::try_from(statement.part).ok() != Some(earlier.len()) {
+            return Err(invalid);
+        }
+        let mut batch = self.store.batch();
+        self.put_statement(&mut batch, statement)?;
+        Ok(batch.commit(Durability::Synced)?)
+    }
+}
