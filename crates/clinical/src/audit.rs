@@ -150,7 +150,8 @@ fn own_records(vault: &Vault) -> Result<Vec<RecordId>, ClinicalError> {
     let mut own = Vec::new();
     for row in vault.entries(0) {
         let (_, entry) = row?;
-        if entry.holder == vault.me() {
+        // What this node took in where it stood before has no identity side here any more.
+        if entry.holder == vault.me() && vault.keeps(&entry) {
             own.push(entry.record_id);
         }
     }

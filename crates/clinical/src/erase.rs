@@ -2,7 +2,8 @@
 //!
 //! Request: `version (1)`, then each tombstone as `length (u16 BE) || DAG-CBOR`. Answer: `0`, then each receipt in the same
 //! form and order, or `1 || reason in UTF-8`. What has no receipt of a node is sent to it again until it has, also after
-//! restarts: the tombstones themselves say what is to be sent.
+//! restarts: the tombstones themselves say what is to be sent. They go to every node, whatever placement says, so that they
+//! reach also those that once held a copy.
 
 mod letters;
 
@@ -10,7 +11,7 @@ use crate::{ClinicalError, ingest::Ingest};
 use bxp_network::{Network, Service};
 use bxp_storage::Durability;
 use bxp_types::{Genesis, RecordId, SubjectId, ValidatorIndex};
-use bxp_vault::{Receipt, Recipient, Tombstone, Vault, VaultError};
+use bxp_vault::{Receipt, Tombstone, Vault, VaultError};
 use bytes::Bytes;
 use ed25519_zebra::VerificationKey;
 use std::{future::Future, time::Duration};
@@ -115,25 +116,25 @@ impl<M: Messenger> Erasing<M> {
     /// Works until `stop`, for all nodes at once.
     pub async fn run(self, stop: CancellationToken) {
         let mut peers = JoinSet::new();
-        for recipient in self.ingest.0.recipients.clone() {
-            peers.spawn(self.clone().serve(recipient, stop.clone()));
+        for &peer in &self.ingest.0.others {
+            peers.spawn(self.clone().serve(peer, stop.clone()));
         }
         while peers.join_next().await.is_some() {}
     }
 
-    async fn serve(self, to: Recipient, stop: CancellationToken) {
+    async fn serve(self, to: ValidatorIndex, stop: CancellationToken) {
         let mut work = self.ingest.0.work.subscribe();
         let mut pause = LOOK_AGAIN;
         loop {
             work.borrow_and_update();
             let outcome = tokio::select! {
                 () = stop.cancelled() => return,
-                outcome = self.send_all(to.validator) => outcome,
+                outcome = self.send_all(to) => outcome,
             };
             match outcome {
                 Ok(()) => pause = LOOK_AGAIN,
                 Err(error) => {
-                    tracing::warn!(to = %to.validator, error = ?error, "send tombstones; trying again");
+                    tracing::warn!(%to, error = ?error, "send tombstones; trying again");
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
             }
@@ -211,7 +212,7 @@ fn erase_for(
     Ok(out.into())
 }
 
-fn key_of(genesis: &Genesis, node: ValidatorIndex) -> Result<VerificationKey, ClinicalError> {
+pub(crate) fn key_of(genesis: &Genesis, node: ValidatorIndex) -> Result<VerificationKey, ClinicalError> {
     let entry = genesis.validator(node).ok_or(bxp_privacy::Denial::NotAMember)?;
     VerificationKey::try_from(entry.public_key.0).map_err(|_| ClinicalError::Damaged("a validator's key"))
 }

@@ -1,11 +1,12 @@
-//! The facts by which `privacy` decides: genesis, the contracts' state and the clock, never the requester's word.
+//! The facts by which `privacy` decides: where nodes stand, the contracts' state and the clock, never the requester's
+//! word.
 
 use crate::ClinicalError;
 use alloy_sol_types::SolCall;
 use bxp_contracts::{CONSENT_REGISTRY, ConsentRegistry, DataRequest, RequestState};
 use bxp_privacy::{ContractFacts, Facts, Purpose};
-use bxp_types::{Address, CallOutcome, CallRequest, Ledger, ValidatorIndex};
-use bxp_vault::{Clock, RecordEntry};
+use bxp_types::{Address, CallOutcome, CallRequest, Jurisdiction, Ledger, ValidatorIndex};
+use bxp_vault::{Clock, RecordEntry, Vault};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Reads facts from the chain.
@@ -14,6 +15,8 @@ pub struct ChainFacts {
     ledger: Arc<dyn Ledger>,
     regulators: BTreeSet<ValidatorIndex>,
     clock: Clock,
+    /// Whose directory tells where nodes stand.
+    vault: Option<Vault>,
 }
 
 impl std::fmt::Debug for ChainFacts {
@@ -26,7 +29,21 @@ impl ChainFacts {
     /// Facts of the chain behind `ledger`; `regulators` are those of its validators that oversee (45 CFR 164.512(d)).
     #[must_use]
     pub fn new(ledger: Arc<dyn Ledger>, regulators: BTreeSet<ValidatorIndex>, clock: Clock) -> Self {
-        Self { ledger, regulators, clock }
+        Self { ledger, regulators, clock, vault: None }
+    }
+
+    /// The same, where nodes stand by the directory that `vault` goes by, which is newer than genesis.
+    #[must_use]
+    pub fn by_directory_of(self, vault: Vault) -> Self {
+        Self { vault: Some(vault), ..self }
+    }
+
+    /// The country that a node stands in, if it is a member.
+    fn country(&self, node: ValidatorIndex) -> Option<Jurisdiction> {
+        match &self.vault {
+            Some(vault) => vault.directory().country(node),
+            None => self.ledger.genesis().validator(node).map(|entry| entry.jurisdiction),
+        }
     }
 
     /// What is known of `requester` and a record.
@@ -39,17 +56,17 @@ impl ChainFacts {
         entry: &RecordEntry,
         purpose: Purpose,
     ) -> Result<Facts, ClinicalError> {
-        let member = self.ledger.genesis().validator(requester);
+        let country = self.country(requester);
         let contract = match purpose {
             Purpose::Research { request } => self.contract(request)?,
             _ => None,
         };
         Ok(Facts {
             now_ms: self.clock.now_ms(),
-            member: member.is_some(),
+            member: country.is_some(),
             holder: entry.holder == requester,
             regulator: self.regulators.contains(&requester),
-            requester_jurisdiction: member.map_or(entry.home, |validator| validator.jurisdiction),
+            requester_jurisdiction: country.unwrap_or(entry.home),
             residency: Some(entry.home),
             patient_verified: false,
             contribution: self.contribution(entry.patient)?,

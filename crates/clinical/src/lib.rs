@@ -15,6 +15,7 @@ pub mod fhir;
 pub mod generate;
 pub mod inbox;
 pub mod ingest;
+pub mod keeping;
 pub mod release;
 pub mod repair;
 pub mod replicate;

@@ -8,8 +8,8 @@
 use crate::{ClinicalError, facts::ChainFacts};
 use bxp_network::{Network, Service};
 use bxp_privacy::{Purpose, Request, Scope, decide};
-use bxp_types::{Address, BlockClass, Genesis, RecordId, ValidatorIndex};
-use bxp_vault::{Recipient, Vault};
+use bxp_types::{Address, BlockClass, RecordId, ValidatorIndex};
+use bxp_vault::Vault;
 use bytes::Bytes;
 
 const VERSION: u8 = 1;
@@ -58,18 +58,12 @@ impl KeyRequest {
 
 /// The holder's answer to `from`'s request: the bytes for the network. The disclosure is on disk when this returns.
 #[must_use]
-pub fn answer_key_request(
-    vault: &Vault,
-    genesis: &Genesis,
-    facts: &ChainFacts,
-    from: ValidatorIndex,
-    request: &[u8],
-) -> Bytes {
+pub fn answer_key_request(vault: &Vault, facts: &ChainFacts, from: ValidatorIndex, request: &[u8]) -> Bytes {
     let refuse = |reason: &str| Bytes::from([&[REFUSED], reason.as_bytes()].concat());
     let Some(request) = KeyRequest::decode(request) else {
         return refuse("the request is malformed");
     };
-    match release(vault, genesis, facts, from, request) {
+    match release(vault, facts, from, request) {
         Ok(key) => [&[RELEASED], key.as_ref()].concat().into(),
         Err(ClinicalError::Denied(denial)) => {
             tracing::info!(%from, record = %request.record, code = denial.code(), "refuse a key");
@@ -84,7 +78,6 @@ pub fn answer_key_request(
 
 fn release(
     vault: &Vault,
-    genesis: &Genesis,
     facts: &ChainFacts,
     from: ValidatorIndex,
     asked: KeyRequest,
@@ -101,9 +94,7 @@ fn release(
         purpose: asked.purpose,
     };
     let permit = decide(&request, &facts.of(from, &entry, asked.purpose)?)?;
-    let member = genesis.validator(from).ok_or(bxp_privacy::Denial::NotAMember)?;
-    let recipient =
-        Recipient { validator: from, jurisdiction: member.jurisdiction, sealing_key: member.sealing_key };
+    let recipient = vault.directory().recipient(from).ok_or(bxp_privacy::Denial::NotAMember)?;
     let wrapped = vault.release_key(&entry.deidentified_cid, &recipient, &permit)?;
     Ok(Bytes::from(wrapped))
 }

@@ -1,4 +1,4 @@
-//! Replication: every record reaches all other nodes, identity sides only those of the country.
+//! Replication: every record reaches all other nodes, identity sides only those of the country that placement names.
 //!
 //! Hand-overs wait in a table until the receiver has acknowledged that it stored them; they survive restarts, and are
 //! small enough to be one portion of the network each.
@@ -55,20 +55,20 @@ impl<C: Carrier> Replication<C> {
     /// Works until `stop`, for all nodes at once. A node that is away gets everything when it is back.
     pub async fn run(self, stop: CancellationToken) {
         let mut peers = JoinSet::new();
-        for recipient in self.ingest.0.recipients.clone() {
-            peers.spawn(self.clone().serve(recipient, stop.clone()));
+        for &peer in &self.ingest.0.others {
+            peers.spawn(self.clone().serve(peer, stop.clone()));
         }
         while peers.join_next().await.is_some() {}
     }
 
-    async fn serve(self, to: Recipient, stop: CancellationToken) {
+    async fn serve(self, to: ValidatorIndex, stop: CancellationToken) {
         let mut work = self.ingest.0.work.subscribe();
         let mut pause = PAUSE_MIN;
         loop {
             work.borrow_and_update();
             let outcome = tokio::select! {
                 () = stop.cancelled() => return,
-                outcome = self.hand_over_all(&to) => outcome,
+                outcome = self.hand_over_all(to) => outcome,
             };
             let wait = match outcome {
                 Ok(()) => {
@@ -76,7 +76,7 @@ impl<C: Carrier> Replication<C> {
                     PAUSE_MAX
                 }
                 Err(error) => {
-                    tracing::debug!(to = %to.validator, error = ?error, "hand records over; trying again");
+                    tracing::debug!(%to, error = ?error, "hand records over; trying again");
                     pause = (pause * 2).min(PAUSE_MAX);
                     pause
                 }
@@ -90,13 +90,14 @@ impl<C: Carrier> Replication<C> {
         }
     }
 
-    /// Hands over everything that waits for `to`, oldest first.
-    async fn hand_over_all(&self, to: &Recipient) -> Result<(), ClinicalError> {
-        while self.carrier.reaches(to.validator) {
-            let Some((number, records)) = self.ingest.0.tables.next_outgoing(to.validator)? else { break };
-            self.hand_over(to, &records).await?;
+    /// Hands over everything that waits for `to`, oldest first. To a node that the directory does not name, nothing.
+    async fn hand_over_all(&self, to: ValidatorIndex) -> Result<(), ClinicalError> {
+        while self.carrier.reaches(to) {
+            let Some((number, records)) = self.ingest.0.tables.next_outgoing(to)? else { break };
+            let Some(recipient) = self.ingest.0.vault.directory().recipient(to) else { break };
+            self.hand_over(&recipient, &records).await?;
             let mut batch = self.ingest.0.store.batch();
-            self.ingest.0.tables.remove_outgoing(&mut batch, to.validator, number);
+            self.ingest.0.tables.remove_outgoing(&mut batch, to, number);
             // Losing this mark costs a second hand-over, which changes nothing at the receiver.
             batch.commit(Durability::Buffered)?;
             metrics::counter!("clinical_records_replicated").increment(records.len() as u64);
@@ -112,6 +113,11 @@ impl<C: Carrier> Replication<C> {
             let mut here = Vec::with_capacity(records.len());
             for record in records.drain(..) {
                 here.extend(vault.entry(record)?.map(|entry| entry.record_id));
+            }
+            let (whole, others) = vault.split_by_placement(&here, to)?;
+            if !whole.is_empty() && !others.is_empty() {
+                rest.extend([others, whole]);
+                continue;
             }
             if here.is_empty() {
                 continue;

@@ -13,6 +13,7 @@
 //! | `POST /$ingest?source=` | a submission, Bundle or NDJSON, answered with a report | operator |
 //! | `GET /records`, `GET /records/{id}?purpose=` | the list of records; one record or one patient's | operator |
 //! | `GET /holdings`, `GET /disclosures?subject=` | what the node holds; the accounting of disclosures | operator |
+//! | `GET /keepers` | where nodes stand; who left a country and owes the proof of what it deleted | operator |
 //! | `GET /patients`, `POST /consents` | patients in custody and their contribution switch (row B2) | operator |
 //! | `GET /hl7v2/dead-letters`, `POST /hl7v2/dead-letters/replay?number=` | messages that were not taken | operator |
 //! | `GET /requests` | the market's data requests and their prices (row F7) | operator |

@@ -37,7 +37,7 @@ pub(crate) struct RecordView {
     resource: Box<RawValue>,
 }
 
-/// Shows a record for `purpose`: whole at home, its de-identified side elsewhere. A key that is not here is asked of
+/// Shows a record for `purpose`: whole on nodes that keep its identity side, its de-identified side elsewhere. A key that is not here is asked of
 /// the record's holder.
 pub(crate) async fn present(
     shared: &Shared,
@@ -64,7 +64,7 @@ fn open(edge: &Edge, record: RecordId, purpose: Purpose) -> Result<ShownRecord, 
 /// Leave for this node to open the record for `purpose`, on the side that the purpose and the country allow.
 fn permit(edge: &Edge, entry: &RecordEntry, purpose: Purpose) -> Result<Permit, ClinicalError> {
     let me = edge.vault().me();
-    let whole = entry.home == edge.home() && purpose != Purpose::Oversight;
+    let whole = edge.vault().keeps(entry) && purpose != Purpose::Oversight;
     let class = if whole { entry.identity_class() } else { BlockClass::Deidentified };
     let request = Request { requester: me, scope: Scope::Record(entry.record_id), class, purpose };
     Ok(decide(&request, &edge.facts.of(me, entry, purpose)?)?)

@@ -6,7 +6,7 @@ use crate::{
     metric,
     routes::{
         amendment, consents, content, create, dag_fetch, dag_publish, dags, delete, device_credentials,
-        device_data, disclosures, erase, everything, export, history, hl7v2, holdings, ingest, ipfs,
+        device_data, disclosures, erase, everything, export, history, hl7v2, holdings, ingest, ipfs, keepers,
         metadata, patch, patients, privacy, read, records, requests, scrub, search, search_system,
         transaction, unknown, update, validate, verify,
     },
@@ -171,6 +171,7 @@ fn operator(submissions: DefaultBodyLimit, changes: DefaultBodyLimit) -> Router<
         .route("/records/{id}/proof", get(verify::proof))
         .route("/records/{id}/erasure", get(erase::receipts))
         .route("/holdings", get(holdings::counts))
+        .route("/keepers", get(keepers::state))
         .route("/disclosures", get(disclosures::accounting))
         .route("/patients", get(patients::list))
         .route("/patients/{id}", delete(erase::patient))

@@ -9,6 +9,7 @@ use bxp_clinical::{
     facts::ChainFacts,
     inbox::Inbox,
     ingest::{Ingest, IngestConfig},
+    keeping::{Keeping, answer_keeping},
     release::answer_key_request,
     repair::Repairing,
     replicate::{Replication, accept_replica},
@@ -25,7 +26,7 @@ use bxp_mllp::{Bounds, MllpServer, Tls, TlsFiles};
 use bxp_network::{Event, Network, Service};
 use bxp_storage::Store;
 use bxp_types::{Genesis, Jurisdiction, Ledger, Secret, ValidatorIndex};
-use bxp_vault::{Clock, Vault};
+use bxp_vault::{Clock, Directory, Vault};
 use std::{collections::BTreeSet, fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -77,6 +78,7 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     ingest.keep_working_copy(working_copy::open(config, key, jurisdiction)?)?;
     let regulators = regulators(genesis, &config.regulators)?;
     let facts = ChainFacts::new(Arc::clone(ledger), regulators, Clock::system());
+    let facts = facts.by_directory_of(vault.clone());
     let sender = TransactionSender::new(Arc::clone(ledger), enclave.clone());
     let deliveries = DeliveryService::open(store, Arc::clone(ledger), account, Clock::system())?;
     let agent = HolderAgent::new(
@@ -119,6 +121,9 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     tasks.spawn(Anchoring::new(ingest.clone(), sender).run(stop.clone()));
     tasks.spawn(Replication::new(ingest.clone(), network.clone()).run(stop.clone()));
     tasks.spawn(Erasing::new(ingest.clone(), network.clone(), genesis.clone()).run(stop.clone()));
+    // Genesis fixes where nodes stand until the chain has a contract that moves them.
+    let directory = Arc::new(Directory::of_genesis(genesis));
+    tasks.spawn(Keeping::new(ingest.clone(), network.clone(), directory).run(stop.clone()));
     tasks.spawn(Repairing::new(ingest.clone(), network.clone()).run(stop.clone()));
     tasks.spawn(agent.run(stop.clone()));
     tasks.spawn(publisher.keep_clean(stop.clone()));
@@ -194,16 +199,18 @@ impl Records {
                 let _ = done.send(answer);
             }
             Event::BlockWanted { from, cid, reply } => {
-                let block = self.vault.block(&cid).unwrap_or_else(|error| {
+                let block = self.vault.block_for(&cid, from).unwrap_or_else(|error| {
                     tracing::warn!(%from, %cid, %error, "read a block for a peer");
                     None
                 });
                 let _ = reply.send(block);
             }
             Event::Request { from, service: Service::KeyRelease, bytes, reply } => {
-                let answer =
-                    answer_key_request(&self.vault, self.ledger.genesis(), &self.facts, from, &bytes);
-                let _ = reply.send(answer);
+                let _ = reply.send(answer_key_request(&self.vault, &self.facts, from, &bytes));
+            }
+            Event::Request { from, service: Service::Keeping, bytes, reply } => {
+                let (genesis, clock) = (self.ledger.genesis(), Clock::system());
+                let _ = reply.send(answer_keeping(&self.vault, genesis, &clock, from, &bytes));
             }
             Event::Request { from, service: Service::Erasure, bytes, reply } => {
                 let _ = reply.send(answer_tombstones(&self.vault, self.ledger.genesis(), from, &bytes));

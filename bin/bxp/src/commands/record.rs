@@ -55,6 +55,12 @@ enum Action {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Show where nodes stand, and who has left a country and still owes the proof that it deleted what it had of it.
+    Keepers {
+        /// The configuration file of the node to ask.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// List the records that a node knows.
     List {
         /// The configuration file of the node to ask.
@@ -89,6 +95,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
             Operator::of(&config)?.get(&format!("records/{id}/erasure")).await?
         }
         Action::Scrub { config } => Operator::of(&config)?.post("scrub", &Value::Null).await?,
+        Action::Keepers { config } => Operator::of(&config)?.get("keepers").await?,
         Action::List { config, subject, limit } => {
             let subject = subject.map(|subject| format!("&subject={subject}")).unwrap_or_default();
             Operator::of(&config)?.get(&format!("records?limit={limit}{subject}")).await?

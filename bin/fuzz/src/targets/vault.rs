@@ -1,10 +1,10 @@
 //! What the vault keeps beside its blocks, and messages sealed for a node.
 
-use bxp_clinical::release::KeyRequest;
+use bxp_clinical::{keeping, release::KeyRequest};
 use bxp_enclave::{SealingKeypair, seal_to};
 use bxp_privacy::Purpose;
-use bxp_types::{RecordId, ValidatorIndex};
-use bxp_vault::{Receipt, RecordEntry, Tombstone, decode_class};
+use bxp_types::{Jurisdiction, RecordId, ValidatorIndex};
+use bxp_vault::{Directory, Receipt, RecordEntry, Statement, Tombstone, decode_class};
 use std::sync::LazyLock;
 
 static KEYPAIR: LazyLock<SealingKeypair> =
@@ -20,6 +20,15 @@ pub(crate) fn records(bytes: &[u8]) {
     }
     if let Ok(receipt) = Receipt::decode(bytes) {
         assert_eq!(receipt.encode().ok().as_deref(), Some(bytes));
+    }
+    if let Ok(statement) = Statement::decode(bytes) {
+        assert_eq!(statement.encode().ok().as_deref(), Some(bytes));
+    }
+    if let Ok(directory) = Directory::decode(bytes) {
+        assert_eq!(directory.encode().ok().as_deref(), Some(bytes));
+    }
+    if let Some(again) = keeping::request_again(bytes) {
+        assert_eq!(again, bytes);
     }
     let _ = decode_class(bytes);
     if let Some(request) = KeyRequest::decode(bytes) {
@@ -41,7 +50,24 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         signature: [5; 64],
     };
     let request = KeyRequest { record: RecordId([1; 16]), purpose: Purpose::Treatment };
-    let encoded = [receipt.encode().ok(), request.encode().map(Into::into)];
+    let statement = Statement {
+        node: ValidatorIndex(2),
+        country: Jurisdiction::DE,
+        height: 7,
+        part: 0,
+        last: true,
+        time_ms: 4,
+        blocks: Vec::new(),
+        signature: [5; 64],
+    };
+    let keeping = [&[1, 1], [7; 48].as_slice()].concat();
+    let encoded = [
+        receipt.encode().ok(),
+        request.encode().map(Into::into),
+        statement.encode().ok(),
+        Directory::default().encode().ok(),
+        Some(keeping),
+    ];
     encoded.into_iter().flatten().collect()
 }
 

@@ -42,7 +42,7 @@ use bxp_enclave::Enclave;
 use bxp_fhir_store::Store as FhirStore;
 use bxp_storage::{Durability, Store};
 use bxp_types::{Genesis, Jurisdiction, SubjectId, ValidatorIndex};
-use bxp_vault::{Clock, Recipient, Vault};
+use bxp_vault::{Clock, Directory, Vault};
 use credentials::Credentials;
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock, atomic::AtomicU64};
@@ -83,7 +83,8 @@ pub(crate) struct Inner {
     pub(crate) credentials: Credentials,
     /// Of the inbox of HL7 v2 feeds: an erasure reaches it too.
     pub(crate) inbox: crate::inbox::tables::Tables,
-    pub(crate) recipients: Vec<Recipient>,
+    /// All other validators.
+    pub(crate) others: Vec<ValidatorIndex>,
     pub(crate) clock: Clock,
     config: IngestConfig,
     institution: Patient,
@@ -98,7 +99,8 @@ pub(crate) struct Inner {
 }
 
 impl Ingest {
-    /// Opens the way in. Hand-overs go to all other validators of `genesis`.
+    /// Opens the way in. Hand-overs go to all other validators of `genesis`, by the vault's directory of nodes, which is that
+    /// of genesis until a newer one is adopted.
     ///
     /// # Errors
     /// [`ClinicalError::Storage`], [`ClinicalError::Enclave`], [`ClinicalError::Damaged`].
@@ -129,7 +131,9 @@ impl Ingest {
         let inbox = crate::inbox::tables::Tables::open(store, enclave.clone())?;
         let next_outgoing = AtomicU64::new(tables.last_outgoing()?.map_or(0, |last| last + 1));
         let institution = institution(&tables, store, &vault, &enclave)?;
-        let recipients = recipients(genesis, vault.me());
+        vault.adopt(Directory::of_genesis(genesis))?;
+        let others = (0_u16..).map(ValidatorIndex).take(genesis.validator_count());
+        let others = others.filter(|index| *index != vault.me()).collect();
         Ok(Self(Arc::new(Inner {
             vault,
             enclave,
@@ -137,7 +141,7 @@ impl Ingest {
             tables,
             credentials,
             inbox,
-            recipients,
+            others,
             clock,
             config,
             institution,
@@ -162,6 +166,25 @@ impl Ingest {
     pub fn backlog(&self) -> Result<Backlog, ClinicalError> {
         let batches = self.0.vault.pending_batches()?.iter().filter(|batch| batch.own).count();
         Ok(Backlog { handovers: self.0.tables.outgoing_count()?, batches })
+    }
+
+    /// Forgets the whole resources of patients of `country`, which this node has left: the working copy's, and what feeds
+    /// could not take. Pseudonyms, accounts and charts stay, and tell no name.
+    ///
+    /// # Errors
+    /// [`ClinicalError::Store`], [`ClinicalError::Storage`].
+    pub(crate) fn forget_country(&self, country: Jurisdiction) -> Result<(), ClinicalError> {
+        let inner = &self.0;
+        inner.inbox.forget(|_| Ok(true))?;
+        let Some(working) = inner.working.get() else { return Ok(()) };
+        let mut subjects = vec![inner.institution];
+        for patient in inner.tables.patients() {
+            subjects.push(patient?);
+        }
+        for patient in subjects.iter().filter(|patient| patient.home == country) {
+            working.forget(inner, |writer| writer.forget_subject(patient.subject.0).map(drop))?;
+        }
+        Ok(())
     }
 
     /// Looks for work at once: a node has come back, or the chain has.
@@ -220,17 +243,6 @@ impl Ingest {
             Ok::<_, ClinicalError>(session.take(work)?.0)
         })
     }
-}
-
-/// All other validators, as those to whom blocks go.
-fn recipients(genesis: &Genesis, me: ValidatorIndex) -> Vec<Recipient> {
-    let all = (0_u16..).map(ValidatorIndex).zip(&genesis.validators).filter(|(index, _)| *index != me);
-    let recipient = |(validator, entry): (ValidatorIndex, &bxp_types::ValidatorEntry)| Recipient {
-        validator,
-        jurisdiction: entry.jurisdiction,
-        sealing_key: entry.sealing_key,
-    };
-    all.map(recipient).collect()
 }
 
 /// The subject of the institution's own resources. Its account is the node's.

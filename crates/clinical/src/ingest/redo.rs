@@ -106,7 +106,10 @@ fn put_again(
     let content = match noted.record.map(RecordId) {
         None => None,
         // What was erased since has nothing to be put in.
-        Some(record) if inner.vault.entry(record)?.is_none() => return Ok(()),
+        // Nor has that of a country that this node has left: its working copy is forgotten.
+        Some(record) if !inner.vault.entry(record)?.is_some_and(|entry| inner.vault.keeps(&entry)) => {
+            return Ok(());
+        }
         Some(record) => Some(Prepared::new(kind, whole(&inner.vault, record, permit)?.expose())?),
     };
     writer.put(&NewVersion {

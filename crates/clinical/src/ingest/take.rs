@@ -215,6 +215,11 @@ impl Inner {
     /// Why a resource of this patient cannot be taken here.
     fn obstacle(&self, whose: Whose, patients: &[SubjectPlan]) -> Option<String> {
         let here = self.vault.home();
+        if self.vault.country() != Some(here) {
+            return Some(format!(
+                "this node has left {here}; restart it to take records in where it stands now"
+            ));
+        }
         match whose {
             Whose::Institution => None,
             Whose::Patient(number) => {
@@ -333,10 +338,10 @@ impl Inner {
             report.roots.push(merkle.root());
         }
         let ids: Vec<RecordId> = listed.iter().map(|entry| entry.record_id).collect();
-        for recipient in &self.recipients {
+        for &other in &self.others {
             for chunk in ids.chunks(RECORDS_PER_HANDOVER) {
                 let number = self.next_outgoing.fetch_add(1, Ordering::Relaxed);
-                self.tables.put_outgoing(batch, recipient.validator, number, chunk);
+                self.tables.put_outgoing(batch, other, number, chunk);
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ mod canaries;
 mod erasing;
 mod hl7v2;
 mod ingesting;
+mod keeping;
 mod ledger;
 mod networked;
 mod node;

@@ -36,7 +36,7 @@ async fn join(
 /// Stores what is handed over and answers key requests, as the node does.
 fn serve(cluster: &Cluster, index: usize, mut events: mpsc::Receiver<Event>) -> tokio::task::JoinHandle<()> {
     let node = &cluster.nodes[index];
-    let (vault, store, genesis) = (node.vault.clone(), node.store.clone(), cluster.genesis.clone());
+    let (vault, store) = (node.vault.clone(), node.store.clone());
     let facts = ChainFacts::new(Arc::clone(&cluster.ledger) as Arc<dyn Ledger>, BTreeSet::new(), clock());
     tokio::spawn(async move {
         while let Some(event) = events.recv().await {
@@ -46,7 +46,7 @@ fn serve(cluster: &Cluster, index: usize, mut events: mpsc::Receiver<Event>) -> 
                     let _ = done.send(stored.map(drop).map_err(|error| error.to_string()));
                 }
                 Event::Request { from, bytes, reply, .. } => {
-                    let _ = reply.send(answer_key_request(&vault, &genesis, &facts, from, &bytes));
+                    let _ = reply.send(answer_key_request(&vault, &facts, from, &bytes));
                 }
                 _ => {}
             }

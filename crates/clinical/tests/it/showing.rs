@@ -52,7 +52,7 @@ async fn whole_at_home_and_the_rest_abroad_each_with_its_proof() {
         assert!(matches!(missing, ClinicalError::Vault(VaultError::MissingKey(_))), "{missing:?}");
         let facts = ChainFacts::new(Arc::clone(&ledger), BTreeSet::new(), clock());
         let request = KeyRequest { record, purpose: Purpose::Treatment }.encode().unwrap();
-        let answer = answer_key_request(&holder.vault, &cluster.genesis, &facts, ValidatorIndex(2), &request);
+        let answer = answer_key_request(&holder.vault, &facts, ValidatorIndex(2), &request);
         assert_eq!(answer[0], 0);
         abroad
             .vault
@@ -80,7 +80,7 @@ async fn refusals_all_read_the_same() {
     let research = Purpose::Research { request: Address::repeat_byte(7) };
     let ask = |from: u16, record, purpose| {
         let request = KeyRequest { record, purpose }.encode().unwrap();
-        answer_key_request(&holder.vault, &cluster.genesis, &facts, ValidatorIndex(from), &request)
+        answer_key_request(&holder.vault, &facts, ValidatorIndex(from), &request)
     };
     for answer in [
         ask(1, record, research),

@@ -19,6 +19,7 @@ pub(crate) mod hl7v2;
 pub(crate) mod holdings;
 pub(crate) mod ingest;
 pub(crate) mod ipfs;
+pub(crate) mod keepers;
 pub(crate) mod metadata;
 pub(crate) mod patch;
 pub(crate) mod patients;

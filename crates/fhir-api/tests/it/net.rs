@@ -288,7 +288,7 @@ async fn route(mut events: mpsc::Receiver<Event>, rooms: Rooms) {
                 ChainEvent::SyncRequest { bytes, reply }
             }
             Event::Request { service: Service::KeyRelease, from, bytes, reply } => {
-                let answer = answer_key_request(&rooms.vault, &rooms.genesis, &rooms.facts, from, &bytes);
+                let answer = answer_key_request(&rooms.vault, &rooms.facts, from, &bytes);
                 let _ = reply.send(answer);
                 continue;
             }
