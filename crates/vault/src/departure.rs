@@ -49,16 +49,20 @@ struct Row {
     before: ByteBuf,
 }
 
-/// The countries that `node` left and has not signed for to the end.
-pub(crate) fn unfinished(tables: &Tables, node: ValidatorIndex) -> Result<Vec<Jurisdiction>, VaultError> {
+/// The countries that `node` left and has not signed for to the end, each with the number of its statement's next part.
+pub(crate) fn unfinished(
+    tables: &Tables,
+    node: ValidatorIndex,
+) -> Result<Vec<(Jurisdiction, u32)>, VaultError> {
     let mut countries = Vec::new();
     for row in tables.departures.iter_prefix(node.0.to_be_bytes()) {
         let (key, row) = row?;
         let (_, country) = read_key(&key)?;
         let row: Row = encoding::decode(WHAT, &row)?;
         let statements = statements(tables, node, country, row.height)?;
-        if !statements.last().is_some_and(|last| last.last) {
-            countries.push(country);
+        match statements.last() {
+            Some(last) if last.last => {}
+            last => countries.push((country, last.map_or(0, |last| last.part + 1))),
         }
     }
     Ok(countries)
@@ -73,6 +77,10 @@ fn read_key(key: &[u8]) -> Result<(ValidatorIndex, Jurisdiction), VaultError> {
     let (node, country) = key.split_first_chunk::<2>().ok_or(DAMAGED)?;
     let country = std::str::from_utf8(country).ok().and_then(|country| country.parse().ok());
     Ok((ValidatorIndex(u16::from_be_bytes(*node)), country.ok_or(DAMAGED)?))
+}
+
+fn part_key(node: ValidatorIndex, country: Jurisdiction, height: u64, part: u32) -> Vec<u8> {
+    [key(node, country).as_slice(), &height.to_be_bytes(), &part.to_be_bytes()].concat()
 }
 
 /// The parts of a departure's statement, in their order.
@@ -109,47 +117,51 @@ impl Vault {
         }
         for member in now.members() {
             let back = before.country(member.validator) != Some(member.country);
-            if back && unfinished(&self.tables, member.validator)?.contains(&member.country) {
+            if back
+                && unfinished(&self.tables, member.validator)?
+                    .iter()
+                    .any(|(country, _)| *country == member.country)
+            {
                 batch.remove(&self.tables.departures, key(member.validator, member.country));
             }
         }
         Ok(())
     }
 
-    /// Adds parts to this node's statement of its departure from `country`.
+    /// Adds what was deleted to this node's statement of its departure from `country`. Gives the number of new parts.
     pub(crate) fn stage_statements(
         &self,
         batch: &mut Batch,
         country: Jurisdiction,
         blocks: &[Cid],
+    ) -> Result<u32, VaultError> {
+        let Some(leaving) = self.keeping.leaving(country) else { return Ok(0) };
+        let mut part = leaving.part;
+        for blocks in blocks.chunks(STATEMENT_BLOCKS_MAX) {
+            self.stage_statement(batch, country, part, blocks.to_vec(), false)?;
+            part += 1;
+        }
+        Ok(part - leaving.part)
+    }
+
+    fn stage_statement(
+        &self,
+        batch: &mut Batch,
+        country: Jurisdiction,
+        part: u32,
+        blocks: Vec<Cid>,
         last: bool,
     ) -> Result<(), VaultError> {
-        let Some(row) = self.departure_row(self.me, country)? else { return Ok(()) };
-        let earlier = statements(&self.tables, self.me, country, row.height)?.len();
-        let none: [&[Cid]; 1] = [&[]];
-        let parts: Vec<&[Cid]> =
-            if blocks.is_empty() { none.to_vec() } else { blocks.chunks(STATEMENT_BLOCKS_MAX).collect() };
-        for (part, blocks) in (earlier..).zip(parts) {
-            let part = u32::try_from(part).map_err(|_| VaultError::Malformed(WHAT))?;
-            let mut statement = Statement {
-                node: self.me,
-                country,
-                height: row.height,
-                part,
-                last,
-                time_ms: self.clock.now_ms(),
-                blocks: blocks.to_vec(),
-                signature: [0; 64],
-            };
-            statement.signature = self.enclave.sign_message(STATEMENT_DOMAIN, &statement.message());
-            self.put_statement(batch, &statement)?;
-        }
-        Ok(())
+        let row = self.departure_row(self.me, country)?.ok_or(VaultError::Malformed(WHAT))?;
+        let (node, height, time_ms) = (self.me, row.height, self.clock.now_ms());
+        let mut statement =
+            Statement { node, country, height, part, last, time_ms, blocks, signature: [0; 64] };
+        statement.signature = self.enclave.sign_message(STATEMENT_DOMAIN, &statement.message());
+        self.put_statement(batch, &statement)
     }
 
     fn put_statement(&self, batch: &mut Batch, statement: &Statement) -> Result<(), VaultError> {
-        let number = pair(&statement.height.to_be_bytes(), &statement.part.to_be_bytes());
-        let key = pair(&key(statement.node, statement.country), &number);
+        let key = part_key(statement.node, statement.country, statement.height, statement.part);
         batch.put(&self.tables.statements, key, statement.encode()?);
         Ok(())
     }
@@ -166,13 +178,13 @@ impl Vault {
     /// [`VaultError::StillHeld`] for a record whose block or key is here; [`VaultError::Storage`].
     pub fn finish_departure(&self, country: Jurisdiction) -> Result<(), VaultError> {
         let _turn = self.keeping.turn.lock();
-        let Some(blocks) = self.keeping.leaving(country) else { return Ok(()) };
+        let Some(leaving) = self.keeping.leaving(country) else { return Ok(()) };
         let _sealing = self.sealing();
-        if let Some(cid) = self.held_of(country, &blocks)? {
+        if let Some(cid) = self.held_of(country, &leaving.blocks)? {
             return Err(VaultError::StillHeld(cid));
         }
         let mut batch = self.store.batch();
-        self.stage_statements(&mut batch, country, &[], true)?;
+        self.stage_statement(&mut batch, country, leaving.part, Vec::new(), true)?;
         batch.commit(Durability::Synced)?;
         self.keeping.set_left(country);
         Ok(())
@@ -183,8 +195,8 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Storage`], [`VaultError::Malformed`].
     pub fn has_nothing_of(&self, country: Jurisdiction) -> Result<bool, VaultError> {
-        let Some(blocks) = self.keeping.leaving(country) else { return Ok(true) };
-        Ok(self.held_of(country, &blocks)?.is_none())
+        let Some(leaving) = self.keeping.leaving(country) else { return Ok(true) };
+        Ok(self.held_of(country, &leaving.blocks)?.is_none())
     }
 
     fn held_of(&self, country: Jurisdiction, blocks: &Table) -> Result<Option<Cid>, VaultError> {
@@ -265,8 +277,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Storage`].
     pub fn note_stated(&self, to: ValidatorIndex, statement: &Statement) -> Result<(), VaultError> {
-        let number = pair(&statement.height.to_be_bytes(), &statement.part.to_be_bytes());
-        let key = pair(&key(statement.node, statement.country), &number);
+        let key = part_key(statement.node, statement.country, statement.height, statement.part);
         let mut batch = self.store.batch();
         batch.put(&self.tables.stated, pair(&to.0.to_be_bytes(), &key), []);
         Ok(batch.commit(Durability::Buffered)?)
@@ -290,13 +301,21 @@ impl Vault {
         if node != from || !known || !statement.verify(key_of) {
             return Err(invalid);
         }
-        let earlier = statements(&self.tables, node, country, statement.height)?;
-        let same = usize::try_from(statement.part).ok().and_then(|part| earlier.get(part));
-        if same.is_some_and(|same| same == statement) {
-            return Ok(());
+        let part = |part: u32| -> Result<Option<Statement>, VaultError> {
+            let row = self.tables.statements.get(part_key(node, country, statement.height, part))?;
+            row.map(|row| Statement::decode(&row)).transpose()
+        };
+        match part(statement.part)? {
+            Some(same) if same == *statement => return Ok(()),
+            Some(_) => return Err(invalid),
+            None => {}
         }
-        let ended = earlier.last().is_some_and(|last| last.last);
-        if ended || usize::try_from(statement.part).ok() != Some(earlier.len()) {
+        // In their order, and nothing after the last.
+        let follows = match statement.part.checked_sub(1) {
+            None => true,
+            Some(before) => part(before)?.is_some_and(|before| !before.last),
+        };
+        if !follows {
             return Err(invalid);
         }
         let mut batch = self.store.batch();

@@ -30,8 +30,16 @@ pub(crate) struct Keeping {
 struct State {
     directory: Arc<Directory>,
     digest: Digest,
-    /// Identity blocks of countries that this node has left and not yet deleted everything of.
-    leaving: BTreeMap<Jurisdiction, Table>,
+    leaving: BTreeMap<Jurisdiction, Leaving>,
+}
+
+/// A country that this node has left and not yet deleted everything of.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaving {
+    /// Its identity blocks.
+    pub(crate) blocks: Table,
+    /// The number that the next part of the statement gets.
+    pub(crate) part: u32,
 }
 
 impl Keeping {
@@ -39,8 +47,8 @@ impl Keeping {
         let row = tables.directory.get(NEWEST)?;
         let directory = row.map(|row| Directory::decode(&row)).transpose()?.unwrap_or_default();
         let mut leaving = BTreeMap::new();
-        for country in departure::unfinished(tables, me)? {
-            leaving.insert(country, Tables::identity_of(store, country)?);
+        for (country, part) in departure::unfinished(tables, me)? {
+            leaving.insert(country, Leaving { blocks: Tables::identity_of(store, country)?, part });
         }
         let state = State { digest: directory.digest()?, directory: Arc::new(directory), leaving };
         Ok(Self { state: RwLock::new(state), turn: Mutex::new(()) })
@@ -50,8 +58,15 @@ impl Keeping {
         self.state.read().directory.country(me)
     }
 
-    pub(crate) fn leaving(&self, country: Jurisdiction) -> Option<Table> {
+    pub(crate) fn leaving(&self, country: Jurisdiction) -> Option<Leaving> {
         self.state.read().leaving.get(&country).cloned()
+    }
+
+    /// Counts parts of a statement that have reached the disk.
+    fn count_parts(&self, country: Jurisdiction, parts: u32) {
+        if let Some(leaving) = self.state.write().leaving.get_mut(&country) {
+            leaving.part += parts;
+        }
     }
 
     pub(crate) fn set_left(&self, country: Jurisdiction) {
@@ -128,8 +143,8 @@ impl Vault {
         }
         batch.commit(Durability::Synced)?;
         let mut leaving = BTreeMap::new();
-        for country in departure::unfinished(&self.tables, self.me)? {
-            leaving.insert(country, self.identity_table(country)?);
+        for (country, part) in departure::unfinished(&self.tables, self.me)? {
+            leaving.insert(country, Leaving { blocks: self.identity_table(country)?, part });
         }
         *self.keeping.state.write() = State { directory: Arc::new(directory), digest, leaving };
         Ok(true)
@@ -245,10 +260,12 @@ impl Vault {
                 left.entry(entry.home).or_default().push(entry.identity_cid);
             }
         }
+        let mut parts = Vec::new();
         for (country, blocks) in left {
-            self.stage_statements(&mut batch, country, &blocks, false)?;
+            parts.push((country, self.stage_statements(&mut batch, country, &blocks)?));
         }
         batch.commit(Durability::Synced)?;
+        parts.into_iter().for_each(|(country, parts)| self.keeping.count_parts(country, parts));
         self.enclave.forget_patients(&ids, &[]).map_err(enclave("destroy patients' keys"))?;
         Ok(here.len())
     }

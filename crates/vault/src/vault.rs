@@ -200,7 +200,8 @@ impl Vault {
     pub(crate) fn block_table(&self, class: BlockClass) -> Table {
         match class {
             BlockClass::Identity(home) if home != self.home => {
-                self.keeping.leaving(home).unwrap_or_else(|| self.tables.identity.clone())
+                let left = self.keeping.leaving(home);
+                left.map_or_else(|| self.tables.identity.clone(), |left| left.blocks)
             }
             BlockClass::Identity(_) => self.tables.identity.clone(),
             BlockClass::Deidentified => self.tables.deidentified.clone(),
