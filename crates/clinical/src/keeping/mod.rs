@@ -22,6 +22,8 @@ use wire::Request;
 
 /// How often the directory is read and unfinished work is taken up again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long it rests while copies wait and none of them could move: a keeper is away.
+const REST: Duration = Duration::from_secs(60);
 /// How often all records are looked at although the directory is the same: for copies that were lost with their keys.
 const LOOK_AT_ALL: Duration = Duration::from_secs(60 * 60);
 /// Records that are looked at before others get a turn.
@@ -120,10 +122,12 @@ impl<C: Others> Keeping<C> {
             if stands != Some(home) && told.replace(stands) != Some(stands) {
                 tracing::warn!(%home, ?stands, "this node has left its country; restart it to take in records where it stands");
             }
+            let mut rest = LOOK_AGAIN;
             match outcome {
                 Ok(round) if round.fetched + round.shed > 0 => {
                     tracing::info!(?round, "copies of identity blocks moved");
                 }
+                Ok(round) if round.waiting > 0 => rest = REST,
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(error = ?error, "mind the copies of identity blocks; trying again")
@@ -131,7 +135,7 @@ impl<C: Others> Keeping<C> {
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = tokio::time::sleep(rest) => {}
             }
         }
     }
@@ -171,7 +175,9 @@ impl<C: Others> Keeping<C> {
         }
         metrics::gauge!("clinical_copies_misplaced").set(round.waiting as f64);
         for country in vault.leaving() {
-            self.finish(&vault, country)?;
+            let (finishing, ingest) = (vault.clone(), self.ingest.clone());
+            let finished = tokio::task::spawn_blocking(move || finish(&finishing, &ingest, country));
+            finished.await.map_err(|_| ClinicalError::Stopped)??;
         }
         round.stated = self.state(&vault).await?;
         Ok(round)
@@ -194,7 +200,9 @@ impl<C: Others> Keeping<C> {
                 }
                 let copies = self.copies(peer, &missing).await;
                 let came: BTreeSet<RecordId> = copies.iter().map(|copy| copy.record).collect();
-                match vault.accept_copies(&copies) {
+                let taking = vault.clone();
+                let taken = tokio::task::spawn_blocking(move || taking.accept_copies(&copies));
+                match taken.await.map_err(|_| ClinicalError::Stopped)? {
                     Ok(taken) => {
                         fetched += taken;
                         missing.retain(|entry| !came.contains(&entry.record_id));
@@ -278,17 +286,6 @@ impl<C: Others> Keeping<C> {
         Ok(shed)
     }
 
-    /// Signs that nothing of a country is left, once that is so.
-    fn finish(&self, vault: &Vault, country: Jurisdiction) -> Result<(), ClinicalError> {
-        if !vault.has_nothing_of(country)? {
-            return Ok(());
-        }
-        self.ingest.forget_country(country)?;
-        vault.finish_departure(country)?;
-        tracing::info!(%country, "nothing of the identity data of a country that this node has left is here");
-        Ok(())
-    }
-
     /// Sends this node's statements to who lacks them.
     async fn state(&self, vault: &Vault) -> Result<usize, ClinicalError> {
         let mut stated = 0;
@@ -306,6 +303,17 @@ impl<C: Others> Keeping<C> {
         }
         Ok(stated)
     }
+}
+
+/// Signs that nothing of a country is left, once that is so.
+fn finish(vault: &Vault, ingest: &Ingest, country: Jurisdiction) -> Result<(), ClinicalError> {
+    if !vault.has_nothing_of(country)? {
+        return Ok(());
+    }
+    ingest.forget_country(country)?;
+    vault.finish_departure(country)?;
+    tracing::info!(%country, "nothing of the identity data of a country that this node has left is here");
+    Ok(())
 }
 
 /// Waits as long as moving `records` may take at least.
