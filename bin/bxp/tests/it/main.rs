@@ -6,4 +6,5 @@ mod hl7;
 mod ingest_kills;
 mod kill;
 mod kit;
+mod placement;
 mod records;

@@ -9,10 +9,10 @@ use std::{fmt::Write as _, time::Duration};
 const PATIENTS: u64 = 20;
 /// Records of each patient in [`bundle`].
 const RECORDS: u64 = 4;
-const ALL: u64 = PATIENTS * RECORDS;
+pub(crate) const ALL: u64 = PATIENTS * RECORDS;
 
 /// Patients of the US, each with an encounter, a condition and a measured weight. `ward` makes them others.
-fn bundle(ward: &str) -> String {
+pub(crate) fn bundle(ward: &str) -> String {
     let mut entries = String::new();
     for number in 0..PATIENTS {
         let patient = format!("patient-{ward}-{number}");
@@ -39,14 +39,14 @@ fn bundle(ward: &str) -> String {
     format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{entries}]}}"#)
 }
 
-async fn ingest(node: &NodeProcess, bundle: &str) -> Answer {
+pub(crate) async fn ingest(node: &NodeProcess, bundle: &str) -> Answer {
     let answer = node.client.post("/$ingest?source=ward.json", bundle).await.expect("the node answers");
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer
 }
 
 /// The numbers of an answer by name; zero where a node has no holding of the country at all.
-fn counts<const N: usize>(of: &Value, names: [&str; N]) -> [u64; N] {
+pub(crate) fn counts<const N: usize>(of: &Value, names: [&str; N]) -> [u64; N] {
     names.map(|name| match of {
         Value::Null => 0,
         of => of[name].as_u64().unwrap_or_else(|| panic!("no {name} in {of}")),

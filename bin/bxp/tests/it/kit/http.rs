@@ -60,6 +60,11 @@ impl Client {
         self.ask(Method::GET, path, String::new()).await.unwrap()
     }
 
+    /// `DELETE` at the record edge, as the operator.
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.ask(Method::DELETE, path, String::new()).await.unwrap()
+    }
+
     /// `POST` at the record edge, as the operator; nothing when the node did not answer.
     pub(crate) async fn post(&self, path: &str, body: &str) -> Option<Answer> {
         self.ask(Method::POST, path, body.to_owned()).await

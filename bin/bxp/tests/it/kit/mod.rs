@@ -53,9 +53,14 @@ pub(crate) struct Net {
 impl Net {
     /// Makes the network's folder by running `bxp devnet` until it is ready, and stops it with Ctrl-C.
     pub(crate) async fn make() -> Self {
+        Self::make_of(&["--validators", "4"]).await
+    }
+
+    /// As [`Net::make`], as these arguments say.
+    pub(crate) async fn make_of(arguments: &[&str]) -> Self {
         let turn = ONE_AT_A_TIME.lock().await;
         let folder = tempfile::tempdir().unwrap();
-        let line = run_devnet_once(&folder.path().join("net")).await;
+        let line = run_devnet_once(&folder.path().join("net"), arguments).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let node = |one: &Value| NodeProcess::new(&text(&one["name"]), PathBuf::from(text(&one["config"])));
         Self {
@@ -88,11 +93,12 @@ impl Net {
         self.connected().await;
     }
 
-    /// Waits until every node has three peers.
+    /// Waits until every node has all others for peers.
     pub(crate) async fn connected(&self) {
         for node in &self.nodes {
-            until(&format!("{} has three peers", node.name), async || {
-                node.client.rpc("net_peerCount", "[]").await.is_ok_and(|count| count == "0x3")
+            let others = format!("0x{:x}", self.nodes.len() - 1);
+            until(&format!("{} has {others} peers", node.name), async || {
+                node.client.rpc("net_peerCount", "[]").await.is_ok_and(|count| count == others.as_str())
             })
             .await;
         }
@@ -105,9 +111,11 @@ impl Net {
 }
 
 /// Runs `bxp devnet` until it is ready, sends it Ctrl-C, and gives the line that it printed.
-async fn run_devnet_once(dir: &Path) -> Value {
+async fn run_devnet_once(dir: &Path, arguments: &[&str]) -> Value {
     let mut devnet = bxp()
-        .args(["devnet", "--validators", "4", "--json", "--dir"])
+        .arg("devnet")
+        .args(arguments)
+        .args(["--json", "--dir"])
         .arg(dir)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
