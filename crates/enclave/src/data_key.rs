@@ -8,7 +8,8 @@ use ring::{
     hmac,
     rand::{SecureRandom, SystemRandom},
 };
-use std::fmt;
+use std::{cell::RefCell, fmt};
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// Bytes that sealing adds: a nonce of 12 in front, a tag of 16 behind.
 pub const SEALED_OVERHEAD: usize = NONCE_LEN + MAX_TAG_LEN;
@@ -34,17 +35,11 @@ impl DataKey {
     /// # Errors
     /// [`EnclaveError::Randomness`], [`EnclaveError::TooLong`].
     pub fn seal(plaintext: &[u8], aad: &[u8]) -> Result<(Vec<u8>, Self), EnclaveError> {
-        // One call for key and nonce: the system call is the cost, not the bytes.
-        let mut random = [0; 32 + NONCE_LEN];
-        fill_random(&mut random)?;
-        let (key_bytes, nonce) = random.split_at(32);
-        let mut key = [0; 32];
-        key.copy_from_slice(key_bytes);
-        let mut start = [0; NONCE_LEN];
-        start.copy_from_slice(nonce);
-        zeroize::Zeroize::zeroize(&mut random);
-        let key = Self::from_bytes(key);
-        let sealed = seal_with(key.expose(), start, &start, plaintext, aad)?;
+        let (mut key, mut nonce) = (Zeroizing::new([0; 32]), [0; NONCE_LEN]);
+        fill_random(&mut *key)?;
+        fill_random(&mut nonce)?;
+        let key = Self::from_bytes(*key);
+        let sealed = seal_with(key.expose(), nonce, &nonce, plaintext, aad)?;
         Ok((sealed, key))
     }
 
@@ -74,8 +69,48 @@ impl fmt::Debug for DataKey {
     }
 }
 
-/// Fills `bytes` from the operating system.
+/// Random bytes that a thread asks of the operating system at once. The system call is the cost, not the bytes, and a sealed
+/// record takes 112 of them.
+const PORTION_BYTES: usize = 2048;
+
+/// Random bytes that were asked for and not given out yet. What was given out is wiped, so that it is here no more.
+struct Portion {
+    bytes: Zeroizing<[u8; PORTION_BYTES]>,
+    /// How many of them were given out.
+    used: usize,
+}
+
+thread_local! {
+    static PORTION: RefCell<Portion> =
+        RefCell::new(Portion { bytes: Zeroizing::new([0; PORTION_BYTES]), used: PORTION_BYTES });
+}
+
+impl Portion {
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), EnclaveError> {
+        if bytes.len() > PORTION_BYTES - self.used {
+            self.used = PORTION_BYTES;
+            from_system(&mut *self.bytes)?;
+            self.used = 0;
+        }
+        let end = self.used + bytes.len();
+        let given = &mut self.bytes[self.used..end];
+        bytes.copy_from_slice(given);
+        given.zeroize();
+        self.used = end;
+        Ok(())
+    }
+}
+
+/// Fills `bytes` from the operating system, which each thread asks for portions. No byte is given out twice: threads share no
+/// portion, and the process never goes on in a fork of itself.
 pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<(), EnclaveError> {
+    if bytes.len() > PORTION_BYTES {
+        return from_system(bytes);
+    }
+    PORTION.with_borrow_mut(|portion| portion.fill(bytes))
+}
+
+fn from_system(bytes: &mut [u8]) -> Result<(), EnclaveError> {
     SystemRandom::new().fill(bytes).map_err(|_| EnclaveError::Randomness)
 }
 
@@ -139,6 +174,30 @@ mod tests {
         assert!(other.unseal(&first, b"").is_err());
         assert_eq!(format!("{key:?}"), "DataKey(redacted)");
         assert_eq!(first.len(), 4 + SEALED_OVERHEAD);
+    }
+
+    #[test]
+    fn no_random_byte_is_given_out_twice() {
+        let draw = || (0..500).map(|_| random::<16>()).collect::<Vec<_>>();
+        let other = std::thread::spawn(draw);
+        let mut all = draw();
+        all.extend(other.join().unwrap());
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        PORTION.with_borrow(|portion| {
+            assert!(portion.used > 0 && portion.bytes[..portion.used].iter().all(|byte| *byte == 0), "wiped");
+        });
+        let mut long = vec![0; PORTION_BYTES + 1];
+        fill_random(&mut long).unwrap();
+        assert!(long.iter().any(|byte| *byte != 0));
+    }
+
+    fn random<const N: usize>() -> [u8; N] {
+        let mut bytes = [0; N];
+        fill_random(&mut bytes).unwrap();
+        bytes
     }
 
     /// NIST GCM test case 16 (McGrew and Viega, appendix B).
