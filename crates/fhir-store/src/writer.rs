@@ -308,10 +308,7 @@ impl Writer {
     /// [`StoreError::Database`], [`StoreError::Damaged`].
     pub fn put(&mut self, new: &NewVersion<'_>) -> Result<Put, StoreError> {
         let before = current(&self.database, new.kind, new.id)?;
-        let rid = match before {
-            Some(before) => before.rid,
-            None => self.resource_number(new.kind, new.id)?,
-        };
+        let rid = before.map_or(self.next_rid, |before| before.rid);
         let stood = before.filter(|before| before.seq > 0 && !before.deleted);
         if let Some(stood) = stood {
             self.unindex(new.kind, &stood)?;
@@ -331,9 +328,21 @@ impl Writer {
         let place = Place { seq, rid, kind: new.kind, version, updated_ms };
         self.insert_version(new, &place, method)?;
         let present = new.content.map_or(0, |content| self.present(&content.extracted));
-        let text = "UPDATE resource SET version = ?2, seq = ?3, deleted = ?4, present = ?5, subject = ?6 WHERE rid = ?1";
         let subject = self.database.hidden_bytes(Domain::Subject, &new.subject)?;
-        self.database.execute(text, values![rid, version, seq, new.content.is_none(), present, subject])?;
+        if before.is_some() {
+            let text = "UPDATE resource SET version = ?2, seq = ?3, deleted = ?4, present = ?5, subject = ?6 WHERE rid = ?1";
+            self.database
+                .execute(text, values![rid, version, seq, new.content.is_none(), present, subject])?;
+        } else {
+            self.next_rid += 1;
+            let text = "INSERT INTO resource (rid, kind, id, version, seq, deleted, present, subject) \
+                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+            let id = self.database.hidden(Domain::Id(new.kind), new.id)?;
+            let deleted = new.content.is_none();
+            self.database
+                .execute(text, values![rid, new.kind.0, id, version, seq, deleted, present, subject])?;
+            self.resources.insert((new.kind, new.id.to_owned()), rid);
+        }
         if let Some(content) = new.content {
             self.index(new.kind, rid, &content.extracted)?;
         }

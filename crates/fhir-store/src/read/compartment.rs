@@ -62,9 +62,9 @@ impl Reader {
         // What belongs to no patient comes with the page that refers to it.
         let mut known: HashSet<i64> = numbers.into_iter().collect();
         let of_patients = |kind: Kind| !parameters.compartment(kind).is_empty();
-        let mut supporting = Vec::new();
+        let (mut supporting, mut looked_up) = (Vec::new(), HashSet::new());
         for one in &found {
-            supporting.extend(self.supporting(one, &of_patients)?);
+            supporting.extend(self.supporting(one, &of_patients, &mut looked_up)?);
         }
         for number in supporting {
             if known.insert(number) {

@@ -64,19 +64,9 @@ impl Reader {
 
     /// What `source` refers to.
     fn referred(&self, source: &Resource, include: &Include) -> Result<Vec<i64>, StoreError> {
-        if source.kind != include.source {
-            return Ok(Vec::new());
-        }
-        let Some(text) = &source.text else { return Ok(Vec::new()) };
-        let value: Value = sonic_rs::from_str(text).map_err(|_| StoreError::Damaged("a resource's text"))?;
         let mut numbers = Vec::new();
-        for parameter in references(include) {
-            for found in values(parameter.class, &parameter.paths, &value, &value) {
-                let Indexed::Reference(Target::Local(kind, id)) = found else { continue };
-                if include.target.is_none_or(|target| target == kind) {
-                    numbers.extend(current(&self.database, kind, &id)?.map(|found| found.rid));
-                }
-            }
+        for (kind, id) in targets(source, include)? {
+            numbers.extend(current(&self.database, kind, &id)?.map(|found| found.rid));
         }
         Ok(numbers)
     }
@@ -100,27 +90,45 @@ impl Reader {
         Ok(numbers)
     }
 
-    /// The resources that `resource` refers to, of types other than `but`.
+    /// The resources that `resource` refers to, of types other than `but`, without those that were `asked` for before.
     pub(super) fn supporting(
         &self,
         resource: &Resource,
         but: &dyn Fn(Kind) -> bool,
+        asked: &mut HashSet<(Kind, String)>,
     ) -> Result<Vec<i64>, StoreError> {
         let all =
             Include { source: resource.kind, parameter: None, target: None, iterate: false, reverse: false };
-        let mut numbers = self.referred(resource, &all)?;
-        let mut kept = Vec::new();
+        let mut numbers = Vec::new();
+        for target in targets(resource, &all)? {
+            if but(target.0) || asked.contains(&target) {
+                continue;
+            }
+            numbers.extend(current(&self.database, target.0, &target.1)?.map(|found| found.rid));
+            asked.insert(target);
+        }
         numbers.sort_unstable();
-        numbers.dedup();
-        for number in numbers {
-            let text = "SELECT kind FROM resource WHERE rid = ?1";
-            let kind = Kind(self.database.one(text, sql![number])?);
-            if !but(kind) {
-                kept.push(number);
+        Ok(numbers)
+    }
+}
+
+/// The types and ids of what `source` refers to.
+fn targets(source: &Resource, include: &Include) -> Result<Vec<(Kind, String)>, StoreError> {
+    if source.kind != include.source {
+        return Ok(Vec::new());
+    }
+    let Some(text) = &source.text else { return Ok(Vec::new()) };
+    let value: Value = sonic_rs::from_str(text).map_err(|_| StoreError::Damaged("a resource's text"))?;
+    let mut found = Vec::new();
+    for parameter in references(include) {
+        for one in values(parameter.class, &parameter.paths, &value, &value) {
+            let Indexed::Reference(Target::Local(kind, id)) = one else { continue };
+            if include.target.is_none_or(|target| target == kind) {
+                found.push((kind, id));
             }
         }
-        Ok(kept)
     }
+    Ok(found)
 }
 
 fn references(include: &Include) -> Vec<&'static Parameter> {
