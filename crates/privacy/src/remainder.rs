@@ -10,6 +10,8 @@ use sonic_rs::{JsonContainerTrait as _, JsonValueTrait as _, Value};
 use std::fmt;
 
 const VERSION: u64 = 1;
+/// How a remainder of this version begins.
+const HEAD: &[u8] = br#"{"v":1,"rules":""#;
 const MATCH_BYTES: usize = 16;
 
 /// A removed value of [`json::DEPTH_MAX`] levels, in a patch as deep as the rules go.
@@ -31,10 +33,10 @@ impl Remainder {
     /// `deidentified` is the other side's text, `patch` a JSON array.
     pub(crate) fn new(rules: [u8; 32], deidentified: &[u8], patch: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(patch.len().saturating_add(160));
-        bytes.extend_from_slice(format!("{{\"v\":{VERSION},\"rules\":\"").as_bytes());
-        bytes.extend_from_slice(hex::encode(rules).as_bytes());
+        bytes.extend_from_slice(HEAD);
+        write_hex(&mut bytes, &rules);
         bytes.extend_from_slice(b"\",\"of\":\"");
-        bytes.extend_from_slice(hex::encode(match_bytes(deidentified)).as_bytes());
+        write_hex(&mut bytes, &match_bytes(deidentified));
         bytes.extend_from_slice(b"\",\"patch\":");
         bytes.extend_from_slice(patch);
         bytes.push(b'}');
@@ -93,6 +95,13 @@ fn hex_member<const N: usize>(root: &Value, name: &str) -> Result<[u8; N], JoinE
     let text = root.get(name).and_then(|text| text.as_str()).ok_or(JoinError::Remainder)?;
     hex::decode_to_slice(text, &mut bytes).map_err(|_| JoinError::Remainder)?;
     Ok(bytes)
+}
+
+fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend(
+        bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
+    );
 }
 
 fn match_bytes(deidentified: &[u8]) -> [u8; MATCH_BYTES] {

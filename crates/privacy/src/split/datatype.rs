@@ -199,5 +199,6 @@ impl<'a> Walk<'a> {
 
 /// The id at the end of a reference.
 fn last_part(reference: &str) -> &str {
-    reference.rsplit(['/', ':']).next().unwrap_or(reference)
+    let separator = reference.bytes().rposition(|byte| matches!(byte, b'/' | b':'));
+    separator.and_then(|at| reference.get(at + 1..)).unwrap_or(reference)
 }

@@ -348,7 +348,11 @@ impl<'a> Walk<'a> {
     fn flush(&mut self, kept: usize) {
         if kept > 0 {
             self.separate_patch();
-            self.patch.extend_from_slice(kept.to_string().as_bytes());
+            match u8::try_from(kept) {
+                // Most runs are short, and need no text of their own.
+                Ok(digit @ 1..=9) => self.patch.push(b'0' + digit),
+                _ => self.patch.extend_from_slice(kept.to_string().as_bytes()),
+            }
         }
     }
 }
