@@ -53,6 +53,10 @@ impl MerkleBatch {
         self.tree.count()
     }
 
+    pub(crate) fn records(&self) -> &[RecordId] {
+        &self.records
+    }
+
     /// The records' country.
     #[must_use]
     pub const fn home(&self) -> Jurisdiction {
@@ -134,9 +138,15 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Storage`].
     pub fn stage_batch(&self, batch: &mut Batch, merkle: &MerkleBatch) -> Result<(), VaultError> {
+        for record in &merkle.records {
+            batch.remove(&self.tables.unbatched, record.0);
+        }
+        self.stage_leaves(batch, merkle)
+    }
+
+    pub(crate) fn stage_leaves(&self, batch: &mut Batch, merkle: &MerkleBatch) -> Result<(), VaultError> {
         let root = merkle.root();
         for (index, (record, leaf)) in (0_u32..).zip(merkle.records.iter().zip(&merkle.leaves)) {
-            batch.remove(&self.tables.unbatched, record.0);
             let place = pair(root.as_slice(), &index.to_be_bytes());
             batch.put(&self.tables.leaves, &place, leaf);
             batch.put(&self.tables.placements, record.0, &place);

@@ -128,6 +128,9 @@ pub enum VaultError {
     /// A batch needs at least one record.
     #[error("a batch has at least one record")]
     EmptyBatch,
+    /// Records that are written with their batches are in them, in the same order.
+    #[error("the batches do not hold just the records that are written")]
+    UnbatchedRecords,
     /// No such batch here.
     #[error("no batch with root {0} is here")]
     UnknownBatch(B256),

@@ -1,7 +1,7 @@
 //! The vault itself: its tables, staging of own records, and reads that need no permit.
 
 use crate::{
-    Clock, RecordEntry, SealedRecord, VaultError,
+    Clock, MerkleBatch, RecordEntry, SealedRecord, VaultError,
     disclosure::Head,
     keeping::Keeping,
     tables::{Tables, pair, trailing_number},
@@ -109,18 +109,41 @@ impl Vault {
     /// [`VaultError::NotOurs`] for a record that another node sealed, [`VaultError::Residency`].
     pub fn stage(&self, batch: &mut Batch, records: &[SealedRecord]) -> Result<(), VaultError> {
         for record in records {
-            let entry = &record.entry;
-            if entry.holder != self.me {
-                return Err(VaultError::NotOurs(entry.record_id));
-            }
-            self.put_block(batch, &record.identity)?;
-            self.put_block(batch, &record.deidentified)?;
-            batch.put(&self.tables.keys, entry.identity_cid.to_bytes(), &record.identity_key);
-            batch.put(&self.tables.keys, entry.deidentified_cid.to_bytes(), &record.deidentified_key);
-            self.put_entry(batch, entry)?;
-            batch.put(&self.tables.unbatched, entry.record_id.0, []);
+            self.stage_one(batch, record)?;
+            batch.put(&self.tables.unbatched, record.entry.record_id.0, []);
         }
         Ok(())
+    }
+
+    /// As [`Vault::stage`] and, for each of `batches`, [`Vault::stage_batch`]: for records that are all put under roots at
+    /// once, in their order.
+    ///
+    /// # Errors
+    /// As [`Vault::stage`]; [`VaultError::UnbatchedRecords`] when the batches do not hold just these records.
+    pub fn stage_batched(
+        &self,
+        batch: &mut Batch,
+        records: &[SealedRecord],
+        batches: &[MerkleBatch],
+    ) -> Result<(), VaultError> {
+        let given = records.iter().map(|record| &record.entry.record_id);
+        if !batches.iter().flat_map(MerkleBatch::records).eq(given) {
+            return Err(VaultError::UnbatchedRecords);
+        }
+        records.iter().try_for_each(|record| self.stage_one(batch, record))?;
+        batches.iter().try_for_each(|merkle| self.stage_leaves(batch, merkle))
+    }
+
+    fn stage_one(&self, batch: &mut Batch, record: &SealedRecord) -> Result<(), VaultError> {
+        let entry = &record.entry;
+        if entry.holder != self.me {
+            return Err(VaultError::NotOurs(entry.record_id));
+        }
+        self.put_block(batch, &record.identity)?;
+        self.put_block(batch, &record.deidentified)?;
+        batch.put(&self.tables.keys, entry.identity_cid.to_bytes(), &record.identity_key);
+        batch.put(&self.tables.keys, entry.deidentified_cid.to_bytes(), &record.deidentified_key);
+        self.put_entry(batch, entry)
     }
 
     /// The entry of a record.

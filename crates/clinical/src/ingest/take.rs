@@ -330,13 +330,11 @@ impl Inner {
         records: &[SealedRecord],
         report: &mut Report,
     ) -> Result<(), ClinicalError> {
-        self.vault.stage(batch, records)?;
         let listed: Vec<_> = records.iter().map(|record| record.entry.clone()).collect();
-        for chunk in listed.chunks(RECORDS_PER_BATCH) {
-            let merkle = MerkleBatch::new(chunk)?;
-            self.vault.stage_batch(batch, &merkle)?;
-            report.roots.push(merkle.root());
-        }
+        let merkles: Vec<_> =
+            listed.chunks(RECORDS_PER_BATCH).map(MerkleBatch::new).collect::<Result<_, _>>()?;
+        self.vault.stage_batched(batch, records, &merkles)?;
+        report.roots.extend(merkles.iter().map(MerkleBatch::root));
         let ids: Vec<RecordId> = listed.iter().map(|entry| entry.record_id).collect();
         for &other in &self.others {
             for chunk in ids.chunks(RECORDS_PER_HANDOVER) {

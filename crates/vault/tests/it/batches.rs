@@ -36,6 +36,28 @@ fn records_are_sealed_and_batched_in_one_commit() {
 }
 
 #[test]
+fn records_that_are_written_with_their_batches_are_all_in_them() {
+    let node = Node::new(0, Jurisdiction::US);
+    let records = [node.seal(1, "identity", "rest"), node.seal(2, "identity", "rest")];
+    let entries = records.each_ref().map(|record| record.entry.clone());
+    let merkles = entries.each_ref().map(|entry| MerkleBatch::new(std::slice::from_ref(entry)).unwrap());
+    let staged = |merkles: &[MerkleBatch]| {
+        let mut batch = node.store.batch();
+        node.vault.stage_batched(&mut batch, &records, merkles).map(|()| batch)
+    };
+    let [first, second] = merkles.clone();
+    for wrong in [vec![], vec![first.clone()], vec![second.clone(), first.clone()]] {
+        assert!(matches!(staged(&wrong), Err(VaultError::UnbatchedRecords)), "{} batches", wrong.len());
+    }
+    staged(&merkles).unwrap().commit(Durability::Buffered).unwrap();
+    assert!(unbatched(&node).is_empty());
+    for (entry, merkle) in entries.iter().zip(&merkles) {
+        assert_eq!(node.vault.placement(entry.record_id).unwrap().unwrap().root, merkle.root());
+        assert_eq!(node.vault.entry(entry.record_id).unwrap().as_ref(), Some(entry));
+    }
+}
+
+#[test]
 fn every_record_of_a_batch_is_proven_to_its_root() {
     let node = Node::new(0, Jurisdiction::US);
     for count in [1, 2, 3, 7, 8, 13] {
