@@ -22,24 +22,31 @@ const RECORDS_PER_STEP: usize = 512;
 
 /// Random names for a corpus that is split outside of a node: the same for all references to one id.
 #[derive(Debug, Default)]
-pub struct RandomNames(RefCell<HashMap<String, String>>);
+pub struct RandomNames(RefCell<Given>);
+
+#[derive(Debug, Default)]
+struct Given {
+    /// Id -> name.
+    names: HashMap<String, String>,
+    /// Literal reference -> pseudonym.
+    pseudonyms: HashMap<String, String>,
+}
 
 impl RandomNames {
     /// The pseudonym of a reference, or of `Type/id`; see `SplitContext::mapping`.
     #[must_use]
     pub fn pseudonym(&self, literal: &str) -> Option<String> {
+        let mut given = self.0.borrow_mut();
+        if let Some(known) = given.pseudonyms.get(literal) {
+            return Some(known.clone());
+        }
         let id = literal.rsplit(['/', ':']).next().unwrap_or(literal);
         let kind = literal.rsplit('/').nth(1).and_then(|kind| Definitions::r4().resource_name(kind));
-        let mut names = self.0.borrow_mut();
-        let name = match names.get(id) {
-            Some(name) => name.clone(),
-            None => {
-                let name = hex::encode(rand::random::<[u8; 16]>());
-                names.insert(id.to_owned(), name.clone());
-                name
-            }
-        };
-        Some(kind.map_or_else(|| format!("urn:uuid:{name}"), |kind| format!("{kind}/{name}")))
+        let name =
+            given.names.entry(id.to_owned()).or_insert_with(|| hex::encode(rand::random::<[u8; 16]>()));
+        let pseudonym = kind.map_or_else(|| format!("urn:uuid:{name}"), |kind| format!("{kind}/{name}"));
+        given.pseudonyms.insert(literal.to_owned(), pseudonym.clone());
+        Some(pseudonym)
     }
 
     /// Splits a resource under these names.
@@ -167,8 +174,12 @@ fn look_for(vault: &Vault, scan: &mut Scan, record: RecordId, permit: &Permit) -
     Ok(())
 }
 
-fn parsed(rest: &[u8]) -> Result<Value, ClinicalError> {
-    sonic_rs::from_slice(rest).map_err(|_| ClinicalError::Damaged("a de-identified side"))
+/// Parses the text of a resource or of its de-identified side, which was parsed before.
+///
+/// # Errors
+/// [`ClinicalError::Damaged`].
+pub fn parsed(text: &[u8]) -> Result<Value, ClinicalError> {
+    sonic_rs::from_slice(text).map_err(|_| ClinicalError::Damaged("a de-identified side"))
 }
 
 /// Nothing for a record that was erased a moment ago.

@@ -12,6 +12,7 @@
 //! | `GET /$export`, `GET /Patient/$export` | Bulk Data, asynchronous | operator |
 //! | `POST /$ingest?source=` | a submission, Bundle or NDJSON, answered with a report | operator |
 //! | `GET /records`, `GET /records/{id}?purpose=` | the list of records; one record or one patient's | operator |
+//! | `GET /backlog` | hand-overs and batches that wait | operator |
 //! | `GET /holdings`, `GET /disclosures?subject=` | what the node holds; the accounting of disclosures | operator |
 //! | `GET /keepers` | where nodes stand; who left a country and owes the proof of what it deleted | operator |
 //! | `GET /patients`, `POST /consents` | patients in custody and their contribution switch (row B2) | operator |

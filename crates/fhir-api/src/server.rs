@@ -5,10 +5,10 @@ use crate::{
     listener::BoundedListener,
     metric,
     routes::{
-        amendment, consents, content, create, dag_fetch, dag_publish, dags, delete, device_credentials,
-        device_data, disclosures, erase, everything, export, history, hl7v2, holdings, ingest, ipfs, keepers,
-        metadata, patch, patients, privacy, read, records, requests, scrub, search, search_system,
-        transaction, unknown, update, validate, verify,
+        amendment, backlog, consents, content, create, dag_fetch, dag_publish, dags, delete,
+        device_credentials, device_data, disclosures, erase, everything, export, history, hl7v2, holdings,
+        ingest, ipfs, keepers, metadata, patch, patients, privacy, read, records, requests, scrub, search,
+        search_system, transaction, unknown, update, validate, verify,
     },
     state::Shared,
 };
@@ -172,6 +172,7 @@ fn operator(submissions: DefaultBodyLimit, changes: DefaultBodyLimit) -> Router<
         .route("/records/{id}/erasure", get(erase::receipts))
         .route("/holdings", get(holdings::counts))
         .route("/keepers", get(keepers::state))
+        .route("/backlog", get(backlog::counts))
         .route("/disclosures", get(disclosures::accounting))
         .route("/patients", get(patients::list))
         .route("/patients/{id}", delete(erase::patient))

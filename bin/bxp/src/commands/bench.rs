@@ -5,6 +5,7 @@ mod consensus;
 mod execute;
 mod ingest;
 mod reads;
+mod records;
 mod rpc;
 mod search;
 mod split;

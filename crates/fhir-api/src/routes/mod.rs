@@ -1,6 +1,7 @@
 //! The routes, one file each.
 
 pub(crate) mod amendment;
+pub(crate) mod backlog;
 pub(crate) mod consents;
 pub(crate) mod content;
 pub(crate) mod create;

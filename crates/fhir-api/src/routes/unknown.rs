@@ -13,6 +13,7 @@ const OWN_ADDRESSES: [&str; 12] = [
     "healthz",
     "content",
     "records",
+    "backlog",
     "holdings",
     "keepers",
     "disclosures",

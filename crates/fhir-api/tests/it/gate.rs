@@ -12,7 +12,7 @@ use tokio::{
     net::TcpStream,
 };
 
-const ROUTES: [(Method, &str); 25] = [
+const ROUTES: [(Method, &str); 26] = [
     (Method::POST, "/"),
     (Method::POST, "/$ingest"),
     (Method::POST, "/Patient"),
@@ -26,6 +26,7 @@ const ROUTES: [(Method, &str); 25] = [
     (Method::GET, "/records"),
     (Method::GET, "/records/00000000000000000000000000000000"),
     (Method::GET, "/holdings"),
+    (Method::GET, "/backlog"),
     (Method::GET, "/disclosures?subject=00000000000000000000000000000000"),
     (Method::GET, "/patients"),
     (Method::POST, "/consents"),

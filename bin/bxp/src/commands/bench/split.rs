@@ -2,10 +2,11 @@
 
 use anyhow::{Context, Result, ensure};
 use bxp_clinical::{
-    audit::{RandomNames, for_each},
+    audit::{RandomNames, for_each, parsed},
     source::find,
 };
 use bxp_enclave::Enclave;
+use bxp_privacy::dictionary::FHIR_1;
 use bxp_storage::Store;
 use bxp_types::{Address, Jurisdiction, NetworkId, Phi, SubjectId, ValidatorIndex};
 use bxp_vault::{Clock, NewRecord, Vault, cid_of};
@@ -15,7 +16,6 @@ use nix::sys::{
     time::TimeVal,
 };
 use serde::Serialize;
-use sonic_rs::Value;
 use std::{hint::black_box, path::PathBuf};
 
 /// zstd's level in `bxp_vault`.
@@ -40,6 +40,8 @@ struct Report {
     megabytes: f64,
     /// The limit: parse, compress, encrypt, and hash one block for each resource.
     seal_alone_per_second: f64,
+    /// As the limit, compressing with the vault's dictionary.
+    seal_alone_with_dictionary_per_second: f64,
     /// As the limit, without compression.
     raw_per_second: f64,
     /// Parse and split.
@@ -47,7 +49,12 @@ struct Report {
     /// Parse, split, and seal both sides as the vault does, with digests, CIDs and wrapped keys.
     split_and_seal_per_second: f64,
     ratio_to_seal_alone: f64,
+    ratio_to_seal_alone_with_dictionary: f64,
     ratio_to_raw: f64,
+    /// Bytes of both sealed blocks, and of the one of the limits, for each byte of JSON.
+    sealed_ratio: f64,
+    seal_alone_ratio: f64,
+    seal_alone_with_dictionary_ratio: f64,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
@@ -74,54 +81,72 @@ fn measure(arguments: &Arguments) -> Result<Report> {
     for text in &texts {
         black_box(names.split(&parsed(text)?, &clock).ok());
     }
-    let mut compressor = zstd::bulk::Compressor::new(LEVEL).context("make a compressor")?;
-    let mut rates = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
+    let plain = zstd::bulk::Compressor::new(LEVEL).context("make a compressor")?;
+    let dictionary = zstd::dict::EncoderDictionary::copy(FHIR_1, LEVEL);
+    let with_dictionary = zstd::bulk::Compressor::with_prepared_dictionary(&dictionary);
+    let mut compressors = [plain, with_dictionary.context("make a compressor with a dictionary")?];
+    let mut rates: [Vec<f64>; 5] = std::array::from_fn(|_| Vec::new());
+    let mut sealed_bytes = [0; 3];
     for _ in 0..arguments.rounds {
-        rates[0].push(rate(&texts, |text| {
-            black_box(parsed(text)?);
-            let packed = compressor.compress(text).context("compress")?;
-            let (sealed, key) = enclave.seal(&packed, b"bench")?;
-            black_box((cid_of(&sealed)?, key));
-            Ok(())
-        })?);
-        rates[1].push(rate(&texts, |text| {
+        sealed_bytes = [0; 3];
+        for (number, compressor) in compressors.iter_mut().enumerate() {
+            rates[number].push(rate(&texts, |text| {
+                black_box(parsed(text)?);
+                let packed = compressor.compress(text).context("compress")?;
+                let (sealed, key) = enclave.seal(&packed, b"bench")?;
+                sealed_bytes[number] += sealed.len();
+                black_box((cid_of(&sealed)?, key));
+                Ok(())
+            })?);
+        }
+        rates[2].push(rate(&texts, |text| {
             black_box(parsed(text)?);
             let (sealed, key) = enclave.seal(text, b"bench")?;
             black_box((cid_of(&sealed)?, key));
             Ok(())
         })?);
-        rates[2].push(rate(&texts, |text| {
+        rates[3].push(rate(&texts, |text| {
             black_box(names.split_text(&parsed(text)?, &clock)?);
             Ok(())
         })?);
-        rates[3].push(rate(&texts, |text| {
+        rates[4].push(rate(&texts, |text| {
             let sides = names.split_text(&parsed(text)?, &clock)?;
-            black_box(vault.seal_record(&NewRecord {
+            let record = vault.seal_record(&NewRecord {
                 subject: SubjectId([1; 16]),
                 patient: Address::ZERO,
                 home: Jurisdiction::US,
                 identity: Phi::new(sides.identity.into_exposed().into_bytes().into()),
                 deidentified: sides.deidentified.into(),
-            })?);
+            })?;
+            sealed_bytes[2] += record.identity.bytes.len() + record.deidentified.bytes.len();
+            black_box(record);
             Ok(())
         })?);
     }
-    let [seal_alone, raw, split, both] = rates.map(median);
-    let bytes: usize = texts.iter().map(Vec::len).sum();
-    Ok(Report {
+    Ok(report(&texts, rates.map(median), sealed_bytes))
+}
+
+/// Of the rates of both limits with compression, the limit without, the split, and everything; and of the sealed bytes of
+/// both limits and of the records.
+fn report(texts: &[Vec<u8>], rates: [f64; 5], sealed_bytes: [usize; 3]) -> Report {
+    let [seal_alone, with_dictionary, raw, split, both] = rates;
+    let bytes = texts.iter().map(Vec::len).sum::<usize>() as f64;
+    let [alone_ratio, dictionary_ratio, sealed_ratio] = sealed_bytes.map(|sealed| sealed as f64 / bytes);
+    Report {
         resources: texts.len(),
-        megabytes: bytes as f64 / 1e6,
+        megabytes: bytes / 1e6,
         seal_alone_per_second: seal_alone,
+        seal_alone_with_dictionary_per_second: with_dictionary,
         raw_per_second: raw,
         split_per_second: split,
         split_and_seal_per_second: both,
         ratio_to_seal_alone: both / seal_alone,
+        ratio_to_seal_alone_with_dictionary: both / with_dictionary,
         ratio_to_raw: both / raw,
-    })
-}
-
-fn parsed(text: &[u8]) -> Result<Value> {
-    sonic_rs::from_slice(text).context("parse a resource that was parsed before")
+        sealed_ratio,
+        seal_alone_ratio: alone_ratio,
+        seal_alone_with_dictionary_ratio: dictionary_ratio,
+    }
 }
 
 /// Resources in a second of this thread's processor time, so that what else runs on the machine counts little.
@@ -154,8 +179,17 @@ fn print(report: &Report, json: bool) -> Result<()> {
     println!("parse, split, one core               {:.0} a second", report.split_per_second);
     println!("parse, split, seal, one core         {:.0} a second", report.split_and_seal_per_second);
     println!("limit: parse, compress, seal, hash   {:.0} a second", report.seal_alone_per_second);
+    println!(
+        "limit with the vault's dictionary    {:.0} a second",
+        report.seal_alone_with_dictionary_per_second
+    );
     println!("limit without compression            {:.0} a second", report.raw_per_second);
     println!("ratio                                {:.3}", report.ratio_to_seal_alone);
+    println!("ratio to the limit with dictionary   {:.3}", report.ratio_to_seal_alone_with_dictionary);
     println!("ratio to the limit without           {:.3}", report.ratio_to_raw);
+    println!(
+        "sealed bytes for each of JSON        {:.3}; limit {:.3}, with the dictionary {:.3}",
+        report.sealed_ratio, report.seal_alone_ratio, report.seal_alone_with_dictionary_ratio
+    );
     Ok(())
 }
