@@ -93,7 +93,7 @@ fn referred(literal: &str) -> Option<(String, Option<&'static str>)> {
 }
 
 /// The literal references anywhere in a resource.
-fn references(resource: &Value) -> Vec<&str> {
+pub(super) fn references(resource: &Value) -> Vec<&str> {
     let (mut found, mut rest) = (Vec::new(), vec![resource]);
     while let Some(value) = rest.pop() {
         if let Some(array) = value.as_array() {

@@ -1,5 +1,6 @@
 //! References between the resources of a bundle, turned into addresses of this server (R4 section 3.1.0.11.2).
 
+use super::names::references;
 use crate::{
     compartment::identifiers,
     fhir::element::{resource_type, text},
@@ -7,9 +8,8 @@ use crate::{
 };
 use bxp_fhir_store::{Parameters, Store, extract::is_id, search};
 use bxp_types::Phi;
-use parking_lot::Mutex;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// What stands before the text of a reference, as sonic-rs writes it.
 const REFERENCE: &str = "\"reference\":\"";
@@ -59,23 +59,20 @@ pub(super) fn resolve(submission: &Submission, store: &Store) -> Option<Submissi
         }
         new_ids.push(given);
     }
-    // Many resources of a bundle refer to the same one.
-    let asked: Mutex<HashMap<String, Option<String>>> = Mutex::new(HashMap::new());
-    let ask = |reference: &str| {
-        if let Some(known) = asked.lock().get(reference) {
-            return known.clone();
+    // The working copy is asked from this thread alone: who has the gate holds its writer and waits for rayon's threads, so
+    // that one of those must not wait for the writer.
+    let conditional: BTreeSet<&str> = submission
+        .entries
+        .par_iter()
+        .flat_map_iter(|entry| references(entry.resource.expose()))
+        .filter(|reference| reference.contains('?') && !addresses.contains_key(*reference))
+        .collect();
+    for reference in conditional {
+        if let Some(address) = found(reference, store) {
+            addresses.insert(reference.to_owned(), address);
         }
-        let answer = found(reference, store);
-        asked.lock().insert(reference.to_owned(), answer.clone());
-        answer
-    };
-    let lookup = |reference: &str| {
-        let conditional = reference.contains('?');
-        if !conditional && !reference.starts_with("urn:") && !addresses.contains_key(reference) {
-            return None;
-        }
-        addresses.get(reference).cloned().or_else(|| if conditional { ask(reference) } else { None })
-    };
+    }
+    let lookup = |reference: &str| addresses.get(reference).cloned();
     let changed: Vec<Option<Entry>> = submission
         .entries
         .par_iter()
