@@ -7,8 +7,12 @@ use alloy_sol_types::{SolCall, SolEvent};
 use anyhow::{Context, Result, bail, ensure};
 use bxp_market::ContractCall;
 use bxp_types::Amount;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a node has for an answer: more than any method may take, so that a node that hangs is named.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// A log as JSON-RPC gives it.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,14 +59,17 @@ impl RpcClient {
     /// One call; a node's error becomes this call's error, in the node's words.
     pub(crate) async fn call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T> {
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let response = self.http.post(&self.url).json(&request).send().await;
-        let mut response: Value =
-            response.with_context(|| format!("ask {} for {method}", self.url))?.json().await?;
+        let mut response =
+            self.post(&request).await.with_context(|| format!("ask {} for {method}", self.url))?;
         if let Some(error) = response.get("error") {
             bail!("{method}: {}", explain(error));
         }
         serde_json::from_value(response["result"].take())
             .with_context(|| format!("understand {method}'s answer"))
+    }
+
+    async fn post(&self, request: &impl Serialize) -> reqwest::Result<Value> {
+        self.http.post(&self.url).timeout(ANSWER_WITHIN).json(request).send().await?.json().await
     }
 
     /// The newest block's number.
@@ -88,7 +95,12 @@ impl RpcClient {
             .enumerate()
             .map(|(id, raw)| json!({"jsonrpc": "2.0", "id": id, "method": "eth_sendRawTransaction", "params": [raw]}))
             .collect();
-        let answers: Vec<Value> = self.http.post(&self.url).json(&requests).send().await?.json().await?;
+        let sent = || format!("send {} transactions to {}", requests.len(), self.url);
+        let answers = self.post(&requests).await.with_context(sent)?;
+        if let Some(error) = answers.get("error") {
+            bail!("eth_sendRawTransaction: {}", explain(error));
+        }
+        let answers = answers.as_array().with_context(sent)?;
         if let Some(error) = answers.iter().find_map(|answer| answer.get("error")) {
             bail!("eth_sendRawTransaction: {}", explain(error));
         }

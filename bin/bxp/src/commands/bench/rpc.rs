@@ -4,6 +4,7 @@
 //! The load is that of the usual comparison: batches of 200, four connections, transactions signed before the clock
 //! starts. What counts is what has a receipt at the end, from the first byte sent to the last inclusion.
 
+mod inclusion;
 mod load;
 mod peer;
 mod reads;
@@ -30,7 +31,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 200)]
     accounts: usize,
     /// Another node to measure side by side: the URL of one that runs, whose test accounts are funded, or the anvil
-    /// program. Without it, anvil where it is on the PATH.
+    /// program (1.0 or newer). Without it, anvil where it is on the PATH. An anvil that runs must have been started
+    /// with a --max-transactions above all that can wait at once.
     #[arg(long, value_name = "URL|PROGRAM")]
     peer: Option<String>,
     /// Print one JSON line.
@@ -48,6 +50,8 @@ struct Measured {
     per_second: f64,
     /// How fast submissions were acknowledged.
     accepted_per_second: f64,
+    /// Transactions that the target held back and that were sent again with a higher fee.
+    sent_again: usize,
     /// This target's rate over the peer's, where there is one.
     ratio_to_peer: Option<f64>,
 }

@@ -1,25 +1,18 @@
 //! Preparing a load and sending it.
 
-use super::{Measured, Target, token};
+use super::{Measured, Target, inclusion, token};
 use crate::{client::RpcClient, wallet::Wallet};
 use alloy_consensus::TxEip1559;
 use alloy_primitives::{Address, Bytes, TxKind, U64, U256, keccak256};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde_json::json;
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{fmt, time::Instant};
 
 /// Transactions in one batch.
 pub(super) const BATCH: usize = 200;
 /// Connections that send at once.
 pub(super) const CONNECTIONS: usize = 4;
-/// How often it is looked whether all is included.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long inclusion may take after the last submission.
-const DRAIN: Duration = Duration::from_secs(120);
 /// What each sending account is given, in wei: 5 ether.
 const FUNDS_WEI: u64 = 5_000_000_000_000_000_000;
 /// What each sending account is given of the token.
@@ -51,12 +44,12 @@ impl fmt::Display for Kind {
 /// Signed transactions, ready to go.
 pub(super) struct Load {
     kind: Kind,
-    senders: Vec<Address>,
-    /// The nonce of each sender once everything is included.
-    last_nonces: Vec<u64>,
+    senders: Vec<Wallet>,
+    chain_id: u64,
+    /// Transactions of each sender.
+    each: u64,
     /// What each connection sends, in batches. An account sends over one connection.
     batches: Vec<Vec<Vec<Bytes>>>,
-    total: usize,
     token: Option<Address>,
 }
 
@@ -70,30 +63,33 @@ impl Load {
             .map(|index| Wallet::new(keccak256(format!("bxp bench rpc {kind:?} {index}"))))
             .collect::<Result<Vec<_>>>()?;
         let token = faucet.provide(kind, &wallets).await?;
-        let each = total.div_ceil(accounts);
+        let mut load = Self {
+            kind,
+            senders: wallets,
+            chain_id: faucet.chain_id,
+            each: total.div_ceil(accounts) as u64,
+            batches: Vec::new(),
+            token,
+        };
         let mut queues = vec![Vec::new(); CONNECTIONS];
-        for nonce in 0..each as u64 {
-            for (index, wallet) in wallets.iter().enumerate() {
-                let recipient = Address::left_padding_from(&(0x1_0000 + index as u64).to_be_bytes());
-                let transaction = match token {
-                    None => (recipient, U256::from(1), Bytes::new(), TRANSFER_GAS),
-                    Some(token) => (token, U256::ZERO, token::transfer(recipient, U256::from(1)), TOKEN_GAS),
-                };
-                let (_, raw) = wallet.sign(signed_fields(faucet.chain_id, nonce, transaction));
-                queues[index % CONNECTIONS].push(raw);
+        for nonce in 0..load.each {
+            for (index, wallet) in load.senders.iter().enumerate() {
+                queues[index % CONNECTIONS].push(wallet.sign(load.transaction(index, nonce)).1);
             }
         }
-        Ok(Self {
-            kind,
-            senders: wallets.iter().map(Wallet::address).collect(),
-            last_nonces: vec![each as u64; accounts],
-            batches: queues
-                .into_iter()
-                .map(|queue| queue.chunks(BATCH).map(<[_]>::to_vec).collect())
-                .collect(),
-            total: each * accounts,
-            token,
-        })
+        let batches = queues.into_iter().map(|queue| queue.chunks(BATCH).map(<[_]>::to_vec).collect());
+        load.batches = batches.collect();
+        Ok(load)
+    }
+
+    /// What the sender at `index` sends at `nonce`.
+    fn transaction(&self, index: usize, nonce: u64) -> TxEip1559 {
+        let recipient = Address::left_padding_from(&(0x1_0000 + index as u64).to_be_bytes());
+        let fields = match self.token {
+            None => (recipient, U256::from(1), Bytes::new(), TRANSFER_GAS),
+            Some(token) => (token, U256::ZERO, token::transfer(recipient, U256::from(1)), TOKEN_GAS),
+        };
+        signed_fields(self.chain_id, nonce, fields)
     }
 
     /// The token that is sent.
@@ -103,15 +99,14 @@ impl Load {
 
     /// One of the senders.
     pub(super) fn first_account(&self) -> Address {
-        self.senders[0]
+        self.senders[0].address()
     }
 
     /// Sends everything and waits until all of it is included.
-    pub(super) async fn run(self, target: &Target) -> Result<Measured> {
-        let Self { kind, senders, last_nonces, batches, total, .. } = self;
+    pub(super) async fn run(mut self, target: &Target) -> Result<Measured> {
         let started = Instant::now();
         let mut connections = tokio::task::JoinSet::new();
-        for (index, batches) in batches.into_iter().enumerate() {
+        for (index, batches) in std::mem::take(&mut self.batches).into_iter().enumerate() {
             let client = RpcClient::new(&target.urls[index % target.urls.len()]);
             connections.spawn(async move {
                 for batch in batches {
@@ -125,32 +120,22 @@ impl Load {
         }
         let accepted = started.elapsed();
         let client = RpcClient::new(&target.urls[0]);
-        for (sender, nonce) in senders.iter().zip(&last_nonces) {
-            wait_for_nonce(&client, *sender, *nonce, started + accepted + DRAIN).await?;
+        let (end, mut sent_again) = (Instant::now() + inclusion::WITHIN, 0);
+        for (index, sender) in self.senders.iter().enumerate() {
+            let sent = |nonce| self.transaction(index, nonce);
+            sent_again += inclusion::wait(&client, sender, self.each, end, sent).await?;
         }
-        let seconds = started.elapsed().as_secs_f64();
+        let (seconds, total) = (started.elapsed().as_secs_f64(), self.each as usize * self.senders.len());
         Ok(Measured {
             target: target.name.clone(),
-            kind,
+            kind: self.kind,
             transactions: total,
             seconds,
             per_second: total as f64 / seconds,
             accepted_per_second: total as f64 / accepted.as_secs_f64(),
+            sent_again,
             ratio_to_peer: None,
         })
-    }
-}
-
-async fn wait_for_nonce(client: &RpcClient, account: Address, nonce: u64, end: Instant) -> Result<()> {
-    loop {
-        let at: U64 = client.call("eth_getTransactionCount", json!([account, "latest"])).await?;
-        if at.to::<u64>() >= nonce {
-            return Ok(());
-        }
-        if Instant::now() > end {
-            bail!("{account} is at nonce {at}, not {nonce}, {} s after the last submission", DRAIN.as_secs());
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
@@ -184,41 +169,30 @@ impl Faucet<'_> {
     async fn provide(&self, kind: Kind, wallets: &[Wallet]) -> Result<Option<Address>> {
         let account = self.wallet.address();
         let nonce: U64 = self.client.call("eth_getTransactionCount", json!([account, "latest"])).await?;
-        let mut nonce = nonce.to::<u64>();
-        let mut raw = Vec::new();
+        let first = nonce.to::<u64>();
+        let mut sent: Vec<TxEip1559> = Vec::new();
+        let fields = |sent: &Vec<_>, fields| signed_fields(self.chain_id, first + sent.len() as u64, fields);
         let mut token = None;
         if kind == Kind::Erc20 {
-            let creation = TxEip1559 {
-                to: TxKind::Create,
-                ..signed_fields(
-                    self.chain_id,
-                    nonce,
-                    (Address::ZERO, U256::ZERO, token::creation_code()?, 3_000_000),
-                )
-            };
-            token = Some(account.create(nonce));
-            raw.push(self.wallet.sign(creation).1);
-            nonce += 1;
+            let creation = (Address::ZERO, U256::ZERO, token::creation_code()?, 3_000_000);
+            sent.push(TxEip1559 { to: TxKind::Create, ..fields(&sent, creation) });
+            token = Some(account.create(first));
         }
         for wallet in wallets {
-            let mut fields = vec![(wallet.address(), U256::from(FUNDS_WEI), Bytes::new(), TRANSFER_GAS)];
+            let funds = (wallet.address(), U256::from(FUNDS_WEI), Bytes::new(), TRANSFER_GAS);
+            sent.push(fields(&sent, funds));
             if let Some(token) = token {
-                fields.push((
-                    token,
-                    U256::ZERO,
-                    token::transfer(wallet.address(), U256::from(TOKENS)),
-                    TOKEN_GAS,
-                ));
-            }
-            for one in fields {
-                raw.push(self.wallet.sign(signed_fields(self.chain_id, nonce, one)).1);
-                nonce += 1;
+                let call = token::transfer(wallet.address(), U256::from(TOKENS));
+                sent.push(fields(&sent, (token, U256::ZERO, call, TOKEN_GAS)));
             }
         }
+        let raw: Vec<Bytes> = sent.iter().map(|one| self.wallet.sign(one.clone()).1).collect();
         for batch in raw.chunks(BATCH) {
             self.client.send_raw_batch(batch.iter()).await?;
         }
-        wait_for_nonce(self.client, account, nonce, Instant::now() + DRAIN).await?;
+        let (last, end) = (first + sent.len() as u64, Instant::now() + inclusion::WITHIN);
+        inclusion::wait(self.client, &self.wallet, last, end, |nonce| sent[(nonce - first) as usize].clone())
+            .await?;
         if let Some(token) = token {
             let code: Bytes = self.client.call("eth_getCode", json!([token, "latest"])).await?;
             ensure!(!code.is_empty(), "the token was not deployed");

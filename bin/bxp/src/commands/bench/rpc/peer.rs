@@ -15,6 +15,10 @@ use tokio::process::{Child, Command};
 /// How long it may take to get ready.
 const READY: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How anvil is started: the gas of a block as on a devnet, and blocks of as many transactions as come. With its own
+/// bound of 1,000 it spins for good once more than that wait: its miner takes the same thousand again and again before
+/// any of them is taken out of the pool.
+const ANVIL: [&str; 5] = ["--silent", "--gas-limit", "600000000", "--max-transactions", "1000000"];
 
 /// A node that runs.
 pub(super) struct Peer {
@@ -28,7 +32,7 @@ impl Peer {
     pub(super) async fn find(named: Option<&str>) -> Result<Option<Self>> {
         match named {
             Some(url) if url.starts_with("http") => {
-                let peer = Self { name: format!("peer at {url}"), url: url.to_owned(), child: None };
+                let mut peer = Self { name: format!("peer at {url}"), url: url.to_owned(), child: None };
                 peer.ready().await?;
                 Ok(Some(peer))
             }
@@ -41,22 +45,26 @@ impl Peer {
     async fn start(program: &str) -> Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let child = Command::new(program)
-            .args(["--port", &port.to_string(), "--silent", "--gas-limit", "600000000"])
+            .args(["--port", &port.to_string()])
+            .args(ANVIL)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("start {program}"))?;
-        let peer =
+        let mut peer =
             Self { name: "anvil".to_owned(), url: format!("http://127.0.0.1:{port}"), child: Some(child) };
         peer.ready().await?;
         Ok(peer)
     }
 
-    async fn ready(&self) -> Result<()> {
+    async fn ready(&mut self) -> Result<()> {
         let client = RpcClient::new(&self.url);
         let end = Instant::now() + READY;
         while Instant::now() < end {
+            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().transpose()) {
+                bail!("the peer ended with {}; an anvil of 1.0 or newer takes {}", status?, ANVIL.join(" "));
+            }
             if client.call::<U64>("eth_chainId", json!([])).await.is_ok() {
                 return Ok(());
             }
