@@ -1,4 +1,4 @@
-//! The files of one machine, as the write-ahead log needs them: the operating system's, or a [`crate::MemoryDisk`].
+//! The files of one machine, as the write-ahead log and segments need them: the operating system's, or a [`crate::MemoryDisk`].
 
 use std::{
     fmt,
@@ -18,6 +18,19 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the operating system says.
     fn open(&self, path: &Path) -> io::Result<Option<OpenFile>>;
+
+    /// `length` bytes of the file at `path`, from `offset` on.
+    ///
+    /// # Errors
+    /// What the operating system says; [`io::ErrorKind::NotFound`] when there is none, [`io::ErrorKind::UnexpectedEof`]
+    /// when it ends before.
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+
+    /// Makes the folder at `path` where there is none; its parent is there. The folder's own name is durable.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn create_folder(&self, path: &Path) -> io::Result<()>;
 
     /// A file that holds `bytes`, synced, in the place of whatever was at `path`; stands at its end.
     ///
@@ -88,6 +101,27 @@ impl Disk for FileSystem {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(Some((Box::new(file), bytes)))
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        // A length that a damaged file names must not become memory before it is known to be there.
+        let end = offset.checked_add(length as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
+        if file.metadata()?.len() < end {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut bytes = vec![0; length];
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        match fs::create_dir(path) {
+            Ok(()) => self.sync_folder(crate::files::folder_of(path)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn create(&self, path: &Path, bytes: &[u8]) -> io::Result<Box<dyn DiskFile>> {

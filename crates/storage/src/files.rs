@@ -6,6 +6,9 @@ use crate::{
 };
 use std::path::{Path, PathBuf};
 
+/// What is added to the name of a file that is not whole yet.
+const BESIDE: &str = ".new";
+
 /// Replaces the file at `path` by one that holds `bytes`: written beside it, synced, renamed, folder synced. A crash
 /// leaves the old file or the new one. Returns the new file, which stands at its end.
 pub(crate) fn replace(
@@ -43,8 +46,13 @@ pub(crate) fn move_in_place(disk: &dyn Disk, action: &'static str, path: &Path) 
 /// Where [`replace`] writes before it renames; a leftover there is of an interrupted replacement.
 pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".new");
+    name.push(BESIDE);
     PathBuf::from(name)
+}
+
+/// Whether a file of this name is one of [`beside`].
+pub(crate) fn is_beside(name: &str) -> bool {
+    name.ends_with(BESIDE)
 }
 
 /// Makes the names in the folder that holds `path` durable.

@@ -2,9 +2,10 @@
 //!
 //! One [`Store`] owns one data folder: it locks the folder against other processes and refuses the folder of another
 //! network. A [`Table`] is an ordered map of bytes; a [`Batch`] writes to several tables at once or not at all; a
-//! [`Snapshot`] reads all tables at one moment. A [`Log`] holds records that must be on disk before the node speaks.
+//! [`Snapshot`] reads all tables at one moment. A [`Log`] holds records that must be on disk before the node speaks. A
+//! [`Segment`] is an immutable file of packed records, for what is past.
 //!
-//! The log and the tables also work on a [`MemoryDisk`], whose power fails on demand.
+//! All of these also work on a [`MemoryDisk`], whose power fails on demand.
 //!
 //! This crate does not know what it stores: keys and values are bytes, and so are the log's records.
 
@@ -15,6 +16,7 @@ mod files;
 mod log;
 mod memory;
 mod network_marker;
+mod segment;
 mod snapshot;
 mod store;
 mod table;
@@ -24,6 +26,7 @@ pub use disk::{Disk, DiskFile, OpenFile};
 pub use error::StorageError;
 pub use log::{Log, RECORD_BYTES_MAX, SegmentedLog};
 pub use memory::MemoryDisk;
+pub use segment::{Segment, SegmentHead, SegmentWriter, WrittenSegment};
 pub use snapshot::Snapshot;
 pub use store::Store;
 pub use table::{Entries, Entry, KEY_BYTES_MAX, Table};

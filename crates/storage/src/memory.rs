@@ -213,6 +213,21 @@ impl Disk for MemoryDisk {
         Ok(Some((Box::new(MemoryFile { disk: self.clone(), life, file }), bytes)))
     }
 
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let machine = self.lock();
+        machine.read(machine.life)?;
+        let content = machine.names.get(path).and_then(|file| machine.contents.get(file));
+        let bytes = content.ok_or(io::ErrorKind::NotFound)?.bytes();
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let end = offset.saturating_add(length);
+        bytes.get(offset..end).map(<[u8]>::to_vec).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// Folders need no making here.
+    fn create_folder(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     fn create(&self, path: &Path, bytes: &[u8]) -> io::Result<Box<dyn DiskFile>> {
         let mut machine = self.lock();
         let life = machine.life;

@@ -1,7 +1,7 @@
 //! The data folder: its lock, its network, its database.
 
 use crate::{
-    Batch, MemoryDisk, Result, Snapshot, StorageError, Table,
+    Batch, Disk, MemoryDisk, Result, Snapshot, StorageError, Table,
     disk::FileSystem,
     files,
     memory::{MemoryStore, Refused},
@@ -101,6 +101,15 @@ impl Store {
         match &self.0.backend {
             Backend::Folder { database, .. } => Snapshot(View::Folder(database.snapshot())),
             Backend::Memory(store) => Snapshot(View::Memory(store.snapshot())),
+        }
+    }
+
+    /// The disk on which the folder lies, for files beside the database.
+    #[must_use]
+    pub fn disk(&self) -> Arc<dyn Disk> {
+        match &self.0.backend {
+            Backend::Folder { .. } => Arc::new(FileSystem),
+            Backend::Memory(store) => Arc::new(store.disk()),
         }
     }
 

@@ -134,6 +134,10 @@ impl MemoryStore {
         Ok(Self { disk: disk.clone(), life: machine.life, folder: folder.to_owned() })
     }
 
+    pub(crate) fn disk(&self) -> MemoryDisk {
+        self.disk.clone()
+    }
+
     pub(crate) fn table(self: &Arc<Self>, name: &str) -> MemoryTable {
         MemoryTable { store: Arc::clone(self), name: name.into() }
     }
