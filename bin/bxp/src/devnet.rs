@@ -169,6 +169,7 @@ fn config(node: &PlannedNode, plan: &Plan, listen: Listen, swarm: SocketAddr) ->
         block_interval_ms: 50,
         archive: false,
         state_history_blocks: 256,
+        segments: bxp_node::Segments::default(),
         release: bxp_node::Release::default(),
         verification: plan.verification,
         vote_gather_ms: None,

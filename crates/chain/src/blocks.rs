@@ -1,13 +1,15 @@
-//! The chain's tables: blocks, receipts, indexes, certificates and the pool's copy on disk.
+//! The chain's tables: blocks, receipts, indexes, certificates and the pool's copy on disk. What of it is past lies in
+//! segments, and is read through the same functions.
 
 use crate::{
     ChainError, codec,
     fresh::{Executed, Fresh},
     locations::Locations,
+    segments::{Part, Segments},
 };
 use alloy_consensus::transaction::TxHashRef as _;
 use alloy_eips::eip2718::Encodable2718;
-use bxp_storage::{Batch, Store, Table};
+use bxp_storage::{Batch, Durability, Store, Table};
 use bxp_types::{
     B256, Bytes, Certificate, Height, RecoveredTransaction, StoredBlock, StoredReceipt, TransactionLocation,
 };
@@ -23,6 +25,7 @@ pub struct Blocks {
     locations: Locations,
     fresh: Arc<Mutex<Fresh>>,
     certificates: Table,
+    segments: Segments,
     dropped: Table,
     pool: Table,
 }
@@ -46,6 +49,7 @@ impl Blocks {
             receipts: store.table("receipts")?,
             heights: store.table("block-heights")?,
             certificates: store.table("certificates")?,
+            segments: Segments::open(store)?,
             dropped: store.table("dropped-transactions")?,
             pool: store.table("pool")?,
         })
@@ -94,6 +98,12 @@ impl Blocks {
     /// [`ChainError::Storage`].
     pub fn settle_locations(&self, head: Height) -> Result<(), ChainError> {
         self.locations.settle(head)
+    }
+
+    /// Sees to it that the transactions of all blocks up to `height` are indexed on disk, so that no start has to read
+    /// them. `head` and all blocks below are on disk.
+    pub(crate) fn index_before_moving(&self, height: Height, head: Height) -> Result<(), ChainError> {
+        self.locations.settle_up_to(height, head)
     }
 
     /// Adds a certificate to `batch`.
@@ -154,7 +164,8 @@ impl Blocks {
     /// # Errors
     /// [`ChainError`] when the disk or its content fails.
     pub fn block(&self, height: Height) -> Result<Option<StoredBlock>, ChainError> {
-        self.blocks.get(key(height))?.map(|bytes| codec::decode_block(&bytes)).transpose()
+        let bytes = self.get(&self.blocks, height, Part::Block)?;
+        bytes.map(|bytes| codec::decode_block(&bytes)).transpose()
     }
 
     /// The receipts of the block at `height`.
@@ -162,7 +173,8 @@ impl Blocks {
     /// # Errors
     /// [`ChainError`] when the disk or its content fails.
     pub fn receipts(&self, height: Height) -> Result<Option<Vec<StoredReceipt>>, ChainError> {
-        self.receipts.get(key(height))?.map(|bytes| codec::decode_receipts(&bytes)).transpose()
+        let bytes = self.get(&self.receipts, height, Part::Receipts)?;
+        bytes.map(|bytes| codec::decode_receipts(&bytes)).transpose()
     }
 
     /// The height of a block by its hash.
@@ -207,7 +219,8 @@ impl Blocks {
     /// # Errors
     /// [`ChainError`] when the disk or its content fails.
     pub fn certificate(&self, height: Height) -> Result<Option<Certificate>, ChainError> {
-        self.certificates.get(key(height))?.map(|bytes| codec::decode_certificate(&bytes)).transpose()
+        let bytes = self.get(&self.certificates, height, Part::Certificate)?;
+        bytes.map(|bytes| codec::decode_certificate(&bytes)).transpose()
     }
 
     /// The newest height that has a certificate; certificates are stored in height order without gaps.
@@ -218,6 +231,57 @@ impl Blocks {
         let newest = self.certificates.last()?;
         let certificate = newest.map(|(_, bytes)| codec::decode_certificate(&bytes)).transpose()?;
         Ok(certificate.map_or(Height(0), |certificate| certificate.height))
+    }
+
+    /// The files of what is past.
+    pub(crate) const fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// The lowest height that is in a table.
+    pub(crate) fn oldest_row(&self) -> Result<Height, ChainError> {
+        let oldest = [&self.blocks, &self.receipts, &self.certificates].map(Table::first);
+        let mut lowest = None;
+        for entry in oldest {
+            let height = entry?.map(|(key, _)| height_of_key(&key)).transpose()?;
+            lowest = lowest.into_iter().chain(height).min();
+        }
+        Ok(lowest.unwrap_or_default())
+    }
+
+    /// The bytes of a height's block, receipts and certificate, as the tables have them.
+    pub(crate) fn row(&self, height: Height) -> Result<[bytes::Bytes; 3], ChainError> {
+        let there = |row: Option<bytes::Bytes>, what| {
+            row.ok_or_else(|| ChainError::decode(what, "missing below the head"))
+        };
+        let block = there(self.blocks.get(key(height))?, "block")?;
+        let receipts = there(self.receipts.get(key(height))?, "receipts")?;
+        // The genesis block has none.
+        let certificate = self.certificates.get(key(height))?.unwrap_or_default();
+        if certificate.is_empty() && height > Height(0) {
+            return Err(ChainError::decode("certificate", "missing below the newest"));
+        }
+        Ok([block, receipts, certificate])
+    }
+
+    /// Deletes the rows of the heights from `from` to below `to`, which segments have.
+    pub(crate) fn delete_rows(&self, store: &Store, from: Height, to: Height) -> Result<(), ChainError> {
+        let mut batch = store.batch();
+        for height in (from.0..to.0).map(Height) {
+            for table in [&self.blocks, &self.receipts, &self.certificates] {
+                batch.remove(table, key(height));
+            }
+        }
+        Ok(batch.commit(Durability::Buffered)?)
+    }
+
+    /// A height's part, from its table or from a segment. A row is deleted only after its segment is known, so that a
+    /// height that has left the table is found in the segment.
+    fn get(&self, table: &Table, height: Height, part: Part) -> Result<Option<bytes::Bytes>, ChainError> {
+        match table.get(key(height))? {
+            Some(bytes) => Ok(Some(bytes)),
+            None => self.segments.read(height, part),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The chain's handle: what the rest of the node holds.
 
 use crate::{
-    ChainError, driver::Driver, indexer::Indexer, mempool::PoolLimits, pool_writer::PoolWriter,
-    shared::Shared,
+    Archiver, ChainError, SegmentRules, driver::Driver, indexer::Indexer, mempool::PoolLimits,
+    pool_writer::PoolWriter, shared::Shared,
 };
 use bxp_consensus::Verification;
 use bxp_enclave::Enclave;
@@ -39,6 +39,8 @@ pub struct ChainConfig {
     /// How long a vote may wait to share a frame with others; without it what fits the number of validators, which is no
     /// time at all up to sixteen.
     pub vote_gather: Option<Duration>,
+    /// When old blocks leave the tables for segments; without it they stay.
+    pub segments: Option<SegmentRules>,
 }
 
 /// What the network brings for the chain.
@@ -100,7 +102,7 @@ impl Chain {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
         let driver = Driver::open(Arc::clone(&shared), enclave, network)?;
         let running = driver.run(receiver, Arc::clone(&pool_grew));
-        let task = tokio::spawn(with_index(Arc::clone(&shared), running));
+        let task = tokio::spawn(with_followers(Arc::clone(&shared), running));
         Ok((Self { shared, pool_writer, pool_grew, events }, task))
     }
 
@@ -126,19 +128,30 @@ impl Chain {
     }
 }
 
-/// Runs the driver, and the indexing of blocks beside it, which has ended when this ends.
-async fn with_index(
+/// Runs the driver, and beside it the indexing of blocks and the making of segments, which have ended when this ends.
+async fn with_followers(
     shared: Arc<Shared>,
     driver: impl Future<Output = Result<(), ChainError>>,
 ) -> Result<(), ChainError> {
     let indexer = Indexer { blocks: shared.blocks.clone(), index: shared.index.clone() };
     let (stop, stopped) = oneshot::channel();
     let indexing = tokio::spawn(indexer.run(shared.heads.subscribe(), stopped));
+    let (stop_archiving, archiving_stopped) = oneshot::channel();
+    let archiver = shared.config.segments.map(|rules| {
+        Archiver::new(&shared.store, &shared.blocks, rules, shared.network_id, shared.genesis.chain_id)
+    });
+    let heads = shared.heads.subscribe();
+    let archiving = archiver.map(|archiver| tokio::spawn(archiver.run(heads, archiving_stopped)));
     drop(shared);
     let ended = driver.await;
-    drop(stop);
+    drop((stop, stop_archiving));
     if indexing.await.is_err() {
         tracing::error!("the block index ended in a panic");
+    }
+    if let Some(archiving) = archiving
+        && archiving.await.is_err()
+    {
+        tracing::error!("the making of segments ended in a panic");
     }
     ended
 }

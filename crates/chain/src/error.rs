@@ -1,6 +1,10 @@
 //! What can go wrong in the chain.
 
 use bxp_types::{B256, Height};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// The chain's errors. All but [`ChainError::Decode`] stop the node: a validator that can't keep its word must not
 /// speak.
@@ -44,6 +48,14 @@ pub enum ChainError {
         /// Why it is not.
         reason: String,
     },
+    /// The folder of the segments.
+    #[error("use the segments in {}", .folder.display())]
+    Segments {
+        /// The folder.
+        folder: PathBuf,
+        /// The operating system's word for it.
+        source: io::Error,
+    },
     /// The driver has stopped.
     #[error("the chain's driver has stopped")]
     Stopped,
@@ -52,6 +64,22 @@ pub enum ChainError {
 impl ChainError {
     pub(crate) fn execution(height: Height, source: impl Into<bxp_execution::VerifyError>) -> Self {
         Self::Execution { height, source: Box::new(source.into()) }
+    }
+
+    pub(crate) fn segments(folder: &Path, source: io::Error) -> Self {
+        Self::Segments { folder: folder.to_owned(), source }
+    }
+
+    /// What went wrong with all its reasons, in one line.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        text
     }
 
     pub(crate) fn decode(what: &'static str, reason: impl std::fmt::Display) -> Self {

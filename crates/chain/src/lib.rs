@@ -8,6 +8,7 @@
 //! [`machine`] is the whole of it as a state machine without a clock, a socket or a thread; [`mempool`], [`order`],
 //! [`proposal`] and [`certificates`] are its pure parts. [`driver`] carries out what the machine wants.
 
+mod archiver;
 mod attester;
 pub mod block_index;
 pub mod blocks;
@@ -27,12 +28,14 @@ pub mod mempool;
 pub mod order;
 mod pool_writer;
 pub mod proposal;
+mod segments;
 mod shared;
 pub mod sync;
 mod traffic;
 pub mod verify;
 mod view;
 
+pub use archiver::{Archiver, SEGMENT_BLOCKS, SEGMENTS_BEHIND, SegmentRules};
 pub use attester::Attester;
 pub use bxp_consensus::Verification;
 pub use bxp_execution::Retention;

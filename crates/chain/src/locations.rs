@@ -100,6 +100,13 @@ impl Locations {
         if is_due { self.move_to_table(head) } else { Ok(()) }
     }
 
+    /// Moves what is in memory to the table unless the table has all up to `height`. `head` and all blocks below are on
+    /// disk.
+    pub(crate) fn settle_up_to(&self, height: Height, head: Height) -> Result<(), ChainError> {
+        let settled = self.recent.read().settled;
+        if settled >= height { Ok(()) } else { self.move_to_table(head) }
+    }
+
     fn move_to_table(&self, head: Height) -> Result<(), ChainError> {
         let recent = self.recent.read();
         let up_to_head = recent.by_hash.iter().filter(|(_, location)| location.height <= head);

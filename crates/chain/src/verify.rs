@@ -48,6 +48,8 @@ pub struct Report {
     pub certified: Height,
     /// Transactions whose signatures, receipts and places in the index were checked.
     pub transactions: u64,
+    /// Segments of old blocks that were read whole.
+    pub segments: usize,
     /// The newest block that was executed anew; none where that was not asked for.
     pub executed: Option<Height>,
     /// Entries of the state's tables that were compared; none unless every block could be executed.
@@ -112,6 +114,7 @@ impl<'a> Verifier<'a> {
             progress(height, self.report.head);
         }
         self.check_indexed()?;
+        self.check_segments();
         if let Some(rerun) = rerun {
             self.compare_state(&rerun.state)?;
         }
@@ -193,6 +196,15 @@ impl<'a> Verifier<'a> {
             self.found(None, "number of indexed transactions", self.report.transactions, transactions);
         }
         Ok(())
+    }
+
+    /// Each block was read out of its segment; a whole segment is what was written, to its last byte.
+    fn check_segments(&mut self) {
+        let segments = self.blocks.segments().clone();
+        self.report.segments = segments.len();
+        segments.verify(self.genesis.network_id(), self.genesis.chain_id, |first, file, found| {
+            self.found(Some(first), file, "what was written", found);
+        });
     }
 
     fn compare_state(&mut self, rerun: &State) -> Result<(), ChainError> {

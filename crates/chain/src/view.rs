@@ -87,7 +87,7 @@ fn storage(error: impl std::fmt::Display) -> LedgerError {
 
 impl From<ChainError> for LedgerError {
     fn from(error: ChainError) -> Self {
-        storage(error)
+        storage(error.chain())
     }
 }
 

@@ -4,7 +4,7 @@ mod rpc;
 
 use crate::Fhir;
 use anyhow::{Context, Result, ensure};
-use bxp_chain::Retention;
+use bxp_chain::{Retention, SegmentRules};
 use bxp_content::Quota;
 use bxp_market::{ReleasePolicy, ReleaseProfile};
 use bxp_types::Jurisdiction;
@@ -55,6 +55,9 @@ pub struct NodeConfig {
     /// validators, and 0.1 for each one beyond, at most 40.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vote_gather_ms: Option<u64>,
+    /// When old blocks leave the database for segments.
+    #[serde(default)]
+    pub segments: Segments,
     /// How charts leave for buyers.
     #[serde(default)]
     pub release: Release,
@@ -126,6 +129,31 @@ fn default_disk_free_bytes_min() -> u64 {
     Quota::default().disk_free_bytes_min
 }
 
+/// The table `[segments]`: when old blocks leave the database for immutable compressed files (ADR 76).
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Segments {
+    /// Blocks of one file; with 0 all stay in the database.
+    pub blocks: u64,
+    /// Blocks below the newest certified one that stay in the database at least.
+    pub behind: u64,
+}
+
+impl Default for Segments {
+    fn default() -> Self {
+        let SegmentRules { blocks, behind } = SegmentRules::default();
+        Self { blocks, behind }
+    }
+}
+
+impl Segments {
+    /// What the chain holds to.
+    #[must_use]
+    pub fn rules(self) -> Option<SegmentRules> {
+        (self.blocks > 0).then_some(SegmentRules { blocks: self.blocks, behind: self.behind })
+    }
+}
+
 /// The table `[release]`: how de-identified charts leave for buyers.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -188,6 +216,9 @@ pub struct Listen {
     pub mllp: Option<SocketAddr>,
 }
 
+/// The most blocks of a segment: what an interrupted making has to do again.
+const SEGMENT_BLOCKS_MAX: u64 = 1 << 20;
+
 /// The longest a vote may be told to wait: a height has four steps, which then take four seconds.
 const VOTE_GATHER_MS_MAX: u64 = 1_000;
 
@@ -224,6 +255,12 @@ impl NodeConfig {
             "block_interval_ms in {} is {}; the most is 60000",
             path.display(),
             config.block_interval_ms
+        );
+        ensure!(
+            config.segments.blocks <= SEGMENT_BLOCKS_MAX,
+            "segments.blocks in {} is {}; the most is {SEGMENT_BLOCKS_MAX}",
+            path.display(),
+            config.segments.blocks
         );
         config.rpc.check().with_context(|| format!("check configuration {}", path.display()))?;
         ensure!(
@@ -315,6 +352,12 @@ mod tests {
         assert_eq!(config.retention(), Retention::default());
         let archive = read(&TEXT.replace("[listen]", "archive = true\n[listen]")).unwrap();
         assert_eq!(archive.retention(), Retention::All);
+        let rules =
+            |segments: &str| read(&format!("{TEXT}[segments]\n{segments}")).map(|read| read.segments.rules());
+        assert_eq!(config.segments.rules(), Some(SegmentRules::default()));
+        assert_eq!(rules("behind = 5").unwrap(), Some(SegmentRules { behind: 5, ..SegmentRules::default() }));
+        assert_eq!(rules("blocks = 0").unwrap(), None);
+        assert!(rules("blocks = 2000000").unwrap_err().to_string().contains("the most is 1048576"));
         assert_eq!(config.release.policy(), ReleasePolicy { profile: ReleaseProfile::SafeHarbor, k_min: 1 });
     }
 

@@ -10,6 +10,6 @@ mod records;
 mod router;
 mod working_copy;
 
-pub use config::{Content, Listen, NodeConfig, Release, Rpc, Verification};
+pub use config::{Content, Listen, NodeConfig, Release, Rpc, Segments, Verification};
 pub use node::{Node, NodeAddresses};
 pub use working_copy::Fhir;

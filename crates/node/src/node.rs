@@ -75,6 +75,7 @@ impl Node {
             retention: config.retention(),
             verification: config.verification.into(),
             vote_gather: config.vote_gather_ms.map(Duration::from_millis),
+            segments: config.segments.rules(),
         };
         let (chain, driver) =
             Chain::start(genesis.clone(), chain_config, store.clone(), enclave.clone(), network.clone())?;

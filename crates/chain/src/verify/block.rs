@@ -52,7 +52,7 @@ impl Verifier<'_> {
         match read {
             Ok(Some(value)) => return Some(value),
             Ok(None) => self.found(Some(height), what, "there", "missing"),
-            Err(error) => self.found(Some(height), what, "readable", &error),
+            Err(error) => self.found(Some(height), what, "readable", error.chain()),
         }
         None
     }

@@ -3,7 +3,9 @@
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, address};
-use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent, Verification, View, mempool::PoolLimits};
+use bxp_chain::{
+    Chain, ChainConfig, ChainError, ChainEvent, SegmentRules, Verification, View, mempool::PoolLimits,
+};
 use bxp_enclave::Enclave;
 use bxp_network::{Event, Network, NetworkConfig, Service};
 use bxp_storage::Store;
@@ -70,15 +72,22 @@ struct Running {
 pub(crate) struct Cluster {
     genesis: Genesis,
     members: Vec<Member>,
-    verification: Verification,
+    how: How,
+}
+
+/// How the nodes run.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct How {
+    pub(crate) verification: Verification,
+    pub(crate) segments: Option<SegmentRules>,
 }
 
 impl Cluster {
     pub(crate) async fn start(count: usize) -> Self {
-        Self::start_with(count, Verification::All).await
+        Self::start_with(count, How::default()).await
     }
 
-    pub(crate) async fn start_with(count: usize, verification: Verification) -> Self {
+    pub(crate) async fn start_with(count: usize, how: How) -> Self {
         // `RUST_LOG=bxp_chain=debug` shows what the nodes do when a test fails.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
@@ -112,7 +121,7 @@ impl Cluster {
         };
         drop(listeners);
         let members = folders.into_iter().map(|folder| Member { folder, running: None }).collect();
-        let mut cluster = Self { genesis, members, verification };
+        let mut cluster = Self { genesis, members, how };
         for index in 0..count {
             cluster.restart(index).await;
         }
@@ -122,7 +131,7 @@ impl Cluster {
     pub(crate) async fn restart(&mut self, index: usize) {
         let member = &mut self.members[index];
         assert!(member.running.is_none(), "node {index} runs already");
-        member.running = Some(start(&self.genesis, index, member.folder.path(), self.verification).await);
+        member.running = Some(start(&self.genesis, index, member.folder.path(), self.how).await);
     }
 
     pub(crate) async fn stop(&mut self, index: usize) {
@@ -135,6 +144,11 @@ impl Cluster {
 
     pub(crate) const fn genesis(&self) -> &Genesis {
         &self.genesis
+    }
+
+    /// A node's folder.
+    pub(crate) fn folder(&self, index: usize) -> &std::path::Path {
+        self.members[index].folder.path()
     }
 
     /// The store of a stopped node.
@@ -185,12 +199,7 @@ impl Cluster {
     }
 }
 
-async fn start(
-    genesis: &Genesis,
-    index: usize,
-    folder: &std::path::Path,
-    verification: Verification,
-) -> Running {
+async fn start(genesis: &Genesis, index: usize, folder: &std::path::Path, how: How) -> Running {
     // A stopped chain's last tasks let go of its folder a moment after its driver has ended.
     let store = eventually(|| Store::open(&folder.join("chain"), genesis.network_id())).await;
     let enclave = eventually(|| Enclave::open(&folder.join("enclave"), None)).await;
@@ -209,8 +218,9 @@ async fn start(
         block_interval: Duration::from_millis(5),
         pool: PoolLimits::default(),
         retention: bxp_chain::Retention::default(),
-        verification,
+        verification: how.verification,
         vote_gather: None,
+        segments: how.segments,
     };
     let (chain, driver) = Chain::start(genesis.clone(), config, store, enclave, network.clone()).unwrap();
     let router = tokio::spawn(route(events, chain.clone()));

@@ -1,12 +1,15 @@
 //! Chains of one network in one process: real sockets on loopback, real folders, real consensus and execution.
 
 mod cluster;
+mod segments;
 mod verify;
 
 use bxp_chain::Verification;
 use bxp_types::{Height, Ledger, SubmitError, U256};
-use cluster::{Cluster, Wallet};
+use cluster::{Cluster, How, Wallet};
 use std::time::Duration;
+
+const SHARDED: How = How { verification: Verification::Sharded, segments: None };
 
 /// Goal: a transfer sent to any node is final on all of them. Way: one transfer through each of four nodes.
 #[tokio::test(flavor = "multi_thread")]
@@ -17,7 +20,7 @@ async fn transfers_through_every_node_become_final_everywhere() {
 /// The same with two of four nodes checking each proposal, and the others going by their reports.
 #[tokio::test(flavor = "multi_thread")]
 async fn sharded_verification_makes_the_same_transfers_final() {
-    transfers_through_every_node(Cluster::start_with(4, Verification::Sharded).await).await;
+    transfers_through_every_node(Cluster::start_with(4, SHARDED).await).await;
 }
 
 async fn transfers_through_every_node(cluster: Cluster) {
@@ -102,7 +105,7 @@ async fn a_stopped_node_catches_up() {
 /// The same where the stopped one is a verifier of others' proposals.
 #[tokio::test(flavor = "multi_thread")]
 async fn sharded_verification_bears_a_stopped_verifier() {
-    stopped_node_catches_up(Cluster::start_with(4, Verification::Sharded).await).await;
+    stopped_node_catches_up(Cluster::start_with(4, SHARDED).await).await;
 }
 
 async fn stopped_node_catches_up(mut cluster: Cluster) {

@@ -190,6 +190,7 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
         retention: bxp_chain::Retention::default(),
         verification: bxp_chain::Verification::All,
         vote_gather: None,
+        segments: None,
     };
     let (chain, _driver) =
         Chain::start(genesis.clone(), config, store.clone(), enclave.clone(), network.clone()).unwrap();

@@ -77,6 +77,7 @@ impl Stack {
             retention: bxp_chain::Retention::default(),
             verification: bxp_chain::Verification::All,
             vote_gather: None,
+            segments: None,
         };
         let (chain, driver) =
             Chain::start(genesis, config, store.clone(), star.clone(), network.clone()).unwrap();

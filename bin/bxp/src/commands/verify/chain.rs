@@ -73,6 +73,7 @@ fn print(report: &Report, json: bool, took: Duration) {
             "head": report.head.0,
             "certified": report.certified.0,
             "transactions": report.transactions,
+            "segments": report.segments,
             "executed": report.executed.map(|height| height.0),
             "state_entries": report.state_entries,
             "duration_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
@@ -89,6 +90,9 @@ fn print(report: &Report, json: bool, took: Duration) {
         "blocks 0 to {head}, {} transactions, certified up to {}",
         report.transactions, report.certified
     );
+    if report.segments > 0 {
+        println!("{} segments of old blocks read whole", report.segments);
+    }
     if let Some(executed) = report.executed {
         println!("executed anew up to block {executed}");
     }

@@ -61,6 +61,7 @@ fn machine() -> Machine {
         retention: Retention::default(),
         verification: Verification::All,
         vote_gather: None,
+        segments: None,
     };
     let shared = Arc::new(Shared::open(genesis, config, store).unwrap());
     Machine::open(shared, Box::new(NoKey), Vec::new(), at(0)).unwrap()
