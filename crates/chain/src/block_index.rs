@@ -10,6 +10,8 @@
 //! block waits for it, and goes on where it stopped. The newest of it is gathered in memory and added to the table in
 //! its order, much at once (ADR 74).
 
+mod entries;
+
 use crate::ChainError;
 use bxp_storage::{Batch, Durability, Store, Table};
 use bxp_types::{Address, B256, Height, LogQuery, StoredBlock, StoredReceipt};

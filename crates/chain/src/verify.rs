@@ -7,7 +7,7 @@
 
 mod block;
 
-use crate::{ChainError, blocks::Blocks};
+use crate::{ChainError, block_index::BlockIndex, blocks::Blocks};
 use bxp_execution::{Retention, State, VerifyError};
 use bxp_storage::{Durability, Store};
 use bxp_types::{Genesis, Height, StoredBlock, StoredReceipt};
@@ -48,6 +48,8 @@ pub struct Report {
     pub certified: Height,
     /// Transactions whose signatures, receipts and places in the index were checked.
     pub transactions: u64,
+    /// Entries in the index of logs and accounts, which were compared with the blocks.
+    pub index_entries: u64,
     /// Segments of old blocks that were read whole.
     pub segments: usize,
     /// The newest block that was executed anew; none where that was not asked for.
@@ -63,6 +65,11 @@ pub struct Verifier<'a> {
     genesis: &'a Genesis,
     store: &'a Store,
     blocks: Blocks,
+    index: BlockIndex,
+    /// Up to here the index of logs and accounts is in its table.
+    index_stored: Option<Height>,
+    /// Entries that the blocks up to there must have in it.
+    index_expected: u64,
     report: Report,
 }
 
@@ -81,7 +88,9 @@ impl<'a> Verifier<'a> {
     pub fn new(genesis: &'a Genesis, store: &'a Store) -> Result<Self, ChainError> {
         let blocks = Blocks::open(store)?;
         let head = blocks.newest_height()?.ok_or_else(|| ChainError::decode("chain", "there is no block"))?;
-        Ok(Self { genesis, store, blocks, report: Report { head, ..Report::default() } })
+        let index = BlockIndex::open(store)?;
+        let report = Report { head, ..Report::default() };
+        Ok(Self { genesis, store, blocks, index_stored: index.stored(), index, index_expected: 0, report })
     }
 
     /// Verifies everything; with `scratch`, an empty store, also by executing all blocks in it. Tells `progress` of
@@ -105,6 +114,10 @@ impl<'a> Verifier<'a> {
                 return Ok(self.report);
             }
             let stored = self.check_block(height, parent.as_ref());
+            if !matches!(stored, Some((_, Some(_)))) {
+                // What cannot be read is a fault already, and nobody knows what the index must have of it.
+                self.index_stored = None;
+            }
             let done = match (rerun.take(), stored.as_ref()) {
                 (Some(rerun), Some((block, receipts))) => self.execute(rerun, block, receipts.as_deref())?,
                 _ => None,
@@ -114,6 +127,7 @@ impl<'a> Verifier<'a> {
             progress(height, self.report.head);
         }
         self.check_indexed()?;
+        self.check_index_entries()?;
         self.check_segments();
         if let Some(rerun) = rerun {
             self.compare_state(&rerun.state)?;
@@ -194,6 +208,26 @@ impl<'a> Verifier<'a> {
         }
         if transactions != self.report.transactions {
             self.found(None, "number of indexed transactions", self.report.transactions, transactions);
+        }
+        Ok(())
+    }
+
+    /// Each entry of a block was looked up in the index of logs and accounts; there must be no others.
+    fn check_index_entries(&mut self) -> Result<(), ChainError> {
+        let Some(stored) = self.index_stored else { return Ok(()) };
+        if stored > self.report.head {
+            self.found(None, "height of the index of logs and accounts", self.report.head, stored);
+            return Ok(());
+        }
+        let entries = self.index.count_up_to(stored)?;
+        self.report.index_entries = entries;
+        if entries != self.index_expected {
+            self.found(
+                None,
+                "number of entries in the index of logs and accounts",
+                self.index_expected,
+                entries,
+            );
         }
         Ok(())
     }

@@ -34,6 +34,9 @@ impl Verifier<'_> {
             self.check_receipts(&block, receipts);
         }
         self.check_index(&block);
+        if let Some(receipts) = &receipts {
+            self.check_index_of(&block, receipts);
+        }
         if height > Height(0) && height <= self.report.certified {
             let certificate = self.blocks.certificate(height);
             if let Some(certificate) = self.read(height, "certificate", certificate) {
@@ -131,6 +134,25 @@ impl Verifier<'_> {
                 let expected = place(TransactionLocation { height, index });
                 self.found(Some(height), "place by transaction hash", expected, place(located));
             }
+        }
+    }
+
+    /// Its addresses and topics are in the index of logs and accounts.
+    fn check_index_of(&mut self, block: &StoredBlock, receipts: &[StoredReceipt]) {
+        let height = block.height();
+        if self.index_stored.is_none_or(|stored| height > stored) {
+            return;
+        }
+        match self.index.entries_of(block, receipts) {
+            Ok((entries, missing)) => {
+                self.index_expected += entries;
+                if missing > 0 {
+                    let expected = format!("all {entries} of its entries");
+                    let found = format!("without {missing} of them");
+                    self.found(Some(height), "index of logs and accounts", expected, found);
+                }
+            }
+            Err(error) => self.found(Some(height), "index of logs and accounts", "readable", error.chain()),
         }
     }
 

@@ -1,14 +1,16 @@
 //! Verifying a stored chain: a whole one has no findings, and each damage is found and named.
 
 use crate::cluster::{Cluster, Wallet};
-use alloy_consensus::transaction::TxHashRef as _;
+use alloy_consensus::{Receipt, ReceiptEnvelope, ReceiptWithBloom, transaction::TxHashRef as _};
+use alloy_primitives::{Address, Bloom, Log, LogData};
 use bxp_chain::{
+    block_index::BlockIndex,
     blocks::Blocks,
     codec,
     verify::{Finding, Verifier},
 };
 use bxp_storage::{Durability, Store};
-use bxp_types::{Genesis, Height, Ledger};
+use bxp_types::{Genesis, Height, Ledger, StoredBlock, StoredReceipt};
 
 /// A stopped node's chain and its network.
 struct Stopped {
@@ -149,4 +151,60 @@ async fn entries_too_many_and_too_few_are_found() {
     batch.commit(Durability::Buffered).unwrap();
     let [finding] = &stopped.verify()[..] else { panic!("one thing is missing") };
     assert_eq!(finding.to_string(), "block 1: receipts is missing, must be there");
+}
+
+/// Fills the table of the index of logs and accounts, which a node does after a thousand blocks: with the blocks' entries,
+/// and for block 0, which has none, with so many that all of them are moved.
+fn fill_index(stopped: &Stopped) {
+    let index = BlockIndex::open(&stopped.store).unwrap();
+    let blocks = Blocks::open(&stopped.store).unwrap();
+    let log = |number: u64| Log {
+        address: Address::left_padding_from(&number.to_be_bytes()),
+        data: LogData::new_unchecked(Vec::new(), Default::default()),
+    };
+    let receipt =
+        Receipt { status: true.into(), cumulative_gas_used: 1, logs: (0..140_000).map(log).collect() };
+    let receipt = StoredReceipt {
+        receipt: ReceiptEnvelope::Eip1559(ReceiptWithBloom { receipt, logs_bloom: Bloom::ZERO }),
+        gas_used: 1,
+        contract_address: None,
+        effective_gas_price: 1,
+    };
+    let with_transaction = (1..=stopped.head.0).find_map(|height| {
+        blocks.block(Height(height)).unwrap().filter(|block| !block.transactions.is_empty())
+    });
+    let genesis = blocks.block(Height(0)).unwrap().unwrap();
+    let transactions = with_transaction.unwrap().transactions[..1].to_vec();
+    index.put(&StoredBlock { transactions, ..genesis }, &[receipt]);
+    for height in (1..=stopped.head.0).map(Height) {
+        let receipts = blocks.receipts(height).unwrap().unwrap();
+        index.put(&blocks.block(height).unwrap().unwrap(), &receipts);
+    }
+    index.settle().unwrap();
+}
+
+/// Goal: entries that the index of logs and accounts lacks, or has too many of, are found.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_of_logs_and_accounts_is_compared() {
+    let (_cluster, stopped) = Stopped::after_transfers(2).await;
+    fill_index(&stopped);
+    let verify = || Verifier::new(&stopped.genesis, &stopped.store).unwrap().run(None, |_, _| {}).unwrap();
+    let [finding] = &verify().findings[..] else { panic!("block 0 has entries that it must not have") };
+    assert_eq!(finding.field, "number of entries in the index of logs and accounts");
+    let table = stopped.store.table("block-index").unwrap();
+    let keys: Vec<_> = table.iter().map(|entry| entry.unwrap().0).filter(|key| key.len() == 16).collect();
+    let mut batch = stopped.store.batch();
+    keys.iter().filter(|key| key.ends_with(&[0; 8])).for_each(|key| batch.remove(&table, key));
+    batch.commit(Durability::Buffered).unwrap();
+    let report = verify();
+    assert_eq!(report.findings, []);
+    assert!(report.index_entries >= 4, "sender and recipient of two blocks: {}", report.index_entries);
+    let lost = keys.iter().find(|key| !key.ends_with(&[0; 8])).unwrap();
+    let mut batch = stopped.store.batch();
+    batch.remove(&table, lost);
+    batch.commit(Durability::Buffered).unwrap();
+    let findings = verify().findings;
+    let height = u64::from_be_bytes(lost[8..].try_into().unwrap());
+    assert_eq!(findings[0].height, Some(Height(height)));
+    assert!(findings[0].found.contains("without 1 of them"), "{findings:?}");
 }

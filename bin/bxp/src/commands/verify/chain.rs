@@ -73,6 +73,7 @@ fn print(report: &Report, json: bool, took: Duration) {
             "head": report.head.0,
             "certified": report.certified.0,
             "transactions": report.transactions,
+            "index_entries": report.index_entries,
             "segments": report.segments,
             "executed": report.executed.map(|height| height.0),
             "state_entries": report.state_entries,
@@ -90,6 +91,9 @@ fn print(report: &Report, json: bool, took: Duration) {
         "blocks 0 to {head}, {} transactions, certified up to {}",
         report.transactions, report.certified
     );
+    if report.index_entries > 0 {
+        println!("{} entries of the index of logs and accounts compared", report.index_entries);
+    }
     if report.segments > 0 {
         println!("{} segments of old blocks read whole", report.segments);
     }
