@@ -213,13 +213,7 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
     let never = CancellationToken::new();
     tokio::spawn(Replication::new(ingest.clone(), network.clone()).run(never.clone()));
     tokio::spawn(Anchoring::new(ingest.clone(), sender.clone()).run(never));
-    let rooms = Rooms {
-        chain,
-        vault: vault.clone(),
-        store: store.clone(),
-        genesis: genesis.clone(),
-        facts: facts.clone(),
-    };
+    let rooms = Rooms { chain, vault: vault.clone(), store: store.clone(), facts: facts.clone() };
     tokio::spawn(route(events, rooms));
     let inbox = Inbox::new(enclave.clone(), ingest.clone(), Clock::system());
     let delivered = deliveries(&store, &ledger, &enclave);
@@ -275,7 +269,6 @@ struct Rooms {
     chain: Chain,
     vault: Vault,
     store: Store,
-    genesis: Genesis,
     facts: ChainFacts,
 }
 
