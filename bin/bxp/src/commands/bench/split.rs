@@ -6,7 +6,6 @@ use bxp_clinical::{
     source::find,
 };
 use bxp_enclave::Enclave;
-use bxp_privacy::dictionary::FHIR_1;
 use bxp_storage::Store;
 use bxp_types::{Address, Jurisdiction, NetworkId, Phi, SubjectId, ValidatorIndex};
 use bxp_vault::{Clock, NewRecord, Vault, cid_of};
@@ -40,8 +39,6 @@ struct Report {
     megabytes: f64,
     /// The limit: parse, compress, encrypt, and hash one block for each resource.
     seal_alone_per_second: f64,
-    /// As the limit, compressing with the vault's dictionary.
-    seal_alone_with_dictionary_per_second: f64,
     /// As the limit, without compression.
     raw_per_second: f64,
     /// Parse and split.
@@ -49,12 +46,10 @@ struct Report {
     /// Parse, split, and seal both sides as the vault does, with digests, CIDs and wrapped keys.
     split_and_seal_per_second: f64,
     ratio_to_seal_alone: f64,
-    ratio_to_seal_alone_with_dictionary: f64,
     ratio_to_raw: f64,
-    /// Bytes of both sealed blocks, and of the one of the limits, for each byte of JSON.
+    /// Bytes of both sealed blocks, and of the one of the limit, for each byte of JSON.
     sealed_ratio: f64,
     seal_alone_ratio: f64,
-    seal_alone_with_dictionary_ratio: f64,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
@@ -81,35 +76,30 @@ fn measure(arguments: &Arguments) -> Result<Report> {
     for text in &texts {
         black_box(names.split(&parsed(text)?, &clock).ok());
     }
-    let plain = zstd::bulk::Compressor::new(LEVEL).context("make a compressor")?;
-    let dictionary = zstd::dict::EncoderDictionary::copy(FHIR_1, LEVEL);
-    let with_dictionary = zstd::bulk::Compressor::with_prepared_dictionary(&dictionary);
-    let mut compressors = [plain, with_dictionary.context("make a compressor with a dictionary")?];
-    let mut rates: [Vec<f64>; 5] = std::array::from_fn(|_| Vec::new());
-    let mut sealed_bytes = [0; 3];
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL).context("make a compressor")?;
+    let mut rates: [Vec<f64>; 4] = std::array::from_fn(|_| Vec::new());
+    let mut sealed_bytes = [0; 2];
     for _ in 0..arguments.rounds {
-        sealed_bytes = [0; 3];
-        for (number, compressor) in compressors.iter_mut().enumerate() {
-            rates[number].push(rate(&texts, |text| {
-                black_box(parsed(text)?);
-                let packed = compressor.compress(text).context("compress")?;
-                let (sealed, key) = enclave.seal(&packed, b"bench")?;
-                sealed_bytes[number] += sealed.len();
-                black_box((cid_of(&sealed)?, key));
-                Ok(())
-            })?);
-        }
-        rates[2].push(rate(&texts, |text| {
+        sealed_bytes = [0; 2];
+        rates[0].push(rate(&texts, |text| {
+            black_box(parsed(text)?);
+            let packed = compressor.compress(text).context("compress")?;
+            let (sealed, key) = enclave.seal(&packed, b"bench")?;
+            sealed_bytes[0] += sealed.len();
+            black_box((cid_of(&sealed)?, key));
+            Ok(())
+        })?);
+        rates[1].push(rate(&texts, |text| {
             black_box(parsed(text)?);
             let (sealed, key) = enclave.seal(text, b"bench")?;
             black_box((cid_of(&sealed)?, key));
             Ok(())
         })?);
-        rates[3].push(rate(&texts, |text| {
+        rates[2].push(rate(&texts, |text| {
             black_box(names.split_text(&parsed(text)?, &clock)?);
             Ok(())
         })?);
-        rates[4].push(rate(&texts, |text| {
+        rates[3].push(rate(&texts, |text| {
             let sides = names.split_text(&parsed(text)?, &clock)?;
             let record = vault.seal_record(&NewRecord {
                 subject: SubjectId([1; 16]),
@@ -118,7 +108,7 @@ fn measure(arguments: &Arguments) -> Result<Report> {
                 identity: Phi::new(sides.identity.into_exposed().into_bytes().into()),
                 deidentified: sides.deidentified.into(),
             })?;
-            sealed_bytes[2] += record.identity.bytes.len() + record.deidentified.bytes.len();
+            sealed_bytes[1] += record.identity.bytes.len() + record.deidentified.bytes.len();
             black_box(record);
             Ok(())
         })?);
@@ -126,26 +116,23 @@ fn measure(arguments: &Arguments) -> Result<Report> {
     Ok(report(&texts, rates.map(median), sealed_bytes))
 }
 
-/// Of the rates of both limits with compression, the limit without, the split, and everything; and of the sealed bytes of
-/// both limits and of the records.
-fn report(texts: &[Vec<u8>], rates: [f64; 5], sealed_bytes: [usize; 3]) -> Report {
-    let [seal_alone, with_dictionary, raw, split, both] = rates;
+/// Of the rates of the limit with compression, the limit without, the split, and everything; and of the sealed bytes of
+/// the limit and of the records.
+fn report(texts: &[Vec<u8>], rates: [f64; 4], sealed_bytes: [usize; 2]) -> Report {
+    let [seal_alone, raw, split, both] = rates;
     let bytes = texts.iter().map(Vec::len).sum::<usize>() as f64;
-    let [alone_ratio, dictionary_ratio, sealed_ratio] = sealed_bytes.map(|sealed| sealed as f64 / bytes);
+    let [alone_ratio, sealed_ratio] = sealed_bytes.map(|sealed| sealed as f64 / bytes);
     Report {
         resources: texts.len(),
         megabytes: bytes / 1e6,
         seal_alone_per_second: seal_alone,
-        seal_alone_with_dictionary_per_second: with_dictionary,
         raw_per_second: raw,
         split_per_second: split,
         split_and_seal_per_second: both,
         ratio_to_seal_alone: both / seal_alone,
-        ratio_to_seal_alone_with_dictionary: both / with_dictionary,
         ratio_to_raw: both / raw,
         sealed_ratio,
         seal_alone_ratio: alone_ratio,
-        seal_alone_with_dictionary_ratio: dictionary_ratio,
     }
 }
 
@@ -179,17 +166,12 @@ fn print(report: &Report, json: bool) -> Result<()> {
     println!("parse, split, one core               {:.0} a second", report.split_per_second);
     println!("parse, split, seal, one core         {:.0} a second", report.split_and_seal_per_second);
     println!("limit: parse, compress, seal, hash   {:.0} a second", report.seal_alone_per_second);
-    println!(
-        "limit with the vault's dictionary    {:.0} a second",
-        report.seal_alone_with_dictionary_per_second
-    );
     println!("limit without compression            {:.0} a second", report.raw_per_second);
     println!("ratio                                {:.3}", report.ratio_to_seal_alone);
-    println!("ratio to the limit with dictionary   {:.3}", report.ratio_to_seal_alone_with_dictionary);
     println!("ratio to the limit without           {:.3}", report.ratio_to_raw);
     println!(
-        "sealed bytes for each of JSON        {:.3}; limit {:.3}, with the dictionary {:.3}",
-        report.sealed_ratio, report.seal_alone_ratio, report.seal_alone_with_dictionary_ratio
+        "sealed bytes for each of JSON        {:.3}; limit {:.3}",
+        report.sealed_ratio, report.seal_alone_ratio
     );
     Ok(())
 }
