@@ -6,6 +6,7 @@ use bxp_clinical::{
     source::{Limits, find, parse_json},
 };
 use bxp_types::{BlockClass, Jurisdiction};
+use std::{sync::mpsc, time::Duration};
 
 const US: Jurisdiction = Jurisdiction::US;
 
@@ -107,6 +108,37 @@ fn a_patient_is_found_through_containers_and_earlier_submissions() {
     assert_eq!(node.ingest.chart(subject).unwrap().len(), 3);
     let contained = r##"{"resourceType":"Condition","id":"c2","contained":[{"resourceType":"Patient","id":"p","address":[{"country":"US"}]}],"subject":{"reference":"#p"}}"##;
     assert_eq!(taken(&[contained]), 1);
+}
+
+/// Goal: submissions at once do not wait for each other for ever. Way: eight threads, each with conditional references to ask
+/// the working copy for and enough resources to seal on all cores.
+#[test]
+fn submissions_at_once_that_ask_for_references_all_come_to_their_end() {
+    const THREADS: usize = 8;
+    const CONDITIONS: usize = 60;
+    let cluster = cluster(&[US]);
+    let ingest = &cluster.nodes[0].ingest;
+    let patient = r#"{"resourceType":"Patient","id":"p1","identifier":[{"system":"s","value":"7"}],"address":[{"country":"US"}]}"#;
+    ingest.ingest_submission(&collection(&[patient])).unwrap();
+    let (ended, ends) = mpsc::channel();
+    for thread in 0..THREADS {
+        let (ingest, ended) = (ingest.clone(), ended.clone());
+        std::thread::spawn(move || {
+            let conditions: Vec<String> = (0..CONDITIONS)
+                .map(|number| {
+                    format!(
+                        r#"{{"resourceType":"Condition","id":"c{thread}-{number}","subject":{{"reference":"Patient?identifier=s|7"}}}}"#
+                    )
+                })
+                .collect();
+            let conditions: Vec<&str> = conditions.iter().map(String::as_str).collect();
+            let _ = ended.send(ingest.ingest_submission(&collection(&conditions)).map(|report| report.new));
+        });
+    }
+    for _ in 0..THREADS {
+        let new = ends.recv_timeout(Duration::from_secs(60)).expect("it ends");
+        assert_eq!(new.unwrap(), CONDITIONS as u64);
+    }
 }
 
 #[test]
