@@ -8,3 +8,4 @@ mod kill;
 mod kit;
 mod placement;
 mod records;
+mod segments;

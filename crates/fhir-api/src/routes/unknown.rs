@@ -6,7 +6,7 @@ use bxp_clinical::fhir::definitions::Definitions;
 use bxp_fhir_store::{Kind, Parameters};
 
 /// The first parts of the addresses that are no resource types.
-const OWN_ADDRESSES: [&str; 12] = [
+const OWN_ADDRESSES: [&str; 13] = [
     "",
     "$ingest",
     "metadata",
