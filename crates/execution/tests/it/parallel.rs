@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 /// More threads than most machines that test have, so that they are in each other's way.
 static POOL: LazyLock<ThreadPool> =
-    LazyLock::new(|| ThreadPoolBuilder::new().num_threads(6).build().unwrap());
+    LazyLock::new(|| ThreadPoolBuilder::new().num_threads(8).build().unwrap());
 
 /// Counts, stores and reverts; see [`CONTRACT`].
 const COUNTER: Address = Address::repeat_byte(0xc1);
