@@ -130,7 +130,7 @@ impl<C: Others> Keeping<C> {
                 Ok(round) if round.waiting > 0 => rest = REST,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(error = ?error, "mind the copies of identity blocks; trying again")
+                    tracing::warn!(error = ?error, "mind the copies of identity blocks; trying again");
                 }
             }
             tokio::select! {

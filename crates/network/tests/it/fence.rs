@@ -79,7 +79,7 @@ async fn a_node_that_moves_moves_the_fence() {
         let SealedBlock { cid, class, .. } = block.clone();
         let sending = first.network.send_blocks(ValidatorIndex(1), Bytes::new(), vec![block]);
         async move {
-            assert_eq!(sending.await, Err(SendBlocksError::Fence { cid, class, peer: ValidatorIndex(1) }))
+            assert_eq!(sending.await, Err(SendBlocksError::Fence { cid, class, peer: ValidatorIndex(1) }));
         }
     };
     refused(german()).await;

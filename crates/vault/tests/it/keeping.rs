@@ -255,7 +255,7 @@ fn copies_are_given_and_taken_by_placement_alone() {
     assert!(matches!(first.vault.accept_copies(&[swapped]), Err(VaultError::UnexpectedBlock(_))));
     let wrong_keys = Copy { keys: copy(&holder, &first, other).keys, ..given.clone() };
     assert!(matches!(first.vault.accept_copies(&[wrong_keys]), Err(VaultError::Enclave { .. })));
-    assert_eq!(first.vault.accept_copies(&[given.clone()]).unwrap(), 1);
+    assert_eq!(first.vault.accept_copies(std::slice::from_ref(&given)).unwrap(), 1);
     holder
         .vault
         .erase(entry.record_id)
