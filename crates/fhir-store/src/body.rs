@@ -4,23 +4,16 @@
 //! the work on a text is done before its version is known. Everything else comes back character by character, in order.
 
 use crate::{StoreError, value::date::instant};
+use bxp_compression::{bound, compress_into, decompress};
 use sonic_rs::{JsonContainerTrait, Value};
-use std::cell::RefCell;
 
 /// The shortest text that is worth compressing, in bytes.
 const COMPRESSED_FROM: usize = 200;
-/// zstd's fastest level: the disk is relieved, and the processor hardly notices.
-const LEVEL: i32 = 1;
 /// The largest resource in bytes of JSON, which bounds what decompression may give.
 pub(crate) const BYTES_MAX: usize = 64 << 20;
 
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;
-
-thread_local! {
-    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
-}
 
 /// A resource's text as it is stored.
 #[derive(Clone, Debug)]
@@ -67,17 +60,16 @@ fn push(text: &mut String, name: &str, value: &Value) -> Result<(), StoreError> 
 }
 
 fn pack(text: &[u8]) -> Vec<u8> {
-    if text.len() >= COMPRESSED_FROM {
-        let packed = COMPRESSOR.with_borrow_mut(|slot| {
-            if slot.is_none() {
-                *slot = zstd::bulk::Compressor::new(LEVEL).ok();
-            }
-            slot.as_mut().and_then(|compressor| compressor.compress(text).ok())
-        });
-        let length = u32::try_from(text.len()).ok();
-        if let (Some(packed), Some(length)) = (packed.filter(|packed| packed.len() + 5 < text.len()), length)
+    const HEAD: usize = 5;
+    if let (true, Ok(length)) = (text.len() >= COMPRESSED_FROM, u32::try_from(text.len())) {
+        let mut stored = vec![0; HEAD + bound(text.len())];
+        stored[0] = ZSTD;
+        stored[1..HEAD].copy_from_slice(&length.to_le_bytes());
+        if let Ok(packed) = compress_into(text, &mut stored[HEAD..])
+            && packed + HEAD < text.len()
         {
-            return [&[ZSTD][..], &length.to_le_bytes(), &packed].concat();
+            stored.truncate(HEAD + packed);
+            return stored;
         }
     }
     [&[PLAIN], text].concat()
@@ -93,14 +85,7 @@ fn unpack(stored: &[u8]) -> Result<Vec<u8>, StoreError> {
             if length > BYTES_MAX {
                 return Err(DAMAGED);
             }
-            DECOMPRESSOR.with_borrow_mut(|slot| {
-                if slot.is_none() {
-                    *slot = zstd::bulk::Decompressor::new().ok();
-                }
-                slot.as_mut()
-                    .and_then(|decompressor| decompressor.decompress(packed, length).ok())
-                    .ok_or(DAMAGED)
-            })
+            decompress(packed, length).map_err(|_| DAMAGED)
         }
         _ => Err(DAMAGED),
     }

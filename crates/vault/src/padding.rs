@@ -1,13 +1,12 @@
 //! Plaintext as it is sealed: compressed, then padded.
 //!
 //! Layout: `content length (u32 BE) || compressed length (u32 BE) || zstd frame || zeros`, a multiple of
-//! [`BUCKET_BYTES`]. Compression comes before sealing, since ciphertext does not compress. The length of a sealed block
-//! therefore tells how well its content compresses, rounded up to a bucket; the padding leaves an observer with few
-//! distinct lengths, but a long note still makes a longer block than a short one.
+//! [`BUCKET_BYTES`]; the frame is one of `bxp-compression`. Compression comes before sealing, since ciphertext does not
+//! compress. The length of a sealed block therefore tells how well its content compresses, rounded up to a bucket; the
+//! padding leaves an observer with few distinct lengths, but a long note still makes a longer block than a short one.
 
 use crate::VaultError;
-use std::cell::RefCell;
-use zstd::bulk::{Compressor, Decompressor};
+use bxp_compression::{bound, compress_into, decompress};
 
 /// Sealed plaintexts have a multiple of this many bytes.
 pub const BUCKET_BYTES: usize = 256;
@@ -16,15 +15,7 @@ pub const BUCKET_BYTES: usize = 256;
 pub const PLAINTEXT_BYTES_MAX: usize = 64 << 20;
 
 const HEADER_LEN: usize = 8;
-/// zstd's fastest regular level: on resources of a few kilobytes higher levels cost more than they save.
-const LEVEL: i32 = 1;
 const WHAT: &str = "padded content";
-
-thread_local! {
-    // A context holds its tables for reuse; making one for each record would cost more than compressing it.
-    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
-}
 
 /// Compresses and pads `content`.
 pub(crate) fn pack(content: &[u8]) -> Result<Vec<u8>, VaultError> {
@@ -34,10 +25,10 @@ pub(crate) fn pack(content: &[u8]) -> Result<Vec<u8>, VaultError> {
         return Err(too_large());
     }
     let length = u32::try_from(content.len()).map_err(|_| too_large())?;
-    let bound = zstd::zstd_safe::compress_bound(content.len());
+    let bound = bound(content.len());
     let mut out = Vec::with_capacity((HEADER_LEN + bound).next_multiple_of(BUCKET_BYTES));
     out.resize(HEADER_LEN + bound, 0);
-    let written = compress(content, &mut out[HEADER_LEN..]).map_err(VaultError::Compression)?;
+    let written = compress_into(content, &mut out[HEADER_LEN..]).map_err(VaultError::Compression)?;
     let compressed = u32::try_from(written).map_err(|_| too_large())?;
     out[..4].copy_from_slice(&length.to_be_bytes());
     out[4..HEADER_LEN].copy_from_slice(&compressed.to_be_bytes());
@@ -60,20 +51,6 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<u8>, VaultError> {
     }
     let content = decompress(frame, length).map_err(|_| malformed())?;
     if content.len() == length { Ok(content) } else { Err(malformed()) }
-}
-
-fn compress(content: &[u8], out: &mut [u8]) -> std::io::Result<usize> {
-    COMPRESSOR.with_borrow_mut(|slot| match slot {
-        Some(compressor) => compressor.compress_to_buffer(content, out),
-        None => slot.insert(Compressor::new(LEVEL)?).compress_to_buffer(content, out),
-    })
-}
-
-fn decompress(frame: &[u8], length: usize) -> std::io::Result<Vec<u8>> {
-    DECOMPRESSOR.with_borrow_mut(|slot| match slot {
-        Some(decompressor) => decompressor.decompress(frame, length),
-        None => slot.insert(Decompressor::new()?).decompress(frame, length),
-    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use cargo_metadata::{DependencyKind, Metadata, Package};
 
 /// Crates by layer, lowest first. The programs in `bin/` stand above all of them.
 const LAYERS: &[&[&str]] = &[
-    &["bxp-types", "bxp-contracts"],
+    &["bxp-types", "bxp-contracts", "bxp-compression"],
     &["bxp-consensus", "bxp-trie", "bxp-privacy", "bxp-hl7v2", "bxp-ccda"],
     &[
         "bxp-storage",
