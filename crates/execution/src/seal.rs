@@ -1,7 +1,7 @@
 //! From transactions that have run to a block: receipts, roots, header.
 
 use crate::{DropReason, ExecutedBlock, ExecutionError, RanBlock, receipts, root};
-use alloy_consensus::proofs;
+use alloy_eips::Encodable2718 as _;
 use alloy_primitives::B256;
 use bxp_types::{RecoveredTransaction, StoredBlock};
 
@@ -46,7 +46,7 @@ impl RanBlock {
 
 /// The root of the trie of transactions.
 pub(crate) fn transactions_root(transactions: &[RecoveredTransaction]) -> B256 {
-    proofs::calculate_transaction_root(transactions)
+    bxp_trie::ordered_root(transactions.len(), |place, out| transactions[place].encode_2718(out))
 }
 
 /// The transactions that entered, and the hashes of those at the places of `dropped` with the reasons.

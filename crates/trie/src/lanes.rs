@@ -18,8 +18,9 @@ const WORD_BYTES: usize = 8;
 /// Inputs of more permutations than this are rare, and hashed one by one. A full branch takes four.
 const PERMUTATIONS_MAX: usize = 4;
 
-/// The hash of each of `inputs`.
-pub(crate) fn keccak256_all(inputs: &[&[u8]]) -> Vec<B256> {
+/// The Keccak-256 hash of each of `inputs`, in their order.
+#[must_use]
+pub fn keccak256_all(inputs: &[&[u8]]) -> Vec<B256> {
     let mut hashes = vec![B256::ZERO; inputs.len()];
     let mut waiting: [Group; PERMUTATIONS_MAX] = Default::default();
     for (place, input) in inputs.iter().enumerate() {
