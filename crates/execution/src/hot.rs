@@ -4,34 +4,69 @@
 //! a reader of a state with that root cannot be told of another, whatever is committed, fails to be or is taken back
 //! meanwhile. A reader of any other state is told nothing and asks the database.
 
-use crate::{StateChanges, known_tries::KnownTries};
+use crate::{
+    StateChanges,
+    known_tries::KnownTries,
+    overlay_accounts::{OverlayAccounts, Spare},
+};
 use alloy_consensus::{
     TrieAccount,
     constants::{EMPTY_ROOT_HASH, KECCAK_EMPTY},
 };
 use alloy_primitives::{Address, B256, U256, map::HashMap};
 use parking_lot::{Mutex, MutexGuard};
-use std::{hash::Hash, sync::Arc};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// Parts with a lock each, so that readers on several threads seldom meet.
 const SHARDS: usize = 16;
 
-/// Accounts, and slots, in one generation of one shard: as many as a table of 65,536 places takes. Where a million
-/// accounts are in use, all of them stay: with all generations full, some 150 MB of accounts and 190 MB of slots.
-const GENERATION_ENTRIES_MAX: usize = 57_344;
+/// Accounts, and slots, in one shard: as many as a table of 131,072 places takes. Where a million accounts are in use, all
+/// of them stay: with all shards full, some 170 MB of accounts and 200 MB of slots.
+const SHARD_ENTRIES_MAX: usize = 114_688;
+
+/// What a sweep of a full shard has to make room for at least.
+const SWEPT_ENTRIES_MIN: usize = SHARD_ENTRIES_MAX / 4;
 
 /// Accounts and slots of the newest state, and its tries.
 #[derive(Default)]
 pub(crate) struct HotState {
     shards: [Mutex<Shard>; SHARDS],
     tries: KnownTries,
+    /// The memory of the accounts of the block before.
+    spare: Mutex<Spare>,
 }
 
 #[derive(Default)]
 struct Shard {
     root: B256,
-    accounts: Generations<Address, HotAccount>,
-    slots: Generations<(Address, U256), U256>,
+    accounts: Entries<AccountKey, HotAccount>,
+    slots: Entries<SlotKey, U256>,
+}
+
+/// The address of an account, hashed as numbers: bytes take several times as long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct AccountKey(Address);
+
+impl Hash for AccountKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, rest @ ..] = self.0.into_array();
+        state.write_u32(u32::from_ne_bytes([a, b, c, d]));
+        state.write_u128(u128::from_ne_bytes(rest));
+    }
+}
+
+/// A slot of an account, hashed in the same way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct SlotKey(AccountKey, U256);
+
+impl Hash for SlotKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+        self.1.as_limbs().iter().for_each(|limb| state.write_u64(*limb));
+    }
 }
 
 /// An account as it is kept: nearly all have neither code nor storage, and take half the room.
@@ -68,38 +103,64 @@ impl From<HotAccount> for Option<TrieAccount> {
 
 impl Shard {
     fn clear(&mut self) {
-        self.accounts = Generations::default();
-        self.slots = Generations::default();
+        self.accounts = Entries::default();
+        self.slots = Entries::default();
     }
 }
 
-/// The entries used last, between a bound and twice that many: the older generation goes when the younger is full.
-struct Generations<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+/// Entries in one table, so that whoever asks looks once. When it is full, those that nobody has read since they were put
+/// there, or since the last time, go.
+struct Entries<K, V>(HashMap<K, Entry<V>>);
+
+struct Entry<V> {
+    value: V,
+    is_used: bool,
 }
 
-impl<K, V> Default for Generations<K, V> {
+impl<K, V> Default for Entries<K, V> {
     fn default() -> Self {
-        Self { young: HashMap::default(), old: HashMap::default() }
+        Self(HashMap::default())
     }
 }
 
-impl<K: Eq + Hash + Copy, V: Clone> Generations<K, V> {
-    fn get(&mut self, key: K) -> Option<V> {
-        if let Some(value) = self.young.get(&key) {
-            return Some(value.clone());
+impl<K: Eq + Hash, V: Clone> Entries<K, V> {
+    fn get(&mut self, key: &K) -> Option<V> {
+        let entry = self.0.get_mut(key)?;
+        if !entry.is_used {
+            entry.is_used = true;
         }
-        let value = self.old.remove(&key)?;
-        self.put(key, value.clone());
-        Some(value)
+        Some(entry.value.clone())
     }
 
     fn put(&mut self, key: K, value: V) {
-        if self.young.len() >= GENERATION_ENTRIES_MAX {
-            self.old = std::mem::take(&mut self.young);
+        if let Some(entry) = self.0.get_mut(&key) {
+            entry.value = value;
+            return;
         }
-        self.young.insert(key, value);
+        if self.0.len() >= SHARD_ENTRIES_MAX {
+            self.sweep();
+        }
+        self.0.insert(key, Entry { value, is_used: false });
+    }
+
+    /// Makes room. What stays moves to a new table: one with holes would grow.
+    fn sweep(&mut self) {
+        let used = self.0.values().filter(|entry| entry.is_used).count();
+        // Where more are in use than there is room for, any of them may go.
+        let is_crowded = used > SHARD_ENTRIES_MAX - SWEPT_ENTRIES_MIN;
+        let mut stays = false;
+        let old = std::mem::replace(
+            &mut self.0,
+            HashMap::with_capacity_and_hasher(SHARD_ENTRIES_MAX, Default::default()),
+        );
+        self.0.extend(
+            old.into_iter()
+                .filter(|(_, entry)| {
+                    stays = !stays;
+                    entry.is_used && (stays || !is_crowded)
+                })
+                .map(|(key, entry)| (key, Entry { value: entry.value, is_used: false })),
+        );
     }
 }
 
@@ -126,14 +187,24 @@ impl HotState {
         }
         for (address, change) in &changes.accounts {
             if let Some(shard) = shards.get_mut(place(*address)) {
-                shard.accounts.put(*address, change.after.into());
+                shard.accounts.put(AccountKey(*address), change.after.into());
             }
         }
         for (key, change) in &changes.slots {
             if let Some(shard) = shards.get_mut(slot_place(key.0, key.1)) {
-                shard.slots.put(*key, change.after.unwrap_or_default());
+                shard.slots.put(SlotKey(AccountKey(key.0), key.1), change.after.unwrap_or_default());
             }
         }
+    }
+
+    /// The memory that [`HotState::keep_spare`] was given last.
+    pub(crate) fn take_spare(&self) -> Spare {
+        std::mem::take(&mut self.spare.lock())
+    }
+
+    /// Keeps memory for the next block.
+    pub(crate) fn keep_spare(&self, spare: Spare) {
+        *self.spare.lock() = spare;
     }
 
     fn shard(&self, root: B256, place: usize) -> Option<MutexGuard<'_, Shard>> {
@@ -163,6 +234,11 @@ impl HotView {
         Self { hot, root }
     }
 
+    /// No accounts of a block, in the memory of those of the block before.
+    pub(crate) fn overlay_accounts(&self) -> OverlayAccounts {
+        OverlayAccounts::recycled(&self.hot)
+    }
+
     /// What is known of tries.
     pub(crate) fn tries(&self) -> &KnownTries {
         &self.hot.tries
@@ -175,13 +251,14 @@ impl HotView {
         read: impl FnOnce() -> Result<Option<TrieAccount>, E>,
     ) -> Result<Option<TrieAccount>, E> {
         let place = place(address);
-        let known = self.hot.shard(self.root, place).and_then(|mut shard| shard.accounts.get(address));
+        let known =
+            self.hot.shard(self.root, place).and_then(|mut shard| shard.accounts.get(&AccountKey(address)));
         if let Some(known) = known {
             return Ok(known.into());
         }
         let account = read()?;
         if let Some(mut shard) = self.hot.shard(self.root, place) {
-            shard.accounts.put(address, account.into());
+            shard.accounts.put(AccountKey(address), account.into());
         }
         Ok(account)
     }
@@ -193,8 +270,8 @@ impl HotView {
         slot: U256,
         read: impl FnOnce() -> Result<U256, E>,
     ) -> Result<U256, E> {
-        let (key, place) = ((address, slot), slot_place(address, slot));
-        let known = self.hot.shard(self.root, place).and_then(|mut shard| shard.slots.get(key));
+        let (key, place) = (SlotKey(AccountKey(address), slot), slot_place(address, slot));
+        let known = self.hot.shard(self.root, place).and_then(|mut shard| shard.slots.get(&key));
         if let Some(known) = known {
             return Ok(known);
         }
@@ -260,13 +337,26 @@ mod tests {
 
     #[test]
     fn entries_are_bounded_and_those_in_use_stay() {
-        let mut entries = Generations::default();
+        let mut entries = Entries::default();
         entries.put(0, 0);
-        for key in 1..10 * GENERATION_ENTRIES_MAX {
+        for key in 1..5 * SHARD_ENTRIES_MAX {
             entries.put(key, key);
-            assert_eq!(entries.get(0), Some(0));
-            assert!(entries.young.len() + entries.old.len() <= 2 * GENERATION_ENTRIES_MAX);
+            assert_eq!(entries.get(&0), Some(0));
+            assert!(entries.0.len() <= SHARD_ENTRIES_MAX);
         }
-        assert_eq!(entries.get(1), None);
+        assert_eq!(entries.get(&1), None);
+    }
+
+    #[test]
+    fn a_full_table_makes_room_where_all_is_in_use() {
+        let mut entries = Entries::default();
+        for key in 0..SHARD_ENTRIES_MAX {
+            entries.put(key, key);
+            assert_eq!(entries.get(&key), Some(key));
+        }
+        entries.put(SHARD_ENTRIES_MAX, 0);
+        assert_eq!(entries.0.len(), SHARD_ENTRIES_MAX / 2 + 1);
+        assert!(entries.0.capacity() < 2 * SHARD_ENTRIES_MAX);
+        assert_eq!(entries.get(&SHARD_ENTRIES_MAX), Some(0));
     }
 }

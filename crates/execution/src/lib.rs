@@ -20,6 +20,7 @@
 //!
 //! This crate does not know of consensus, the network or health data.
 
+mod bare;
 mod block;
 mod call;
 mod chain_spec;
@@ -42,6 +43,8 @@ mod hot;
 mod known_tries;
 mod memory;
 mod overlay;
+mod overlay_accounts;
+mod overlay_slots;
 mod packs;
 mod parallel;
 mod payments;
@@ -61,6 +64,7 @@ mod tables;
 mod verify;
 mod view;
 
+pub use bare::{BareRevm, BareTransactions};
 pub use block::{BlockInput, ExecutedBlock};
 pub use chain_spec::{ChainSpec, Fees, Rules};
 pub use changes::StateChanges;

@@ -1,20 +1,22 @@
 //! The state while a block runs: what is stored, with the block's writes above it.
 
-use crate::{ExecutionError, code_cache::CodeCache, evm::BlockState, read::StateRead};
+use crate::{
+    ExecutionError, code_cache::CodeCache, evm::BlockState, overlay_accounts::OverlayAccounts,
+    overlay_slots::OverlaySlots, read::StateRead,
+};
 use alloy_consensus::{
     TrieAccount,
     constants::{EMPTY_ROOT_HASH, KECCAK_EMPTY},
 };
-use alloy_primitives::{
-    Address, B256, U256,
-    map::{AddressMap, Entry, U256Map},
-};
+use alloy_primitives::{Address, B256, U256, map::AddressMap};
 use bxp_types::Height;
 use revm::{
     Database,
     bytecode::Bytecode,
     state::{Account, AccountInfo, EvmState},
 };
+
+pub(crate) use crate::overlay_slots::OverlaySlot;
 
 /// An account that the block has read or written.
 pub(crate) struct OverlayAccount {
@@ -26,14 +28,14 @@ pub(crate) struct OverlayAccount {
     /// EIP-6780 could an account with stored slots be destroyed.
     pub(crate) wiped: bool,
     /// Slots that the block has read or written.
-    pub(crate) slots: U256Map<OverlaySlot>,
+    pub(crate) slots: OverlaySlots,
 }
 
 impl OverlayAccount {
     /// An account as it is stored.
     pub(crate) fn stored(before: Option<TrieAccount>) -> Self {
         let now = before.as_ref().map(info);
-        Self { before, now, wiped: false, slots: U256Map::default() }
+        Self { before, now, wiped: false, slots: OverlaySlots::default() }
     }
 
     /// Whether slots are stored at an account without code and nonce, which only a genesis file can bring about. No
@@ -57,34 +59,30 @@ impl OverlayAccount {
     /// Empties the storage.
     pub(crate) fn wipe(&mut self) {
         self.wiped = self.before.is_some_and(|before| before.storage_root != EMPTY_ROOT_HASH);
-        self.slots.values_mut().for_each(|slot| slot.now = U256::ZERO);
+        self.slots.wipe();
     }
 }
 
 /// The nonce that stands for stored slots.
 const TAKEN_NONCE: u64 = 1;
 
-/// A storage slot that the block has read or written.
-#[derive(Clone, Copy)]
-pub(crate) struct OverlaySlot {
-    /// As it was before the block.
-    pub(crate) before: U256,
-    /// As it is now.
-    pub(crate) now: U256,
-}
-
 /// The state that transactions of one block see.
 pub(crate) struct Overlay<'a> {
     base: &'a dyn StateRead,
     code: &'a CodeCache,
-    accounts: AddressMap<OverlayAccount>,
+    accounts: OverlayAccounts,
     /// Who sends the transaction that runs; nobody can create a contract there.
     sender: Option<Address>,
 }
 
 impl<'a> Overlay<'a> {
     pub(crate) fn new(base: &'a dyn StateRead, code: &'a CodeCache) -> Self {
-        Self { base, code, accounts: AddressMap::default(), sender: None }
+        Self::within(OverlayAccounts::default(), base, code)
+    }
+
+    /// The same in the memory of `accounts`, of which there are none yet.
+    pub(crate) fn within(accounts: OverlayAccounts, base: &'a dyn StateRead, code: &'a CodeCache) -> Self {
+        Self { base, code, accounts, sender: None }
     }
 
     /// Makes room for as many accounts as are likely to be touched.
@@ -116,15 +114,14 @@ impl<'a> Overlay<'a> {
             entry.wipe();
         }
         for (key, slot) in account.storage {
-            match entry.slots.entry(key) {
-                Entry::Occupied(mut known) => known.get_mut().now = slot.present_value,
-                Entry::Vacant(unknown) => {
-                    // What the EVM calls original is the value before the transaction, which is that before the block
-                    // where the block has not touched the slot, unless it has wiped it.
-                    let before = if entry.wiped { base.slot(address, key)? } else { slot.original_value };
-                    unknown.insert(OverlaySlot { before, now: slot.present_value });
-                }
-            }
+            let is_wiped = entry.wiped;
+            // What the EVM calls original is the value before the transaction, which is that before the block where the
+            // block has not touched the slot, unless it has wiped it.
+            let met = || {
+                let before = if is_wiped { base.slot(address, key)? } else { slot.original_value };
+                Ok::<_, ExecutionError>(OverlaySlot { before, now: slot.present_value })
+            };
+            entry.slots.entry(key, met)?.now = slot.present_value;
         }
         let mut info = account.info;
         if taken && info.nonce == TAKEN_NONCE {
@@ -165,21 +162,29 @@ impl<'a> Overlay<'a> {
     }
 
     /// Everything that was read or written.
-    pub(crate) const fn accounts(&self) -> &AddressMap<OverlayAccount> {
+    pub(crate) const fn accounts(&self) -> &OverlayAccounts {
         &self.accounts
     }
 
     /// The same, when the block has ended.
-    pub(crate) fn into_accounts(self) -> AddressMap<OverlayAccount> {
+    pub(crate) fn into_accounts(self) -> OverlayAccounts {
         self.accounts
     }
 
     fn entry(&mut self, address: Address) -> Result<&mut OverlayAccount, ExecutionError> {
-        Ok(match self.accounts.entry(address) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(OverlayAccount::stored(self.base.account(address)?)),
-        })
+        let base = self.base;
+        self.accounts.entry(address, || stored(base, address))
     }
+
+    /// The same, with room for one slot more.
+    fn entry_with_room(&mut self, address: Address) -> Result<&mut OverlayAccount, ExecutionError> {
+        let base = self.base;
+        self.accounts.entry_with_room(address, || stored(base, address))
+    }
+}
+
+fn stored(base: &dyn StateRead, address: Address) -> Result<OverlayAccount, ExecutionError> {
+    Ok(OverlayAccount::stored(base.account(address)?))
 }
 
 /// What the EVM is told of a stored account; code comes when it is asked for.
@@ -210,16 +215,16 @@ impl Database for Overlay<'_> {
 
     fn storage(&mut self, address: Address, index: U256) -> Result<U256, ExecutionError> {
         let base = self.base;
-        let entry = self.entry(address)?;
-        match entry.slots.entry(index) {
-            Entry::Occupied(slot) => Ok(slot.get().now),
-            Entry::Vacant(_) if entry.wiped => Ok(U256::ZERO),
-            Entry::Vacant(slot) => {
-                let value = if entry.before.is_some() { base.slot(address, index)? } else { U256::ZERO };
-                slot.insert(OverlaySlot { before: value, now: value });
-                Ok(value)
-            }
+        let entry = self.entry_with_room(address)?;
+        let (is_wiped, is_there) = (entry.wiped, entry.before.is_some());
+        if is_wiped {
+            return Ok(entry.slots.get(&index).map_or(U256::ZERO, |slot| slot.now));
         }
+        let met = || {
+            let value = if is_there { base.slot(address, index)? } else { U256::ZERO };
+            Ok::<_, ExecutionError>(OverlaySlot { before: value, now: value })
+        };
+        Ok(entry.slots.entry(index, met)?.now)
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, ExecutionError> {

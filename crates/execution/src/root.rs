@@ -6,28 +6,28 @@ use crate::{
     read::{AccountTrie, StateRead, StorageTrie},
 };
 use alloy_consensus::{TrieAccount, constants::KECCAK_EMPTY};
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::AddressMap};
-use bxp_trie::{Change, EMPTY_ROOT, Nibbles};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use bxp_trie::{Change, EMPTY_ROOT, Nibbles, keccak256_all};
 use rayon::prelude::*;
 use revm::state::AccountInfo;
 
 /// The state root after the block whose `accounts` lie above `base`, and the changes that lead there.
-pub(crate) fn state_root(
+pub(crate) fn state_root<'a>(
     base: &dyn StateRead,
-    accounts: &AddressMap<OverlayAccount>,
+    accounts: impl IntoIterator<Item = (&'a Address, &'a OverlayAccount)>,
 ) -> Result<(B256, StateChanges), ExecutionError> {
     // Accounts are looked at on all cores, and put together in the order of their addresses, whatever order the EVM met
     // them in.
     let mut accounts: Vec<(Address, &OverlayAccount)> =
-        accounts.iter().map(|(address, account)| (*address, account)).collect();
+        accounts.into_iter().map(|(address, account)| (*address, account)).collect();
     accounts.sort_unstable_by_key(|(address, _)| *address);
-    let changed: Vec<Option<Changed>> = accounts
-        .into_par_iter()
-        .with_min_len(ACCOUNTS_A_TASK)
-        .map(|(address, account)| changed(base, address, account))
+    let changed: Vec<Vec<Changed>> = accounts
+        .par_chunks(ACCOUNTS_A_TASK)
+        .map(|accounts| all_changed(base, accounts))
         .collect::<Result<_, _>>()?;
-    let mut changes = StateChanges::default();
-    let mut leaves = Vec::with_capacity(changed.len());
+    let count = changed.iter().map(Vec::len).sum();
+    let mut changes = StateChanges { accounts: Vec::with_capacity(count), ..StateChanges::default() };
+    let mut leaves = Vec::with_capacity(count);
     for changed in changed.into_iter().flatten() {
         let Changed { address, hashed_address, account, storage } = changed;
         changes.slots.extend(storage.slots.into_iter().map(|(key, change)| ((address, key), change)));
@@ -53,7 +53,10 @@ pub(crate) fn state_root(
 }
 
 /// Accounts that one task looks at, so that a task is worth handing out.
-const ACCOUNTS_A_TASK: usize = 32;
+const ACCOUNTS_A_TASK: usize = 64;
+
+/// Keys of slots that one task hashes.
+const SLOTS_A_TASK: usize = 512;
 
 /// What has become of one account.
 struct Changed {
@@ -74,13 +77,27 @@ struct Storage {
     nodes: Vec<(Nibbles, Change<Bytes>)>,
 }
 
+/// What the block did to those of the accounts that are not as before.
+fn all_changed(
+    base: &dyn StateRead,
+    accounts: &[(Address, &OverlayAccount)],
+) -> Result<Vec<Changed>, ExecutionError> {
+    let addresses: Vec<&[u8]> = accounts.iter().map(|(address, _)| address.as_slice()).collect();
+    let hashed = keccak256_all(&addresses);
+    let mut all = Vec::with_capacity(accounts.len());
+    for ((address, account), hashed_address) in accounts.iter().zip(hashed) {
+        all.extend(changed(base, *address, hashed_address, account)?);
+    }
+    Ok(all)
+}
+
 /// What the block did to an account; none where it is as before.
 fn changed(
     base: &dyn StateRead,
     address: Address,
+    hashed_address: B256,
     account: &OverlayAccount,
 ) -> Result<Option<Changed>, ExecutionError> {
-    let hashed_address = keccak256(address);
     let storage = storage(base, address, hashed_address, account)?;
     let after = account.now.as_ref().map(|info| leaf(info, storage.root));
     let before = account.before;
@@ -113,9 +130,10 @@ fn storage(
         return Ok(Storage { root, slots: Vec::new(), nodes: Vec::new() });
     }
     let (mut leaves, mut changes) = (Vec::with_capacity(slots.len()), Vec::with_capacity(slots.len()));
-    for (key, (before, after)) in slots {
+    let hashed_keys = hashed_keys(&slots);
+    for ((key, (before, after)), hashed_key) in slots.into_iter().zip(hashed_keys) {
         let value = (!after.is_zero()).then(|| alloy_rlp::encode(after));
-        leaves.push((keccak256(key.to_be_bytes::<32>()), value));
+        leaves.push((hashed_key, value));
         let present = |value: U256| (!value.is_zero()).then_some(value);
         changes.push((key, Change { before: present(before), after: present(after) }));
     }
@@ -136,6 +154,15 @@ fn storage(
 /// A slot with its values before and after the block.
 type ChangedSlot = (U256, (U256, U256));
 
+/// The hashes of the slots' keys, on all cores where there are many.
+fn hashed_keys(slots: &[ChangedSlot]) -> Vec<B256> {
+    let of_task = |slots: &[ChangedSlot]| {
+        let keys: Vec<[u8; 32]> = slots.iter().map(|(key, _)| key.to_be_bytes()).collect();
+        keccak256_all(&keys.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>())
+    };
+    slots.par_chunks(SLOTS_A_TASK).flat_map_iter(of_task).collect()
+}
+
 /// The slots that differ from before the block, in order.
 fn changed_slots(
     base: &dyn StateRead,
@@ -143,10 +170,10 @@ fn changed_slots(
     account: &OverlayAccount,
 ) -> Result<Vec<ChangedSlot>, ExecutionError> {
     let mut slots: Vec<ChangedSlot> =
-        account.slots.iter().map(|(key, slot)| (*key, (slot.before, slot.now))).collect();
+        account.slots.iter().map(|(key, slot)| (key, (slot.before, slot.now))).collect();
     if account.wiped {
         for key in base.slots(address)? {
-            if !account.slots.contains_key(&key) {
+            if !account.slots.contains(&key) {
                 slots.push((key, (base.slot(address, key)?, U256::ZERO)));
             }
         }

@@ -4,7 +4,8 @@ use crate::{
     BlockInput, DropReason, ExecutionError, Fees, State, TRANSACTION_GAS_MAX, environment,
     evm::{BlockState, Evm, OverlayEvm},
     header,
-    overlay::{Overlay, OverlayAccount},
+    overlay::Overlay,
+    overlay_accounts::OverlayAccounts,
     parallel::{self, Base, Surroundings},
     receipts::Ended,
     shortcut::Plain,
@@ -30,7 +31,7 @@ pub struct RanBlock {
     pub(crate) header: Header,
     pub(crate) time_ms: u64,
     /// Everything that was read or written.
-    pub(crate) accounts: AddressMap<OverlayAccount>,
+    pub(crate) accounts: OverlayAccounts,
     /// How the transactions ended that entered, in order.
     pub(crate) ended: Vec<Ended>,
     /// The places of those that could not enter, in order.
@@ -82,7 +83,7 @@ impl State {
         let view = self.view();
         self.check_on_head(&view, parent_hash, input.height)?;
         let mut header = header::begin(parent_hash, input);
-        let mut overlay = Overlay::new(&view, self.code_cache());
+        let mut overlay = Overlay::within(view.overlay_accounts(), &view, self.code_cache());
         overlay.reserve((2 * input.transactions.len()).min(ACCOUNTS_AT_FIRST_MAX));
         let mut evm = Evm::new(overlay, self.spec(), &header);
         system_calls::before_transactions(&mut evm, &header, &self.spec().rules(&header))?;

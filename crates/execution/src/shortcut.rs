@@ -157,7 +157,7 @@ mod tests {
         let mut state = MemoryState::default();
         let now = Some(AccountInfo { balance: U256::from(10_000_000), ..AccountInfo::default() });
         let account = OverlayAccount { before: None, now, wiped: false, slots: Default::default() };
-        let (_, changes) = root::state_root(&state, &[(ALICE, account)].into_iter().collect()).unwrap();
+        let (_, changes) = root::state_root(&state, [(&ALICE, &account)]).unwrap();
         state.apply(changes);
         let mut transfer = TxEip1559 {
             gas_limit: 21_000,

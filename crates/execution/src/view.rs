@@ -5,6 +5,7 @@ use crate::{
     history::Kind,
     hot::{HotState, HotView},
     known_tries::KnownTries,
+    overlay_accounts::OverlayAccounts,
     read::StateRead,
     state::Head,
     tables::{self, GENESIS_KEY, HEAD_KEY, Tables},
@@ -62,6 +63,11 @@ impl View {
     /// The moment that is read.
     pub(crate) const fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// No accounts of a block yet, in memory of the block before where there is any.
+    pub(crate) fn overlay_accounts(&self) -> OverlayAccounts {
+        self.hot.as_ref().map(HotView::overlay_accounts).unwrap_or_default()
     }
 
     /// The newest block.

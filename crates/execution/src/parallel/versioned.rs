@@ -9,6 +9,7 @@ use crate::{
     code_cache::CodeCache,
     evm::BlockState,
     overlay::{self, OverlayAccount},
+    overlay_accounts::OverlayAccounts,
     read::StateRead,
     run::Writes,
 };
@@ -25,7 +26,7 @@ use revm::{
 pub(crate) struct Base<'a> {
     pub(crate) stored: &'a dyn StateRead,
     /// What the block itself has changed already.
-    pub(crate) changed: &'a AddressMap<OverlayAccount>,
+    pub(crate) changed: &'a OverlayAccounts,
     pub(crate) code: &'a CodeCache,
 }
 
