@@ -1,17 +1,22 @@
 //! What running blocks of ERC-20 transfers costs, one after the other and on many threads, beside revm alone on the same
-//! accounts: `cargo run --release -p bxp-execution --example run_rate -- ACCOUNTS TRANSACTIONS BLOCKS`. CPU time of the
+//! accounts: `cargo run --release -p bxp-execution --example run_rate -- ACCOUNTS TRANSACTIONS ROUNDS`. In each round both
+//! run the same block, one right after the other and in turns first; the first round is not counted. CPU time of the
 //! process; nothing is signed.
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope, transaction::Recovered};
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, address, hex, keccak256};
-use bxp_execution::{BlockInput, State, next_base_fee};
+use bxp_execution::{BareRevm, BareTransactions, BlockInput, State, next_base_fee};
 use bxp_storage::{Durability, Store};
 use bxp_types::{Amount, Genesis, GenesisAccount, Height, RecoveredTransaction};
-use revm::{
-    Context, ExecuteCommitEvm as _, MainBuilder as _, MainContext as _, bytecode::Bytecode, context::TxEnv,
-    database::InMemoryDB, state::AccountInfo,
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeVal,
 };
 use std::{collections::BTreeMap, time::Instant};
+
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const CHAIN_ID: u64 = 2018;
 const TREASURY: Address = Address::repeat_byte(0x7e);
@@ -23,11 +28,15 @@ const TOKEN_CODE: [u8; 109] = hex!(
     "6000f35b60006000fd"
 );
 
+/// The thread that runs one transaction after the other: what others of the process do is not its cost.
+const THIS: UsageWho = UsageWho::RUSAGE_THREAD;
+const ALL: UsageWho = UsageWho::RUSAGE_SELF;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<usize> =
         std::env::args().skip(1).map(|argument| argument.parse()).collect::<Result<_, _>>()?;
-    let [accounts, count, blocks] = arguments[..] else {
-        return Err("say how many accounts, transactions a block, and blocks".into());
+    let [accounts, count, rounds] = arguments[..] else {
+        return Err("say how many accounts, transactions a block, and rounds".into());
     };
     let person = |index: usize| Address::from_slice(&keccak256(index.to_be_bytes())[12..]);
     let people: Vec<Address> = (0..accounts).map(person).collect();
@@ -39,16 +48,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         state.account(*person)?;
         state.storage_slot(TOKEN, balance_slot(*person).into())?;
     }
+    let mut bare_revm = BareRevm::new(&genesis)?;
     let mut head = state.genesis_block().header.clone();
-    let total = (count * blocks) as f64;
-    let (mut one, mut many, mut seal) = ([0.0; 2], [0.0; 2], [0.0; 2]);
-    for block in 0..blocks {
-        let transactions: Vec<RecoveredTransaction> = transfers(&people, count, block as u64)
-            .map(|(from, transfer)| {
-                let signed: TxEnvelope = transfer.into_signed(Signature::test_signature()).into();
-                Recovered::new_unchecked(signed, from)
-            })
-            .collect();
+    let mut spent = Spent::default();
+    for round in 0..=rounds as u64 {
         let input = BlockInput {
             height: Height(head.number + 1),
             time_ms: genesis.time_ms + 1000 * (head.number + 1),
@@ -57,12 +60,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             beneficiary: TREASURY,
             gas_limit: genesis.gas_limit,
             base_fee: next_base_fee(&head),
-            transactions,
+            transactions: transfers(&people, count, round),
         };
-        let ran = timed(&mut one, || state.run_one_by_one(&head, &input))?;
-        let threaded = timed(&mut many, || state.run_in_parallel(&head, &input))?;
+        let mut bare_transactions = Some(BareTransactions::new(&input.transactions));
+        let mut ran = None;
+        // Whoever comes second finds the processor's caches as the other left them.
+        let bare_first = round % 2 == 0;
+        for is_bare in [bare_first, !bare_first] {
+            if is_bare {
+                let transactions = bare_transactions.take().ok_or("each block runs once")?;
+                timed(THIS, &mut spent.bare, || bare_revm.run(transactions))?;
+            } else {
+                ran = Some(timed(THIS, &mut spent.one, || state.run_one_by_one(&head, &input))?);
+            }
+        }
+        let ran = ran.ok_or("each block runs once")?;
+        let threaded = timed(ALL, &mut spent.many, || state.run_in_parallel(&head, &input))?;
         assert!(threaded.is_parallel() && threaded.gas_used() == ran.gas_used());
-        let executed = timed(&mut seal, || ran.seal(input.transactions, None))?;
+        drop(threaded);
+        let executed = timed(ALL, &mut spent.seal, || ran.seal(input.transactions, None))?;
         assert!(executed.dropped.is_empty());
         assert!(executed.receipts.iter().all(|receipt| receipt.receipt.status()));
         let mut batch = store.batch();
@@ -70,36 +86,64 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         batch.commit(Durability::Buffered)?;
         head = executed.block.header;
     }
-    let bare = bare(&genesis, &people, count, blocks)?;
-    let line = |name: &str, [cpu_us, seconds]: [f64; 2]| {
-        let (cpu_us, rate) = (cpu_us / total, total / seconds);
-        println!("{name:16} {cpu_us:6.2} us of CPU, {rate:8.0}/s of real time");
-    };
-    line("one by one", one);
-    line("many threads", many);
-    line("receipts, roots", seal);
-    line("revm alone", bare);
-    println!("revm alone / one by one: {:.2}", bare[0] / one[0]);
+    spent.print(count as f64);
     Ok(())
 }
 
-/// Adds the CPU time in microseconds and the seconds that `work` takes to `spent`.
-fn timed<T>(spent: &mut [f64; 2], work: impl FnOnce() -> T) -> T {
-    let (begun, started) = (cpu_us(), Instant::now());
+/// CPU microseconds and seconds of each round.
+type Rounds = Vec<[f64; 2]>;
+
+#[derive(Default)]
+struct Spent {
+    bare: Rounds,
+    one: Rounds,
+    many: Rounds,
+    seal: Rounds,
+}
+
+impl Spent {
+    /// Prints what a transaction takes in the middle of all rounds but the first.
+    fn print(&self, count: f64) {
+        let column =
+            |rounds: &Rounds, at: usize| median(rounds.iter().skip(1).map(|round| round[at]).collect());
+        let line = |name: &str, rounds: &Rounds| {
+            let (cpu_us, rate) = (column(rounds, 0) / count, count / column(rounds, 1));
+            println!("{name:16} {cpu_us:6.2} us of CPU, {rate:8.0}/s of real time");
+        };
+        line("one by one", &self.one);
+        line("many threads", &self.many);
+        line("receipts, roots", &self.seal);
+        line("revm alone", &self.bare);
+        let mut ratios: Vec<f64> =
+            self.bare.iter().zip(&self.one).skip(1).map(|(bare, one)| bare[0] / one[0]).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        let (lowest, highest) = (ratios.first().copied(), ratios.last().copied());
+        println!(
+            "revm alone / one by one: {:.2} ({:.2} to {:.2})",
+            median(ratios),
+            lowest.unwrap_or_default(),
+            highest.unwrap_or_default()
+        );
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// Notes the CPU time in microseconds of `who` and the seconds that `work` takes.
+fn timed<T>(who: UsageWho, spent: &mut Rounds, work: impl FnOnce() -> T) -> T {
+    let (begun, started) = (cpu_us(who), Instant::now());
     let done = work();
-    spent[0] += cpu_us() - begun;
-    spent[1] += started.elapsed().as_secs_f64();
+    spent.push([cpu_us(who) - begun, started.elapsed().as_secs_f64()]);
     done
 }
 
-/// CPU time of all threads that are there; rayon's stay.
-fn cpu_us() -> f64 {
-    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let of_thread = |thread: std::fs::DirEntry| {
-        let text = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
-        text.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or_default()
-    };
-    threads.map(of_thread).sum::<f64>() / 1000.0
+fn cpu_us(who: UsageWho) -> f64 {
+    let Ok(usage) = getrusage(who) else { return f64::NAN };
+    let microseconds = |time: TimeVal| (time.tv_sec() * 1_000_000 + time.tv_usec()) as f64;
+    microseconds(usage.user_time()) + microseconds(usage.system_time())
 }
 
 fn genesis(people: &[Address], count: usize) -> Genesis {
@@ -126,9 +170,9 @@ fn balance_slot(account: Address) -> B256 {
 }
 
 /// A transfer of each of the first `count` people to somebody of the rest.
-fn transfers(people: &[Address], count: usize, nonce: u64) -> impl Iterator<Item = (Address, TxEip1559)> {
+fn transfers(people: &[Address], count: usize, nonce: u64) -> Vec<RecoveredTransaction> {
     let others = people.len() - count;
-    people.iter().take(count).enumerate().map(move |(index, from)| {
+    let transfer = |(index, from): (usize, &Address)| {
         let to = people[count + (index * 7_919 + nonce as usize * 104_729) % others];
         let amount = B256::from(U256::from(1));
         let input = [hex!("a9059cbb").as_slice(), to.into_word().as_slice(), amount.as_slice()].concat();
@@ -142,55 +186,8 @@ fn transfers(people: &[Address], count: usize, nonce: u64) -> impl Iterator<Item
             input: input.into(),
             ..TxEip1559::default()
         };
-        (*from, transfer)
-    })
-}
-
-fn bare(
-    genesis: &Genesis,
-    people: &[Address],
-    count: usize,
-    blocks: usize,
-) -> Result<[f64; 2], Box<dyn std::error::Error>> {
-    let mut database = InMemoryDB::default();
-    for (address, account) in &genesis.accounts {
-        let code = Bytecode::new_raw(account.code.clone());
-        let nonce = u64::from(!account.code.is_empty());
-        let info = AccountInfo::new(account.balance.0, nonce, code.hash_slow(), code);
-        database.insert_account_info(*address, info);
-        for (slot, value) in &account.storage {
-            database.insert_account_storage(*address, (*slot).into(), (*value).into())?;
-        }
-    }
-    let context = Context::mainnet()
-        .modify_cfg_chained(|chain| chain.chain_id = CHAIN_ID)
-        .modify_block_chained(|block| {
-            block.gas_limit = genesis.gas_limit;
-            block.basefee = genesis.base_fee_wei;
-            block.beneficiary = TREASURY;
-        })
-        .with_db(database);
-    let (mut evm, mut spent) = (context.build_mainnet(), [0.0; 2]);
-    for block in 0..blocks {
-        let transfers: Vec<_> = transfers(people, count, block as u64).collect();
-        timed(&mut spent, || -> Result<(), Box<dyn std::error::Error>> {
-            for (caller, transfer) in transfers {
-                let result = evm.transact_commit(TxEnv {
-                    tx_type: 2,
-                    caller,
-                    gas_limit: transfer.gas_limit,
-                    gas_price: transfer.max_fee_per_gas,
-                    gas_priority_fee: Some(transfer.max_priority_fee_per_gas),
-                    kind: TOKEN.into(),
-                    data: transfer.input,
-                    nonce: transfer.nonce,
-                    chain_id: Some(CHAIN_ID),
-                    ..TxEnv::default()
-                })?;
-                assert!(result.is_success());
-            }
-            Ok(())
-        })?;
-    }
-    Ok(spent)
+        let signed: TxEnvelope = transfer.into_signed(Signature::test_signature()).into();
+        Recovered::new_unchecked(signed, *from)
+    };
+    people.iter().take(count).enumerate().map(transfer).collect()
 }

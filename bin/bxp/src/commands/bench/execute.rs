@@ -2,12 +2,12 @@
 //!
 //! Times are CPU time of this process: what other programs do on the machine meanwhile does not count.
 
-mod bare;
 mod naive;
+mod running;
 mod scene;
 mod trie;
 
-use super::cpu_us;
+use super::{cpu_us, thread_cpu_us};
 use alloy_consensus::{TxEnvelope, transaction::SignerRecoverable as _};
 use alloy_eips::eip2718::Decodable2718 as _;
 use alloy_primitives::{B256, Bytes, keccak256};
@@ -17,6 +17,7 @@ use bxp_storage::{Durability, Store};
 use bxp_types::{RecoveredTransaction, StoredBlock};
 use clap::Args;
 use rayon::prelude::*;
+use running::Running;
 use scene::{Kind, Scene};
 use serde::Serialize;
 use std::time::Instant;
@@ -32,6 +33,9 @@ pub(crate) struct Arguments {
     /// Blocks of each kind.
     #[arg(long, default_value_t = 3)]
     blocks: usize,
+    /// Blocks that ours and revm alone run in turns.
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
     /// Begin without reading the state once: only what blocks have touched is in memory then.
     #[arg(long)]
     cold: bool,
@@ -49,13 +53,25 @@ struct Cost {
     transactions_cpu_us: f64,
     /// Receipts with their blooms, and the three roots.
     roots_cpu_us: f64,
-    /// Writing block state and history, synced.
+    /// Writing block state and history, synced, with what follows.
     commit_cpu_us: f64,
+    /// What the database's own threads did meanwhile.
+    background_cpu_us: f64,
     /// Transactions a second of real time, all three steps one after the other.
     per_second: f64,
 }
 
 impl Cost {
+    /// From all transactions to one.
+    fn divide(&mut self, count: f64) {
+        let Self {
+            recovery_cpu_us, transactions_cpu_us, roots_cpu_us, commit_cpu_us, background_cpu_us, ..
+        } = self;
+        for part in [recovery_cpu_us, transactions_cpu_us, roots_cpu_us, commit_cpu_us, background_cpu_us] {
+            *part /= count;
+        }
+    }
+
     fn without_recovery(&self) -> f64 {
         self.transactions_cpu_us + self.roots_cpu_us + self.commit_cpu_us
     }
@@ -74,11 +90,9 @@ struct Report {
     mixed: Cost,
     /// (recovery + trie) / (recovery + transactions + roots + commit) of a transfer.
     transfers_ratio_to_bound: f64,
-    /// ERC-20 transfers through revm alone, its state in memory.
-    bare_revm_cpu_us: f64,
-    /// The same one after the other, and on many threads.
-    erc20_threads: Threads,
-    /// Bare revm / one after the other: running against running.
+    /// Running ERC-20 transfers alone, beside revm alone.
+    erc20_running: Running,
+    /// Bare revm / one after the other, in the middle of all rounds: running against running.
     erc20_ratio_to_bare_revm: f64,
     /// (bare revm + trie) / (transactions + roots + commit) of an ERC-20 transfer.
     erc20_ratio_to_bound: f64,
@@ -90,55 +104,39 @@ struct Report {
     trie_bytes: usize,
 }
 
-/// What running blocks of ERC-20 transfers costs, without receipts and roots.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-struct Threads {
-    threads: usize,
-    one_by_one_cpu_us: f64,
-    one_by_one_per_second: f64,
-    parallel_cpu_us: f64,
-    parallel_per_second: f64,
-}
-
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ensure!(
-        arguments.transactions > 0 && arguments.blocks > 0 && arguments.accounts > 2 * arguments.transactions,
-        "--accounts must be above twice --transactions, which with --blocks is at least 1"
+        arguments.transactions.min(arguments.blocks).min(arguments.rounds) > 0
+            && arguments.accounts > 2 * arguments.transactions,
+        "--accounts must be above twice --transactions, which with --blocks and --rounds is at least 1"
     );
     let scene = Scene::new(arguments.accounts, arguments.transactions)?;
     let mut chain = Chain::open(&scene)?;
     if !arguments.cold {
         chain.read_everything(&scene)?;
     }
-    let mut threads = Threads { threads: rayon::current_num_threads(), ..Threads::default() };
     let mut measure = |kind: Kind| -> Result<Cost> {
         let (mut cost, mut seconds) = (Cost::default(), 0.0);
         for _ in 0..arguments.blocks {
             let signed = scene.signed(kind, chain.blocks)?;
-            if kind == Kind::Token {
-                chain.only_run(&signed, arguments.blocks, &mut threads)?;
-            }
             let started = Instant::now();
             chain.block(&signed, &mut cost)?;
             seconds += started.elapsed().as_secs_f64();
         }
         let count = (arguments.blocks * arguments.transactions) as f64;
         cost.per_second = count / seconds;
-        let Cost { recovery_cpu_us, transactions_cpu_us, roots_cpu_us, commit_cpu_us, .. } = &mut cost;
-        for part in [recovery_cpu_us, transactions_cpu_us, roots_cpu_us, commit_cpu_us] {
-            *part /= count;
-        }
+        cost.divide(count);
         Ok(cost)
     };
     let transfers = measure(Kind::Transfer)?;
     let erc20 = measure(Kind::Token)?;
     let mixed = measure(Kind::Mixed)?;
+    let running = running::measure(&chain, &scene, arguments.rounds)?;
     drop(chain);
-    let bare_revm_cpu_us = bare::measure(&scene, arguments.blocks)?;
     let tries = trie::measure(&scene)?;
     // A transfer changes two accounts, one of the token an account and two slots.
     let bound = transfers.recovery_cpu_us + 2.0 * tries.ours_cpu_us;
-    let erc20_bound = bare_revm_cpu_us + 3.0 * tries.ours_cpu_us;
+    let erc20_bound = running.bare_revm_cpu_us + 3.0 * tries.ours_cpu_us;
     let report = Report {
         profile: if cfg!(debug_assertions) { "dev" } else { "release" },
         accounts: arguments.accounts,
@@ -146,13 +144,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         blocks: arguments.blocks,
         cold: arguments.cold,
         transfers_ratio_to_bound: bound / (transfers.recovery_cpu_us + transfers.without_recovery()),
-        erc20_threads: threads,
-        erc20_ratio_to_bare_revm: bare_revm_cpu_us / threads.one_by_one_cpu_us,
+        erc20_ratio_to_bare_revm: running.ratio,
+        erc20_running: running,
         erc20_ratio_to_bound: erc20_bound / erc20.without_recovery(),
         transfers,
         erc20,
         mixed,
-        bare_revm_cpu_us,
         trie_updates_per_second: 1e6 / tries.ours_cpu_us,
         naive_trie_updates_per_second: 1e6 / tries.naive_cpu_us,
         trie_ratio_to_naive: tries.naive_cpu_us / tries.ours_cpu_us,
@@ -209,48 +206,40 @@ impl Chain {
         }
     }
 
-    /// Runs one of `blocks` blocks both ways, and keeps nothing of it.
-    fn only_run(&self, signed: &[Bytes], blocks: usize, threads: &mut Threads) -> Result<()> {
-        let input = self.input(signed.par_iter().map(recover).collect::<Result<Vec<_>>>()?);
-        let (header, share) = (&self.head.header, 1.0 / (signed.len() * blocks) as f64);
-        let rate = |seconds: f64| signed.len() as f64 / seconds / blocks as f64;
-        let (begun, started) = (cpu_us()?, Instant::now());
-        let one = self.state.run_one_by_one(header, &input)?;
-        threads.one_by_one_per_second += rate(started.elapsed().as_secs_f64());
-        threads.one_by_one_cpu_us += (cpu_us()? - begun) as f64 * share;
-        let (begun, started) = (cpu_us()?, Instant::now());
-        let many = self.state.run_in_parallel(header, &input)?;
-        threads.parallel_per_second += rate(started.elapsed().as_secs_f64());
-        threads.parallel_cpu_us += (cpu_us()? - begun) as f64 * share;
-        ensure!(one.gas_used() == many.gas_used() && many.is_parallel(), "both ways use the same gas");
-        Ok(())
-    }
-
     fn block(&mut self, signed: &[Bytes], cost: &mut Cost) -> Result<()> {
-        let begun = cpu_us()?;
+        let (all_begun, begun) = (cpu_us()?, working_cpu_us()?);
         let transactions = signed.par_iter().map(recover).collect::<Result<Vec<_>>>()?;
-        let recovered = cpu_us()?;
+        let recovered = working_cpu_us()?;
         let header = &self.head.header;
         let input = self.input(transactions);
         let height = input.height;
         let ran = self.state.run(header, &input)?;
-        let run = cpu_us()?;
+        let run = working_cpu_us()?;
         let executed = ran.seal(input.transactions, None)?;
-        let done = cpu_us()?;
+        let done = working_cpu_us()?;
         ensure!(executed.dropped.is_empty(), "own transactions were dropped at height {height}");
         ensure!(executed.receipts.iter().all(|receipt| receipt.receipt.status()), "own transactions failed");
         let mut batch = self.store.batch();
         self.state.commit(&mut batch, &executed)?;
         batch.commit(Durability::Synced)?;
-        let committed = cpu_us()?;
+        let (all, committed) = (cpu_us()?, working_cpu_us()?);
+        // The database's own threads write and merge what was committed, beside whatever runs.
+        let background = (all - all_begun).saturating_sub(committed - begun);
         cost.recovery_cpu_us += (recovered - begun) as f64;
         cost.transactions_cpu_us += (run - recovered) as f64;
         cost.roots_cpu_us += (done - run) as f64;
-        cost.commit_cpu_us += (committed - done) as f64;
+        cost.commit_cpu_us += (committed - done + background) as f64;
+        cost.background_cpu_us += background as f64;
         self.head = executed.block;
         self.blocks += 1;
         Ok(())
     }
+}
+
+/// CPU time of this thread and of those that it hands work to, in microseconds: not of the database's.
+fn working_cpu_us() -> Result<u64> {
+    let others: u64 = rayon::broadcast(|_| thread_cpu_us()).into_iter().sum::<Result<u64>>()?;
+    Ok(thread_cpu_us()? + others)
 }
 
 fn recover(raw: &Bytes) -> Result<RecoveredTransaction> {

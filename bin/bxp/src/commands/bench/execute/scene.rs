@@ -1,10 +1,10 @@
 //! The accounts, the token and the transactions of the measurement.
 
 use crate::wallet::Wallet;
-use alloy_consensus::TxEip1559;
-use alloy_primitives::{Address, B256, Bytes, U256, address, hex, keccak256};
+use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
+use alloy_primitives::{Address, B256, Bytes, Signature, U256, address, hex, keccak256};
 use anyhow::Result;
-use bxp_types::{Amount, Genesis, GenesisAccount};
+use bxp_types::{Amount, Genesis, GenesisAccount, RecoveredTransaction};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -66,11 +66,11 @@ impl Scene {
         Ok(Self { genesis, senders, others })
     }
 
-    /// The unsigned transactions of the block in which each sender has this nonce.
-    pub(super) fn transactions(&self, kind: Kind, nonce: u64) -> Vec<TxEip1559> {
+    /// The transactions of a block in which each sender has this nonce, and pays whom `round` says.
+    fn transactions(&self, kind: Kind, nonce: u64, round: u64) -> Vec<TxEip1559> {
         let of_sender = |index: usize| {
             // Far apart, and others in every block.
-            let place = (index as u64 * 7_919 + nonce * 104_729) % self.others.len() as u64;
+            let place = (index as u64 * 7_919 + round * 104_729) % self.others.len() as u64;
             let to = self.others[usize::try_from(place).unwrap_or_default()];
             let token = kind == Kind::Token || (kind == Kind::Mixed && index % 2 == 1);
             let (to, value, input) =
@@ -90,11 +90,21 @@ impl Scene {
         (0..self.senders.len()).map(of_sender).collect()
     }
 
-    /// The same, signed and encoded.
+    /// The transactions of the block in which each sender has this nonce, signed and encoded.
     pub(super) fn signed(&self, kind: Kind, nonce: u64) -> Result<Vec<Bytes>> {
-        let transactions = self.transactions(kind, nonce);
+        let transactions = self.transactions(kind, nonce, nonce);
         let signed = self.senders.par_iter().zip(transactions);
         Ok(signed.map(|(wallet, transaction)| wallet.sign(transaction).1).collect())
+    }
+
+    /// The transactions of a block in which each sender has this nonce, and pays whom `round` says. Their signatures are
+    /// nobody's: they are only run.
+    pub(super) fn unsigned(&self, kind: Kind, nonce: u64, round: u64) -> Vec<RecoveredTransaction> {
+        let unsigned = |(wallet, transaction): (&Wallet, TxEip1559)| {
+            let signed: TxEnvelope = transaction.into_signed(Signature::test_signature()).into();
+            RecoveredTransaction::new_unchecked(signed, wallet.address())
+        };
+        self.senders.iter().zip(self.transactions(kind, nonce, round)).map(unsigned).collect()
     }
 }
 
