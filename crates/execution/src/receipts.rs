@@ -94,8 +94,7 @@ fn blooms(ended: &[Ended]) -> Vec<Bloom> {
     let (mut inputs, mut chosen): (Vec<&[u8]>, Vec<usize>) = (Vec::new(), Vec::new());
     let mut before: Vec<usize> = Vec::new();
     for log in ended.iter().flat_map(|ended| &ended.logs) {
-        let parts =
-            std::iter::once(log.address.as_slice()).chain(log.topics().iter().map(|topic| topic.as_slice()));
+        let parts = std::iter::once(log.address.as_slice()).chain(log.topics().iter().map(B256::as_slice));
         let begin = chosen.len();
         for (at, part) in parts.enumerate() {
             match before.get(at) {
