@@ -15,6 +15,7 @@ const wanted = [
   ["src/DataMarket.sol", "DataMarket", "DataMarket.json"],
   ["src/DataRequest.sol", "DataRequest", "DataRequest.json"],
   ["src/IPayments.sol", "IPayments", "IPayments.json"],
+  ["src/NodeRegistry.sol", "NodeRegistry", "NodeRegistry.json"],
   ["test/Payroll.sol", "Payroll", "test/Payroll.json"],
   ["test/HostileAccounts.sol", "RefusingAccount", "test/RefusingAccount.json"],
   ["test/HostileAccounts.sol", "GreedyAccount", "test/GreedyAccount.json"],

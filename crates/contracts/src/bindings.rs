@@ -29,3 +29,8 @@ sol!(
     IPayments,
     "../../contracts/artifacts/IPayments.json"
 );
+sol!(
+    #[sol(all_derives)]
+    NodeRegistry,
+    "../../contracts/artifacts/NodeRegistry.json"
+);

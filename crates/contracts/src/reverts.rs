@@ -2,6 +2,7 @@
 
 use crate::bindings::ConsentRegistry::ConsentRegistryErrors as Consent;
 use crate::bindings::DataRequest::DataRequestErrors as Request;
+use crate::bindings::NodeRegistry::NodeRegistryErrors as Node;
 use crate::bindings::RecordRegistry::RecordRegistryErrors as Record;
 use alloy_sol_types::{Panic, Revert, SolError, SolInterface};
 use bxp_types::Amount;
@@ -15,6 +16,9 @@ pub fn explain_revert(data: &[u8]) -> Option<String> {
     }
     if let Ok(error) = Consent::abi_decode(data) {
         return Some(explain_consent(&error));
+    }
+    if let Ok(error) = Node::abi_decode(data) {
+        return Some(explain_node(&error));
     }
     if let Ok(error) = Request::abi_decode(data) {
         return Some(explain_terms(&error).unwrap_or_else(|| explain_request(&error)));
@@ -58,6 +62,51 @@ fn explain_consent(error: &Consent) -> String {
         Consent::InvalidSignature(error) => {
             format!("the signature is not {}'s over this change on this chain; sign it again", error.patient)
         }
+    }
+}
+
+fn explain_node(error: &Node) -> String {
+    match error {
+        Node::NotAGovernor(error) => format!(
+            "account {} does not govern this network; send from an account that genesis names as a governor",
+            error.account
+        ),
+        Node::AlreadyApproved(error) => {
+            format!("account {} has asked for this change before; other governors have to", error.account)
+        }
+        Node::UnknownNode(error) => format!("there is no node {}; see nodeCount()", error.node),
+        Node::NotACountry(error) => {
+            format!(
+                "{} is no country; give the two upper-case letters of ISO 3166-1, such as US",
+                error.country
+            )
+        }
+        Node::AlreadyThere(error) => format!(
+            "node {} stands in {} already",
+            error.node,
+            String::from_utf8_lossy(error.country.as_slice())
+        ),
+        Node::IsSuspended(error) => format!("node {} is suspended; admit it first", error.node),
+        Node::NotSuspended(error) => format!("node {} is not suspended; move it", error.node),
+        Node::ChangedInThisBlock(error) => {
+            format!("node {} was changed in this very block; send again", error.node)
+        }
+        Node::NotAReplacement(error) => {
+            format!("{} cannot come to govern: it does so already, or is no account", error.to)
+        }
+        Node::NotTheNodesAccount(error) => {
+            format!(
+                "account {} is not that of node {}, which files its proof itself",
+                error.account, error.node
+            )
+        }
+        Node::NothingOwed(error) => format!(
+            "node {} owes no proof for leaving {} in block {}",
+            error.node,
+            String::from_utf8_lossy(error.country.as_slice()),
+            error.leftAt
+        ),
+        Node::EmptyProof(_) => "a proof is the hash of a statement, never zero".to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use alloy_sol_types::{SolCall, SolError, SolEvent};
 use bxp_contracts::genesis_accounts;
+use bxp_types::GenesisAccount;
 use bxp_types::primitives::{Address, Bytes, Log, TxKind, U256};
 use revm::bytecode::Bytecode;
 use revm::context::result::{ExecutionResult, Output};
@@ -19,6 +20,7 @@ const GAS_LIMIT: u64 = 30_000_000;
 pub(crate) struct Chain {
     state: CacheDB<EmptyDB>,
     pub(crate) time: u64,
+    pub(crate) height: u64,
 }
 
 /// What a successful transaction left behind.
@@ -53,14 +55,19 @@ impl Done {
 impl Chain {
     /// Block 0 with these authorised holders.
     pub(crate) fn new(holders: &[Address]) -> Self {
-        let mut chain = Self { state: CacheDB::new(EmptyDB::new()), time: 1_700_000_000 };
+        let mut chain = Self { state: CacheDB::new(EmptyDB::new()), time: 1_700_000_000, height: 1 };
         for (address, account) in genesis_accounts(holders.iter().copied(), TREASURY) {
-            chain.set_code(address, account.code);
-            for (slot, value) in account.storage {
-                chain.state.insert_account_storage(address, slot.into(), value.into()).unwrap();
-            }
+            chain.set_account(address, account);
         }
         chain
+    }
+
+    /// Puts an account of block 0 into the state.
+    pub(crate) fn set_account(&mut self, address: Address, account: GenesisAccount) {
+        self.set_code(address, account.code);
+        for (slot, value) in account.storage {
+            self.state.insert_account_storage(address, slot.into(), value.into()).unwrap();
+        }
     }
 
     pub(crate) fn set_code(&mut self, address: Address, code: Bytes) {
@@ -110,7 +117,7 @@ impl Chain {
         data: Bytes,
         gas_limit: u64,
     ) -> Result<Done, Reverted> {
-        let time = self.time;
+        let (time, height) = (self.time, self.height);
         let context = Context::mainnet()
             .with_db(&mut self.state)
             .modify_cfg_chained(|cfg| {
@@ -120,6 +127,7 @@ impl Chain {
             })
             .modify_block_chained(|block| {
                 block.timestamp = U256::from(time);
+                block.number = U256::from(height);
                 block.gas_limit = GAS_LIMIT;
             });
         let transaction = TxEnv {

@@ -4,6 +4,7 @@ mod chain;
 mod consent;
 mod conservation;
 mod fixture;
+mod nodes;
 mod records;
 mod request;
 mod settlement;
