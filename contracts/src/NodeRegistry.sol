@@ -210,7 +210,8 @@ contract NodeRegistry {
         require(isGovernor[msg.sender], NotAGovernor(msg.sender));
         require(node < _nodes.length, UnknownNode(node));
         // A block leaves one directory of nodes, and every departure in it has to be seen there.
-        require(_nodes[node].changedAt < block.number, ChangedInThisBlock(node));
+        uint64 changedAt = _nodes[node].changedAt;
+        require(changedAt == 0 || changedAt < block.number, ChangedInThisBlock(node));
         return _nodes[node];
     }
 

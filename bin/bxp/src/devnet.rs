@@ -1,6 +1,7 @@
 //! A network of validators on this machine: its folder, its keys and ports, and its processes.
 //!
-//! `DIR/genesis.json`, `DIR/devnet.json` (funded development accounts), `DIR/swarm.key` (of the content swarm),
+//! `DIR/genesis.json`, `DIR/devnet.json` (funded development accounts and the governing
+//! one), `DIR/swarm.key` (of the content swarm),
 //! `DIR/nodes/NAME/node.toml` and beside it the node's data and log.
 
 mod plan;
@@ -11,6 +12,7 @@ pub(crate) use supervise::RunningDevnet;
 
 use alloy_primitives::{Address, B256};
 use anyhow::{Context, Result, bail, ensure};
+use bxp_contracts::{NODE_REGISTRY, nodes::node_registry_account};
 use bxp_enclave::{Enclave, PublicIdentity};
 use bxp_node::{Content, Listen, NodeConfig};
 use bxp_types::{Amount, Genesis, GenesisAccount, ValidatorEntry};
@@ -45,6 +47,21 @@ pub(crate) struct FundedAccount {
 struct DevnetFile {
     nodes: Vec<String>,
     funded: Vec<FundedAccount>,
+    /// Networks from before the registry of nodes have none.
+    #[serde(default)]
+    governor: Option<FundedAccount>,
+}
+
+/// The development account that governs the network in `dir`; none where that is no devnet, or one from before.
+pub(crate) fn governor(dir: &Path) -> Result<Option<FundedAccount>> {
+    let path = dir.join("devnet.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    let file: DevnetFile =
+        serde_json::from_str(&text).with_context(|| format!("understand {}", path.display()))?;
+    Ok(file.governor)
 }
 
 /// A network on disk.
@@ -90,6 +107,7 @@ impl Devnet {
 
     fn create(dir: &Path, plan: &Plan) -> Result<Self> {
         let funded = (0..plan.funded_accounts).map(|_| random_account()).collect::<Vec<_>>();
+        let governor = random_account();
         let ports = free_ports(plan.nodes.len() * PORTS)?;
         let mut validators = Vec::new();
         let mut configs = Vec::new();
@@ -103,14 +121,14 @@ impl Devnet {
             validators.push(entry(node, identity, listen.p2p));
             configs.push((data_dir, config(node, plan, listen, *swarm)));
         }
-        let genesis = genesis(validators, &funded, plan)?;
+        let genesis = genesis(validators, &funded, governor.address, plan)?;
         for (data_dir, config) in configs {
             write(&data_dir.join("node.toml"), &config.to_toml()?)?;
         }
         crate::commands::content::write_swarm_key(&dir.join(SWARM_KEY))?;
         write(&dir.join("genesis.json"), &serde_json::to_string_pretty(&genesis)?)?;
         let nodes: Vec<String> = plan.nodes.iter().map(|node| node.name.clone()).collect();
-        let file = DevnetFile { nodes: nodes.clone(), funded: funded.clone() };
+        let file = DevnetFile { nodes: nodes.clone(), funded: funded.clone(), governor: Some(governor) };
         // Written last: a folder without it was left half made, and is refused.
         write(&dir.join("devnet.json"), &serde_json::to_string_pretty(&file)?)?;
         Ok(Self { dir: dir.to_owned(), genesis, nodes, funded })
@@ -184,11 +202,17 @@ fn config(node: &PlannedNode, plan: &Plan, listen: Listen, swarm: SocketAddr) ->
     }
 }
 
-fn genesis(validators: Vec<ValidatorEntry>, funded: &[FundedAccount], plan: &Plan) -> Result<Genesis> {
+fn genesis(
+    validators: Vec<ValidatorEntry>,
+    funded: &[FundedAccount],
+    governor: Address,
+    plan: &Plan,
+) -> Result<Genesis> {
     let institutions = || validators.iter().map(|entry| entry.account);
     let mut accounts: BTreeMap<Address, GenesisAccount> =
         bxp_contracts::genesis_accounts(institutions(), TREASURY);
-    let owners = institutions().chain(funded.iter().map(|account| account.address));
+    accounts.insert(NODE_REGISTRY, node_registry_account(&validators, &[governor], 1));
+    let owners = institutions().chain(funded.iter().map(|account| account.address)).chain([governor]);
     for address in owners.chain(plan.extra_accounts.iter().copied()) {
         let balance = Amount::from_bxm(1_000_000);
         accounts.insert(address, GenesisAccount { balance, ..GenesisAccount::default() });

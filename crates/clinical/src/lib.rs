@@ -16,6 +16,7 @@ pub mod generate;
 pub mod inbox;
 pub mod ingest;
 pub mod keeping;
+pub mod registry;
 pub mod release;
 pub mod repair;
 pub mod replicate;

@@ -5,7 +5,7 @@
 
 use crate::{Edge, outcome::Failure};
 use bxp_fhir_store::{Reader, Resource};
-use bxp_privacy::{Facts, Permit, Purpose, Request, Scope, decide};
+use bxp_privacy::{Denial, Facts, Permit, Purpose, Request, Scope, decide};
 use bxp_types::{BlockClass, SubjectId};
 use std::collections::HashMap;
 
@@ -19,15 +19,21 @@ pub(crate) fn reader(edge: &Edge) -> Result<Reader, Failure> {
 /// Leave for this node to see whole records of the scope.
 fn permit(edge: &Edge, scope: Scope, purpose: Purpose) -> Result<Permit, Failure> {
     let home = edge.home();
+    let vault = edge.vault();
+    // What the working copy still has of a country that this node has left is not told apart here from the rest of it.
+    if !vault.leaving().is_empty() {
+        return Err(Denial::AcrossBorder.into());
+    }
+    let stands = vault.country();
     let class = BlockClass::Identity(home);
-    let request = Request { requester: edge.vault().me(), scope, class, purpose };
+    let request = Request { requester: vault.me(), scope, class, purpose };
     // What stands in the working copy was taken in by this node from patients of its own country: the gate refuses others.
     let facts = Facts {
         now_ms: edge.ingest.now_ms(),
-        member: true,
+        member: stands.is_some(),
         holder: true,
         regulator: false,
-        requester_jurisdiction: home,
+        requester_jurisdiction: stands.unwrap_or(home),
         residency: Some(home),
         patient_verified: false,
         contribution: None,

@@ -32,7 +32,7 @@ pub struct Node {
 pub struct NodeAddresses {
     /// The validator's name.
     pub name: String,
-    /// The law that the node lives under.
+    /// The law that the node lives under: by genesis, or where it was moved before it was started.
     pub jurisdiction: Jurisdiction,
     /// Ethereum JSON-RPC.
     pub rpc: String,
@@ -94,6 +94,7 @@ impl Node {
             jurisdiction,
         };
         let (handlers, records) = records::start(ground).await?;
+        let jurisdiction = handlers.home();
         tokio::spawn(router::route(events, chain.clone(), handlers));
         let addresses = NodeAddresses {
             name: config.name.clone(),

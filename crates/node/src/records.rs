@@ -10,6 +10,7 @@ use bxp_clinical::{
     inbox::Inbox,
     ingest::{Ingest, IngestConfig},
     keeping::{Keeping, answer_keeping},
+    registry::{Filing, directory_source},
     release::answer_key_request,
     repair::Repairing,
     replicate::{Replication, accept_replica},
@@ -26,7 +27,7 @@ use bxp_mllp::{Bounds, MllpServer, Tls, TlsFiles};
 use bxp_network::{Event, Network, Service};
 use bxp_storage::Store;
 use bxp_types::{Genesis, Jurisdiction, Ledger, Secret, ValidatorIndex};
-use bxp_vault::{Clock, Directory, Vault};
+use bxp_vault::{Clock, Vault};
 use std::{collections::BTreeSet, fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -65,8 +66,7 @@ pub(crate) struct Ground<'a> {
 /// Opens the rooms and starts their workers.
 pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)> {
     let Ground { config, store, enclave, network, ledger, me, jurisdiction } = ground;
-    let genesis = ledger.genesis();
-    let account = enclave.public().account;
+    let (genesis, account) = (ledger.genesis(), enclave.public().account);
     let vault = Vault::open(store, enclave.clone(), me, jurisdiction)?;
     let ingest_config = IngestConfig {
         default_jurisdiction: config.default_jurisdiction,
@@ -75,10 +75,13 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     };
     let ingest = Ingest::new(vault.clone(), enclave.clone(), store, genesis, ingest_config)?;
     let key = enclave.database_key("fhir store")?;
-    ingest.keep_working_copy(working_copy::open(config, key, jurisdiction)?)?;
+    ingest.keep_working_copy(working_copy::open(config, key, vault.home())?)?;
+    // Before anyone is answered: by genesis nodes may stand where they stand no more.
+    let keeping = Keeping::new(ingest.clone(), network.clone(), directory_source(ledger)?);
+    keeping.take_over()?;
     let regulators = regulators(genesis, &config.regulators)?;
-    let facts = ChainFacts::new(Arc::clone(ledger), regulators, Clock::system());
-    let facts = facts.by_directory_of(vault.clone());
+    let facts =
+        ChainFacts::new(Arc::clone(ledger), regulators, Clock::system()).by_directory_of(vault.clone());
     let sender = TransactionSender::new(Arc::clone(ledger), enclave.clone());
     let deliveries = DeliveryService::open(store, Arc::clone(ledger), account, Clock::system())?;
     let agent = HolderAgent::new(
@@ -118,12 +121,12 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     };
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(Anchoring::new(ingest.clone(), sender).run(stop.clone()));
+    tasks.spawn(Anchoring::new(ingest.clone(), sender.clone()).run(stop.clone()));
     tasks.spawn(Replication::new(ingest.clone(), network.clone()).run(stop.clone()));
     tasks.spawn(Erasing::new(ingest.clone(), network.clone(), genesis.clone()).run(stop.clone()));
-    // Genesis fixes where nodes stand until the chain has a contract that moves them.
-    let directory = Arc::new(Directory::of_genesis(genesis));
-    tasks.spawn(Keeping::new(ingest.clone(), network.clone(), directory).run(stop.clone()));
+    tasks.spawn(keeping.clone().follow(ledger.heads(), stop.clone()));
+    tasks.spawn(keeping.run(stop.clone()));
+    tasks.spawn(Filing::new(vault.clone(), sender.clone(), account).run(stop.clone()));
     tasks.spawn(Repairing::new(ingest.clone(), network.clone()).run(stop.clone()));
     tasks.spawn(agent.run(stop.clone()));
     tasks.spawn(publisher.keep_clean(stop.clone()));
@@ -181,6 +184,11 @@ fn operator_token(data_dir: &Path) -> Result<Secret<String>> {
 }
 
 impl Records {
+    /// Where the node stands, or stood when it was started.
+    pub(crate) fn home(&self) -> Jurisdiction {
+        self.vault.home()
+    }
+
     /// What waited for the peer goes to it at once.
     pub(crate) fn peer_is_back(&self) {
         self.ingest.wake();

@@ -7,7 +7,7 @@ use crate::{
     tables::{Tables, pair},
 };
 use bxp_storage::{Batch, Durability, Table};
-use bxp_types::{Jurisdiction, ValidatorIndex};
+use bxp_types::{Digest, Jurisdiction, ValidatorIndex};
 use cid::Cid;
 use ed25519_zebra::VerificationKey;
 use serde::{Deserialize, Serialize};
@@ -31,9 +31,25 @@ pub struct Departure {
     pub deleted: u64,
     /// When the node signed that nothing is left; none while it owes that.
     pub proven_ms: Option<u64>,
+    /// What the node files of it with the chain: SHA-256 over all parts of its statement, in their order, as they are here.
+    /// None while the last one is not.
+    pub proof: Option<Digest>,
     /// Records of the country that are known here, were placed on the node when it left, and that its statements do not
     /// name. Copies that never reached it are among them. Counted for nodes of the country.
     pub unnamed: u64,
+}
+
+/// What a node has to file with the chain for a country that it left and has deleted everything of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeletionProof {
+    /// The country.
+    pub country: Jurisdiction,
+    /// The height of the directory by which the node stands there no more.
+    pub height: u64,
+    /// How many blocks its statement names.
+    pub blocks: u64,
+    /// SHA-256 over all parts of the statement, in their order.
+    pub digest: Digest,
 }
 
 /// A row of the table of departures.
@@ -92,6 +108,21 @@ fn statements(
 ) -> Result<Vec<Statement>, VaultError> {
     let prefix = pair(&key(node, country), &height.to_be_bytes());
     tables.statements.iter_prefix(prefix).map(|row| Statement::decode(&row?.1)).collect()
+}
+
+/// The blocks that these parts name.
+fn named(statements: &[Statement]) -> BTreeSet<Cid> {
+    statements.iter().flat_map(|statement| &statement.blocks).copied().collect()
+}
+
+/// The hash of a whole statement; none while its last part is missing. Every node that has the parts comes to the same.
+fn digest(statements: &[Statement]) -> Result<Option<Digest>, VaultError> {
+    // Parts arrive in their order, so that the last one stands for all.
+    if !statements.last().is_some_and(|last| last.last) {
+        return Ok(None);
+    }
+    let parts = statements.iter().map(Statement::encode).collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(Digest::of(&parts.concat())))
 }
 
 impl Vault {
@@ -223,8 +254,7 @@ impl Vault {
             let (node, country) = read_key(&key)?;
             let row: Row = encoding::decode(WHAT, &row)?;
             let statements = statements(&self.tables, node, country, row.height)?;
-            let named: BTreeSet<Cid> =
-                statements.iter().flat_map(|statement| &statement.blocks).copied().collect();
+            let named = named(&statements);
             // Parts arrive in their order, so that the last one stands for all.
             let proven_ms = statements.last().filter(|last| last.last).map(|last| last.time_ms);
             departures.push(Departure {
@@ -234,10 +264,37 @@ impl Vault {
                 noted_ms: row.noted_ms,
                 deleted: named.len() as u64,
                 proven_ms,
+                proof: digest(&statements)?,
                 unnamed: if country == self.home { self.unnamed(node, &row, &named)? } else { 0 },
             });
         }
         Ok(departures)
+    }
+
+    /// What this node has to prove and can: of each country that it left, when nothing of it is here any more. Departures
+    /// from a country at a height that are `settled` are left out, before anything of them is read.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`], [`VaultError::Malformed`].
+    pub fn deletion_proofs(
+        &self,
+        settled: impl Fn(Jurisdiction, u64) -> bool,
+    ) -> Result<Vec<DeletionProof>, VaultError> {
+        let mut proofs = Vec::new();
+        for row in self.tables.departures.iter_prefix(self.me.0.to_be_bytes()) {
+            let (key, row) = row?;
+            let (_, country) = read_key(&key)?;
+            let Row { height, .. } = encoding::decode(WHAT, &row)?;
+            if settled(country, height) || self.keeping.leaving(country).is_some() {
+                continue;
+            }
+            let statements = statements(&self.tables, self.me, country, height)?;
+            if let Some(digest) = digest(&statements)? {
+                let blocks = named(&statements).len() as u64;
+                proofs.push(DeletionProof { country, height, blocks, digest });
+            }
+        }
+        Ok(proofs)
     }
 
     fn unnamed(&self, node: ValidatorIndex, row: &Row, named: &BTreeSet<Cid>) -> Result<u64, VaultError> {

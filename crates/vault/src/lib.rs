@@ -48,7 +48,7 @@ pub use batches::{Anchor, MerkleBatch, PendingBatch, Placement};
 pub use bury::Sealing;
 pub use clock::Clock;
 pub use copy::Copy;
-pub use departure::Departure;
+pub use departure::{DeletionProof, Departure};
 pub use directory::{Directory, Member};
 pub use disclosure::Disclosure;
 pub use entry::{ENTRY_VERSION, RecordEntry};

@@ -1,17 +1,28 @@
-//! `bxp node`: one node, until Ctrl-C.
+//! `bxp node`: one node, until Ctrl-C; and where nodes stand.
+
+mod standing;
 
 use super::stop_signal;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bxp_node::{Node, NodeConfig};
 use clap::Args;
 use std::{path::PathBuf, pin::pin};
 use tokio::sync::oneshot;
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Option<standing::Action>,
+    #[command(flatten)]
+    start: Start,
+}
+
+#[derive(Args)]
+struct Start {
     /// The node's configuration file.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    config: Option<PathBuf>,
     /// Keep the state of every block, whatever the file says.
     #[arg(long)]
     archive: bool,
@@ -24,7 +35,14 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
-    let mut config = NodeConfig::read(&arguments.config)?;
+    match arguments.action {
+        Some(action) => standing::run(action).await,
+        None => start(arguments.start).await,
+    }
+}
+
+async fn start(arguments: Start) -> Result<()> {
+    let mut config = NodeConfig::read(&arguments.config.context("give --config")?)?;
     config.archive |= arguments.archive;
     let mut asked = pin!(stop_signal()?);
     let mut node = tokio::select! {

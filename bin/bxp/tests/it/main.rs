@@ -6,6 +6,7 @@ mod hl7;
 mod ingest_kills;
 mod kill;
 mod kit;
+mod moved;
 mod placement;
 mod records;
 mod segments;

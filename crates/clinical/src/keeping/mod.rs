@@ -1,7 +1,8 @@
 //! Keeping: identity blocks come to the nodes that placement names, and leave those that it names no more.
 //!
-//! Every [`LOOK_AGAIN`] the directory of nodes is read. Where it is new, and at each start, all records are looked at, so
-//! that nothing of the work needs to be remembered: what is already where it belongs is passed over, also after a crash.
+//! The directory of nodes is read at each new block, and with every round. Where it is new, and at each start, all records
+//! are looked at, so that nothing of the work needs to be remembered: what is already where it belongs is passed over, also
+//! after a crash.
 //! A node that keeps a record and lacks it asks who has it; one that has it and is to keep it no more asks all that keep
 //! it, and deletes its copy when each of them has vouched for its own. A node that has left the country does the same with
 //! all that it has, forgets its working copy of the country's patients, and sends its signed statement to everyone.
@@ -13,17 +14,19 @@ pub use answer::answer_keeping;
 
 use crate::{ClinicalError, ingest::Ingest, repair::BlockSource};
 use bxp_network::{Network, Service};
-use bxp_types::{Digest, Jurisdiction, RecordId, ValidatorIndex};
+use bxp_types::{Digest, Height, Jurisdiction, RecordId, ValidatorIndex};
 use bxp_vault::{Copy, Directory, RecordEntry, Vault, VaultError};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use wire::Request;
 
-/// How often the directory is read and unfinished work is taken up again.
+/// How often unfinished work is taken up again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// How long it rests while copies wait and none of them could move: a keeper is away.
-const REST: Duration = Duration::from_secs(60);
+/// How long it rests at most while copies wait and none of them could move: a keeper is away.
+const REST_MAX: Duration = Duration::from_secs(60);
 /// How often all records are looked at although the directory is the same: for copies that were lost with their keys.
 const LOOK_AT_ALL: Duration = Duration::from_secs(60 * 60);
 /// Records that are looked at before others get a turn.
@@ -43,17 +46,19 @@ pub fn request_again(bytes: &[u8]) -> Option<Bytes> {
 
 /// Where the directory of nodes is read.
 pub trait DirectorySource: Send + Sync + 'static {
-    /// The newest directory.
+    /// The directories that follow that of `height`, all of them, oldest first; from the first one on where no height is
+    /// given. It is asked at every block, and is cheap where there are none.
     ///
     /// # Errors
-    /// Whatever keeps it from being read; the one that is known then holds on.
-    fn read(&self) -> Result<Directory, ClinicalError>;
+    /// Whatever keeps them from being read; the one that is known then holds on.
+    fn newer_than(&self, height: Option<u64>) -> Result<Vec<Directory>, ClinicalError>;
 }
 
 /// A directory that stays as it is, such as that of genesis.
 impl DirectorySource for Directory {
-    fn read(&self) -> Result<Directory, ClinicalError> {
-        Ok(self.clone())
+    fn newer_than(&self, height: Option<u64>) -> Result<Vec<Directory>, ClinicalError> {
+        let newer = height.is_none_or(|height| self.height > height);
+        Ok(newer.then(|| self.clone()).into_iter().collect())
     }
 }
 
@@ -97,19 +102,76 @@ pub struct Keeping<C> {
     source: Arc<dyn DirectorySource>,
     /// Records below this number of arrival are where they belong by the directory of this digest.
     done: Option<(Digest, u64)>,
+    standing: Arc<Standing>,
+}
+
+/// What clones share.
+#[derive(Debug, Default)]
+struct Standing {
+    /// The directory by which the fences stand. Held while a newer one is taken over.
+    by: Mutex<Option<Digest>>,
+    /// Tells that there is a newer one.
+    changed: Notify,
 }
 
 impl<C: Others> Keeping<C> {
     /// Minds the copies in `ingest`'s vault.
     #[must_use]
     pub fn new(ingest: Ingest, others: C, source: Arc<dyn DirectorySource>) -> Self {
-        Self { ingest, others, source, done: None }
+        Self { ingest, others, source, done: None, standing: Arc::default() }
+    }
+
+    /// Goes by the newest directory from now on, through all that came between: the fences stand by it, and what it closes
+    /// is closed when this returns. Tells whether it is a newer one.
+    ///
+    /// # Errors
+    /// [`ClinicalError::Vault`], or the source's; then the last that could be taken over holds.
+    pub fn take_over(&self) -> Result<bool, ClinicalError> {
+        let vault = self.ingest.vault();
+        let mut by = self.standing.by.lock();
+        let known = vault.directory();
+        let newer = self.source.newer_than((!known.is_silent()).then_some(known.height));
+        let mut moved = false;
+        let taken = newer.and_then(|directories| {
+            for directory in directories {
+                moved |= vault.adopt(directory)?;
+            }
+            Ok(())
+        });
+        let digest = vault.directory_digest();
+        if by.replace(digest) != Some(digest) {
+            self.others.stand(&vault.directory());
+        }
+        taken.map(|()| moved)
+    }
+
+    /// Takes over what is new at each block, until `stop`: what a move closes is closed at once, also while copies move.
+    pub async fn follow(self, mut heads: watch::Receiver<Height>, stop: CancellationToken) {
+        loop {
+            heads.borrow_and_update();
+            let taking = self.clone();
+            let taken = tokio::task::spawn_blocking(move || taking.take_over());
+            match taken.await {
+                Ok(Ok(true)) => self.standing.changed.notify_one(),
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(error = ?error, "follow the directory of nodes; trying again");
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                Err(_) => return,
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = heads.changed() => if changed.is_err() { return },
+            }
+        }
     }
 
     /// Works until `stop`. Failures are logged.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut told = None;
         let mut looked_at_all = tokio::time::Instant::now();
+        let mut rest = LOOK_AGAIN;
         loop {
             if looked_at_all.elapsed() >= LOOK_AT_ALL {
                 (self.done, looked_at_all) = (None, tokio::time::Instant::now());
@@ -120,21 +182,24 @@ impl<C: Others> Keeping<C> {
             };
             let (home, stands) = (self.ingest.vault().home(), self.ingest.vault().country());
             if stands != Some(home) && told.replace(stands) != Some(stands) {
-                tracing::warn!(%home, ?stands, "this node has left its country; restart it to take in records where it stands");
+                tracing::warn!(%home, ?stands, "this node has left its country; set default_jurisdiction and restart it to take in records where it stands");
             }
-            let mut rest = LOOK_AGAIN;
             match outcome {
                 Ok(round) if round.fetched + round.shed > 0 => {
                     tracing::info!(?round, "copies of identity blocks moved");
+                    rest = LOOK_AGAIN;
                 }
-                Ok(round) if round.waiting > 0 => rest = REST,
-                Ok(_) => {}
+                // A keeper may be about to take its own in, or away for long.
+                Ok(round) if round.waiting > 0 => rest = (rest * 2).min(REST_MAX),
+                Ok(_) => rest = LOOK_AGAIN,
                 Err(error) => {
                     tracing::warn!(error = ?error, "mind the copies of identity blocks; trying again");
+                    rest = LOOK_AGAIN;
                 }
             }
             tokio::select! {
                 () = stop.cancelled() => return,
+                () = self.standing.changed.notified() => rest = LOOK_AGAIN,
                 () = tokio::time::sleep(rest) => {}
             }
         }
@@ -146,10 +211,7 @@ impl<C: Others> Keeping<C> {
     /// [`ClinicalError::Vault`], or the source's.
     pub async fn round(&mut self) -> Result<Round, ClinicalError> {
         let vault = self.ingest.vault().clone();
-        let newest = self.source.read();
-        let adopted = newest.and_then(|directory| Ok(vault.adopt(directory)?));
-        self.others.stand(&vault.directory());
-        adopted?;
+        self.take_over()?;
         let digest = vault.directory_digest();
         let mut from = self.done.filter(|(known, _)| *known == digest).map_or(0, |(_, number)| number);
         let mut clean = true;

@@ -13,7 +13,7 @@ use bxp_types::{
 use parking_lot::Mutex;
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use tokio::sync::{broadcast, watch};
 
@@ -28,6 +28,8 @@ pub(crate) struct TestLedger {
     /// Transactions are taken but put into no block, as when the node stops right after.
     pub(crate) stalled: AtomicBool,
     pub(crate) submitted: Mutex<Vec<B256>>,
+    /// How many calls were run.
+    pub(crate) calls: AtomicU64,
     _dir: tempfile::TempDir,
 }
 
@@ -45,6 +47,7 @@ impl TestLedger {
             heads: watch::Sender::new(Height(0)),
             stalled: AtomicBool::new(false),
             submitted: Mutex::default(),
+            calls: AtomicU64::new(0),
             _dir: dir,
         })
     }
@@ -145,6 +148,7 @@ impl Ledger for TestLedger {
     }
 
     fn call(&self, request: &CallRequest) -> Result<CallOutcome, LedgerError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
         let head = self.head();
         self.state.call(&head.header, request)
     }

@@ -9,6 +9,7 @@ mod keeping;
 mod ledger;
 mod networked;
 mod node;
+mod registry;
 mod replicating;
 mod secrecy;
 mod showing;

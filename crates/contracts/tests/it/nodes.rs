@@ -160,6 +160,14 @@ fn bad_changes_are_refused_by_name() {
     prove(&mut chain, STAR, 9, 10).unwrap_err().as_error::<NodeRegistry::UnknownNode>();
 }
 
+/// A wallet's dry run has the number of the newest block, which is 0 on a network that has made none.
+#[test]
+fn the_first_change_may_be_tried_on_the_state_of_genesis() {
+    let mut chain = governed(1);
+    chain.height = 0;
+    chain.send(GOVERNORS[0], NODE_REGISTRY, &to(b"DE", 1)).unwrap();
+}
+
 #[test]
 fn two_of_three_governors_have_to_ask_for_the_same_change() {
     let mut chain = governed(2);

@@ -8,7 +8,9 @@ use crate::{
     state::Shared,
 };
 use axum::extract::State;
-use bxp_types::Jurisdiction;
+use bxp_clinical::registry::{OnChain, departure_on_chain};
+use bxp_types::{Digest, Jurisdiction};
+use bxp_vault::Departure;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -45,6 +47,24 @@ struct DepartureView {
     noted_ms: u64,
     /// When the node signed that nothing is left, in milliseconds since the epoch.
     proven_ms: Option<u64>,
+    /// What the chain has of it, on a network with a `NodeRegistry`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<ChainView>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChainView {
+    /// The block in which the node filed its proof; none while it is owed.
+    proven_at: Option<u64>,
+    /// The filed hash of the node's statement, and how many blocks it says to name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocks: Option<u64>,
+    /// Whether it is the hash of the statement that this node keeps; none while one of the two is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agrees: Option<bool>,
 }
 
 /// Tells who keeps what, and who owes what.
@@ -59,19 +79,32 @@ fn read(edge: &Edge) -> Result<Keepers, Failure> {
         .members()
         .map(|member| NodeView { node: edge.name_of(member.validator), country: member.country })
         .collect();
-    let departures = vault
-        .departures()?
-        .into_iter()
-        .map(|departure| DepartureView {
-            node: edge.name_of(departure.node),
-            country: departure.country,
-            height: departure.height,
-            owes_proof: departure.proven_ms.is_none(),
-            deleted: departure.deleted,
-            unnamed: departure.unnamed,
-            noted_ms: departure.noted_ms,
-            proven_ms: departure.proven_ms,
-        })
-        .collect();
+    let departures = vault.departures()?.into_iter().map(|departure| view(edge, &departure));
+    let departures = departures.collect::<Result<_, _>>()?;
     Ok(Keepers { height: directory.height, nodes, departures, leaving: vault.leaving() })
+}
+
+fn view(edge: &Edge, departure: &Departure) -> Result<DepartureView, Failure> {
+    let Departure { node, country, height, .. } = *departure;
+    let chain = match departure_on_chain(edge.ledger().as_ref(), node, country, height)? {
+        OnChain::Unknown => None,
+        OnChain::Owed => Some(ChainView { proven_at: None, proof: None, blocks: None, agrees: None }),
+        OnChain::Proven(filed) => Some(ChainView {
+            proven_at: Some(filed.height),
+            proof: Some(filed.digest),
+            blocks: Some(filed.blocks),
+            agrees: departure.proof.map(|proof| proof == filed.digest && departure.deleted == filed.blocks),
+        }),
+    };
+    Ok(DepartureView {
+        node: edge.name_of(node),
+        country,
+        height,
+        owes_proof: departure.proven_ms.is_none(),
+        deleted: departure.deleted,
+        unnamed: departure.unnamed,
+        noted_ms: departure.noted_ms,
+        proven_ms: departure.proven_ms,
+        chain,
+    })
 }

@@ -10,6 +10,7 @@ mod export;
 mod fhir;
 mod gate;
 mod ingest;
+mod left;
 mod market;
 mod net;
 mod search;

@@ -36,8 +36,8 @@ pub(super) struct Seat {
 pub(super) struct Shared(pub(super) Arc<Mutex<Directory>>);
 
 impl DirectorySource for Shared {
-    fn read(&self) -> Result<Directory, ClinicalError> {
-        Ok(self.0.lock().clone())
+    fn newer_than(&self, height: Option<u64>) -> Result<Vec<Directory>, ClinicalError> {
+        self.0.lock().newer_than(height)
     }
 }
 
