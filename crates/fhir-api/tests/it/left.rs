@@ -7,17 +7,21 @@ use crate::{
 use bxp_types::Jurisdiction;
 use bxp_vault::{Directory, Member};
 
-/// From `height` on the one node stands in `country`.
+/// From `height` on the first node stands in `country`, and the other where it stood.
 fn stand(node: &Node, height: u64, country: Option<Jurisdiction>) {
     let genesis = Directory::of_genesis(node.edge.sender.ledger().genesis());
-    let member = genesis.members().next().copied().zip(country);
-    let members = member.map(|(member, country)| Member { country, ..member });
+    let place = |member: &Member| {
+        let here = member.validator == node.vault.me();
+        let country = if here { country } else { Some(member.country) };
+        country.map(|country| Member { country, ..*member })
+    };
+    let members = genesis.members().filter_map(place);
     node.vault.adopt(Directory::new(height, members, std::collections::BTreeMap::new())).unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn whole_resources_are_closed_as_soon_as_the_node_has_left() {
-    let net = Net::of_one().await;
+    let net = Net::start(&[Jurisdiction::US, Jurisdiction::US]).await;
     let node = &net.nodes[0];
     let report = node.post("/$ingest", bundle("batch", &[&patient(0, "US")])).await;
     assert_eq!(report.body["new"], 1, "{}", report.text);
