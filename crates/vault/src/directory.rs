@@ -113,10 +113,11 @@ impl Directory {
         })
     }
 
-    /// Whether it names no node, and so says nothing of where anyone stands.
+    /// Whether it is the default one, which says nothing of where anyone stands. One of a later height that names no node
+    /// says that nobody stands anywhere.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        self.members.is_empty()
+        self.height == 0 && self.members.is_empty()
     }
 
     /// The nodes that keep the record's identity block: all of its country, or as many as the country wants, the holder

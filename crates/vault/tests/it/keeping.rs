@@ -330,6 +330,10 @@ fn a_node_that_moves_opens_nothing_deletes_and_signs() {
         "every copy that it was to keep is named"
     );
     assert!(proven.proven_ms.is_some());
+    let filed = mover.vault.deletion_proofs(|_, _| false).unwrap();
+    assert_eq!(filed.len(), 1);
+    assert_eq!((proven.proof, proven.deleted), (Some(filed[0].digest), filed[0].blocks), "both hash alike");
+    assert!(mover.vault.deletion_proofs(|country, height| (country, height) == (US, 5)).unwrap().is_empty());
     for statement in &statements {
         mover.vault.note_stated(holder.vault.me(), statement).unwrap();
     }
@@ -354,6 +358,18 @@ fn take_statements(to: &Node, from: &Node, statements: &[Statement]) {
     }
     let more = Statement { part: 3, ..statements[2].clone() };
     assert!(refused(me, &more, &key), "nothing follows the last");
+}
+
+/// Goal: a directory that names nobody closes everything, and is not taken for one that says nothing.
+#[test]
+fn where_all_nodes_are_suspended_nobody_opens_anything() {
+    let ([holder, first, _], entries) = three();
+    assert!(first.vault.adopt(directory(5, &[])).unwrap());
+    assert_eq!((first.vault.country(), first.vault.leaving()), (None, vec![US]));
+    assert!(entries.iter().all(|entry| !first.vault.keeps(entry)));
+    let block = holder.vault.block(&entries[0].identity_cid).unwrap().unwrap();
+    assert!(first.vault.accept_block(&block).is_err());
+    assert_eq!(first.vault.block_for(&block.cid, holder.vault.me()).unwrap(), None);
 }
 
 #[test]
