@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `block-index` | word (8 bytes BE), height (8 bytes BE) | empty |
+//! | `block-index` | word (8 bytes BE), height (8 bytes BE) | where in the block, for what is seldom in it ([`places`]) |
 //! | `block-index` | `00` | the height up to which blocks are indexed (8 bytes BE) |
 //!
 //! A word is a hash of what occurs and as what ([`word`]). Two things may share a word: the index says which blocks
@@ -11,12 +11,14 @@
 //! its order, much at once (ADR 74).
 
 mod entries;
+pub(crate) mod places;
 
 use crate::ChainError;
 use bxp_storage::{Batch, Durability, Store, Table};
 use bxp_types::{Address, B256, Height, LogQuery, StoredBlock, StoredReceipt};
 use parking_lot::RwLock;
-use std::{collections::BTreeSet, sync::Arc};
+use places::{Places, entries};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Where the height of the newest indexed block stands. No word's key is that short.
 const INDEXED_KEY: &[u8] = &[0];
@@ -29,10 +31,12 @@ enum Kind {
     Topic = 3,
 }
 
-/// Keys gathered after which they go to the table: some 4 MB.
+/// Keys gathered after which they go to the table: some 8 MB.
 const GATHERED_MAX: usize = 131_072;
 /// Blocks after which they do so too, so that a start reads no more than that many again.
 const GATHERED_BLOCKS_MAX: u64 = 1_024;
+/// Alternatives at one position up to which each one's entry is looked up.
+const ALTERNATIVES_MAX: usize = 16;
 /// Fewer than these are written as a batch; a file of their own would be too small.
 const BULK_MIN: usize = 4_096;
 
@@ -47,7 +51,8 @@ pub struct BlockIndex {
 /// What is not in the table yet.
 #[derive(Debug, Default)]
 struct Gathered {
-    keys: BTreeSet<[u8; 16]>,
+    /// Keys with their values.
+    entries: BTreeMap<[u8; 16], Vec<u8>>,
     /// The newest block in it or, where there is none, in the table.
     indexed: Option<Height>,
     /// The newest block in the table.
@@ -75,9 +80,9 @@ impl BlockIndex {
     /// Adds a block; its parent has been added before.
     pub fn put(&self, block: &StoredBlock, receipts: &[StoredReceipt]) {
         let height = block.height();
-        let words = words(block, receipts);
+        let entries = entries(block, receipts);
         let mut gathered = self.gathered.write();
-        gathered.keys.extend(words.into_iter().map(|word| key(word, height)));
+        gathered.entries.extend(entries.into_iter().map(|(word, places)| (key(word, height), places)));
         gathered.indexed = Some(height);
     }
 
@@ -89,37 +94,38 @@ impl BlockIndex {
         let gathered = self.gathered.read();
         let Some(indexed) = gathered.indexed else { return Ok(()) };
         let blocks = indexed.0 - gathered.stored.map_or(0, |stored| stored.0);
-        let is_due = gathered.keys.len() >= GATHERED_MAX || blocks >= GATHERED_BLOCKS_MAX;
+        let is_due = gathered.entries.len() >= GATHERED_MAX || blocks >= GATHERED_BLOCKS_MAX;
         drop(gathered);
         if is_due { self.move_to_table(indexed) } else { Ok(()) }
     }
 
-    fn move_to_table(&self, indexed: Height) -> Result<(), ChainError> {
+    pub(crate) fn move_to_table(&self, indexed: Height) -> Result<(), ChainError> {
         let gathered = self.gathered.read();
-        let keys: BTreeSet<[u8; 16]> =
-            gathered.keys.iter().filter(|key| height_in(key) <= indexed).copied().collect();
+        let moving = gathered.entries.iter().filter(|(key, _)| height_in(key) <= indexed);
+        let moving: BTreeMap<[u8; 16], Vec<u8>> =
+            moving.map(|(key, places)| (*key, places.clone())).collect();
         drop(gathered);
         let marker = indexed.0.to_be_bytes();
-        if keys.len() < BULK_MIN {
+        if moving.len() < BULK_MIN {
             let mut batch = self.store.batch();
-            keys.iter().for_each(|key| batch.put(&self.table, key, []));
+            moving.iter().for_each(|(key, places)| batch.put(&self.table, key, places));
             batch.put(&self.table, INDEXED_KEY, marker);
             batch.commit(Durability::Buffered)?;
         } else {
             let marker = (INDEXED_KEY.to_vec(), marker.to_vec());
-            let entries = keys.iter().map(|key| (key.to_vec(), Vec::new()));
+            let entries = moving.iter().map(|(key, places)| (key.to_vec(), places.clone()));
             self.table.ingest(std::iter::once(marker).chain(entries))?;
         }
         let mut gathered = self.gathered.write();
         gathered.stored = Some(indexed);
-        gathered.keys.retain(|key| !keys.contains(key));
+        gathered.entries.retain(|key, _| !moving.contains_key(key));
         Ok(())
     }
 
     /// Forgets that blocks above `height` are indexed; they are to be added again.
     pub fn go_back(&self, batch: &mut Batch, height: Height) {
         let mut gathered = self.gathered.write();
-        gathered.keys.retain(|key| height_in(key) <= height);
+        gathered.entries.retain(|key, _| height_in(key) <= height);
         gathered.indexed = gathered.indexed.map(|indexed| indexed.min(height));
         if gathered.stored.is_some_and(|stored| stored > height) {
             gathered.stored = Some(height);
@@ -146,12 +152,7 @@ impl BlockIndex {
             return Ok((Vec::new(), None));
         }
         let end = to.min(indexed);
-        let emitters = query.addresses.iter().map(|one| word(Kind::Emitter as u8, one.as_slice()));
-        let mut positions = vec![emitters.collect::<Vec<_>>()];
-        for (position, topics) in (Kind::Topic as u8..).zip(&query.topics) {
-            positions.push(topics.iter().map(|topic| word(position, topic.as_slice())).collect());
-        }
-        positions.retain(|words| !words.is_empty());
+        let positions = positions(query);
         let mut found = Vec::new();
         let mut next = from;
         // The block that holds a word of every position, and is not below any of them.
@@ -164,6 +165,32 @@ impl BlockIndex {
             next = candidate.next();
         }
         Ok((found, Some(end)))
+    }
+
+    /// Where in the block at `height` all logs are that fit `query`; nothing where that is not known.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub(crate) fn places(&self, query: &LogQuery, height: Height) -> Result<Option<Places>, ChainError> {
+        let gathered = self.gathered.read();
+        if gathered.indexed.is_none_or(|indexed| indexed < height) {
+            return Ok(None);
+        }
+        'positions: for words in positions(query).iter().filter(|words| words.len() <= ALTERNATIVES_MAX) {
+            let mut places = Places::default();
+            for word in words {
+                let key = key(*word, height);
+                let is_known = match gathered.entries.get(&key) {
+                    Some(entry) => places.add(entry),
+                    None => self.table.get(key)?.is_none_or(|entry| places.add(&entry)),
+                };
+                if !is_known {
+                    continue 'positions;
+                }
+            }
+            return Ok(Some(places.sorted()));
+        }
+        Ok(None)
     }
 
     /// The lowest block at or above `from` in which each position has one of its words.
@@ -201,7 +228,7 @@ impl BlockIndex {
         for word in words {
             let keys = key(*word, from)..=key(*word, lowest.unwrap_or(end));
             let stored = self.table.range(keys.clone()).next().map(read).transpose()?;
-            let found = gathered.keys.range(keys).next().map(height_in);
+            let found = gathered.entries.range(keys).next().map(|(key, _)| height_in(key));
             lowest = lowest.into_iter().chain(stored).chain(found).min();
         }
         Ok(lowest)
@@ -226,7 +253,7 @@ impl BlockIndex {
         let word = word(Kind::Party as u8, account.as_slice());
         let keys = key(word, from)..=key(word, to);
         let gathered = self.gathered.read();
-        let newest = gathered.keys.range(keys.clone()).map(|key| Ok(height_in(key)));
+        let newest = gathered.entries.range(keys.clone()).map(|(key, _)| Ok(height_in(key)));
         // What is just moving there is in both.
         let is_old = |found: &Result<Height, ChainError>| {
             found.as_ref().map_or(true, |&height| Some(height) <= gathered.stored)
@@ -238,6 +265,17 @@ impl BlockIndex {
             stored.chain(newest).take(max).collect()
         }
     }
+}
+
+/// The words of each position of which a query names one or more.
+fn positions(query: &LogQuery) -> Vec<Vec<u64>> {
+    let emitters = query.addresses().iter().map(|one| word(Kind::Emitter as u8, one.as_slice()));
+    let mut positions = vec![emitters.collect::<Vec<_>>()];
+    for (position, topics) in (Kind::Topic as u8..).zip(query.topics()) {
+        positions.push(topics.iter().map(|topic| word(position, topic.as_slice())).collect());
+    }
+    positions.retain(|words| !words.is_empty());
+    positions
 }
 
 fn key(word: u64, height: Height) -> [u8; 16] {
@@ -260,21 +298,6 @@ fn height_in(key: &[u8; 16]) -> Height {
 fn height(bytes: &[u8]) -> Result<Height, ChainError> {
     let bytes = bytes.try_into().map_err(|_| ChainError::decode("block index", "a height is not 8 bytes"))?;
     Ok(Height(u64::from_be_bytes(bytes)))
-}
-
-/// What occurs in a block.
-fn words(block: &StoredBlock, receipts: &[StoredReceipt]) -> BTreeSet<u64> {
-    let mut words = BTreeSet::new();
-    for (transaction, receipt) in block.transactions.iter().zip(receipts) {
-        let parties = [Some(transaction.signer()), recipient(transaction), receipt.contract_address];
-        words.extend(parties.iter().flatten().map(|party| word(Kind::Party as u8, party.as_slice())));
-        for log in receipt.receipt.logs() {
-            words.insert(word(Kind::Emitter as u8, log.address.as_slice()));
-            let topics = (Kind::Topic as u8..).zip(log.data.topics());
-            words.extend(topics.map(|(position, topic): (u8, &B256)| word(position, topic.as_slice())));
-        }
-    }
-    words
 }
 
 fn recipient(transaction: &bxp_types::RecoveredTransaction) -> Option<Address> {
@@ -342,9 +365,8 @@ mod tests {
         range: (u64, u64),
         max: usize,
     ) -> (Vec<u64>, Option<u64>) {
-        let mut query =
-            LogQuery { addresses: emitters.iter().copied().map(address).collect(), ..LogQuery::default() };
-        query.topics[0] = topics.iter().copied().map(B256::repeat_byte).collect();
+        let topics = topics.iter().copied().map(B256::repeat_byte).collect();
+        let query = LogQuery::new(emitters.iter().copied().map(address), [topics, vec![], vec![], vec![]]);
         let (found, known) = index.logs(&query, Height(range.0), Height(range.1), max).unwrap();
         (found.into_iter().map(|height| height.0).collect(), known.map(|height| height.0))
     }
@@ -375,10 +397,10 @@ mod tests {
         assert_eq!(all(true), [3, 2, 1, 0].map(Height));
         // Many at once take the other way into the table.
         for word in 0..BULK_MIN as u64 {
-            index.gathered.write().keys.insert(key(word, Height(3)));
+            index.gathered.write().entries.insert(key(word, Height(3)), Vec::new());
         }
         index.move_to_table(Height(3)).unwrap();
-        assert!(index.gathered.read().keys.is_empty());
+        assert!(index.gathered.read().entries.is_empty());
         assert_eq!(all(true), [3, 2, 1, 0].map(Height));
         let mut batch = index.store.batch();
         index.go_back(&mut batch, Height(1));

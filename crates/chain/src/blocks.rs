@@ -2,16 +2,22 @@
 //! segments, and is read through the same functions.
 
 use crate::{
-    ChainError, codec,
+    ChainError,
+    block_index::{BlockIndex, places::Places},
+    codec,
+    found::{Names, named},
     fresh::{Executed, Fresh},
     locations::Locations,
+    log_scan::{self, Sketch},
+    receipt_rows::{ReceiptRows, part},
     segments::{Part, Segments},
 };
 use alloy_consensus::transaction::TxHashRef as _;
 use alloy_eips::eip2718::Encodable2718;
 use bxp_storage::{Batch, Durability, Store, Table};
 use bxp_types::{
-    B256, Bytes, Certificate, Height, RecoveredTransaction, StoredBlock, StoredReceipt, TransactionLocation,
+    B256, Bytes, Certificate, FoundLog, Height, LogQuery, RecoveredTransaction, StoredBlock, StoredReceipt,
+    TransactionLocation,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -20,10 +26,11 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Blocks {
     blocks: Table,
-    receipts: Table,
+    receipts: ReceiptRows,
     heights: Table,
     locations: Locations,
     fresh: Arc<Mutex<Fresh>>,
+    names: Names,
     certificates: Table,
     segments: Segments,
     dropped: Table,
@@ -46,7 +53,8 @@ impl Blocks {
             blocks,
             locations,
             fresh: Arc::default(),
-            receipts: store.table("receipts")?,
+            names: Names::default(),
+            receipts: ReceiptRows::open(store)?,
             heights: store.table("block-heights")?,
             certificates: store.table("certificates")?,
             segments: Segments::open(store)?,
@@ -65,7 +73,7 @@ impl Blocks {
     ) {
         let height = block.height();
         batch.put(&self.blocks, key(height), codec::encode_block(block));
-        batch.put(&self.receipts, key(height), codec::encode_receipts(receipts));
+        self.receipts.put(batch, key(height), &codec::encode_receipts(receipts));
         batch.put(&self.heights, block.hash, key(height));
         self.locations.note(block);
         for (hash, reason) in dropped {
@@ -74,12 +82,17 @@ impl Blocks {
     }
 
     /// Removes a block with its receipts and indexes; what it left out stays known as left out.
-    pub fn remove(&self, batch: &mut Batch, block: &StoredBlock) {
+    ///
+    /// # Errors
+    /// [`ChainError::Storage`].
+    pub fn remove(&self, batch: &mut Batch, block: &StoredBlock) -> Result<(), ChainError> {
         batch.remove(&self.blocks, key(block.height()));
-        batch.remove(&self.receipts, key(block.height()));
+        self.receipts.remove(batch, key(block.height()))?;
         batch.remove(&self.heights, block.hash);
         self.locations.forget(batch, block);
         self.fresh.lock().forget_from(block.height());
+        self.names.forget(block.height());
+        Ok(())
     }
 
     /// Keeps a block that is on disk at hand as it was executed.
@@ -173,8 +186,98 @@ impl Blocks {
     /// # Errors
     /// [`ChainError`] when the disk or its content fails.
     pub fn receipts(&self, height: Height) -> Result<Option<Vec<StoredReceipt>>, ChainError> {
-        let bytes = self.get(&self.receipts, height, Part::Receipts)?;
-        bytes.map(|bytes| codec::decode_receipts(&bytes)).transpose()
+        self.encoded_receipts(height)?.map(|bytes| codec::decode_receipts(&bytes)).transpose()
+    }
+
+    /// The logs of the block at `height` that `query` asks for, in their order. Neither block nor receipts are decoded
+    /// for it, and no more of them is read than `index` tells.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub fn logs(
+        &self,
+        height: Height,
+        query: &LogQuery,
+        index: &BlockIndex,
+    ) -> Result<Option<Vec<FoundLog>>, ChainError> {
+        if let Some(places) = index.places(query, height)?
+            && let Some(found) = self.logs_at(height, &places, query)?
+        {
+            return Ok(Some(found));
+        }
+        self.logs_of_all(height, query)
+    }
+
+    /// The same, out of all receipts of the block.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the disk or its content fails.
+    pub fn logs_of_all(&self, height: Height, query: &LogQuery) -> Result<Option<Vec<FoundLog>>, ChainError> {
+        let Some(block) = self.get(&self.blocks, height, Part::Block)? else { return Ok(None) };
+        let mut sketch = Sketch::read(&block)?;
+        if !sketch.may_have(query) {
+            return Ok(Some(Vec::new()));
+        }
+        let Some(receipts) = self.encoded_receipts(height)? else { return Ok(None) };
+        let found = log_scan::find(&receipts, query)?;
+        let mut name = |(place, log): (log_scan::LogPlace, _)| {
+            Ok(named(self.names.read(height, place.transaction, &mut sketch)?, place, log))
+        };
+        found.into_iter().map(&mut name).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The same, where all logs that fit are at `places`; nothing else of the receipts is read. Nothing where the places
+    /// are not of this block, or nothing that fits is there: then [`Self::logs_of_all`] knows.
+    fn logs_at(
+        &self,
+        height: Height,
+        places: &Places,
+        query: &LogQuery,
+    ) -> Result<Option<Vec<FoundLog>>, ChainError> {
+        let mut found = Vec::with_capacity(places.iter().len());
+        for place in places.iter() {
+            let Some(bytes) = self.log_bytes(height, place.offset as usize)? else { return Ok(None) };
+            let Ok(log) = log_scan::log_if_fits(&bytes, query) else { return Ok(None) };
+            let Some(log) = log else { continue };
+            let name = match self.names.get(height, place.transaction) {
+                Some(name) => name,
+                None => {
+                    let Some(block) = self.get(&self.blocks, height, Part::Block)? else { return Ok(None) };
+                    self.names.read(height, place.transaction, &mut Sketch::read(&block)?)?
+                }
+            };
+            if !places.are_of(name.block_hash) {
+                return Ok(None);
+            }
+            found.push(named(name, place, log));
+        }
+        Ok((!found.is_empty() || places.iter().len() == 0).then_some(found))
+    }
+
+    /// The log that begins at `offset` of the encoded receipts.
+    fn log_bytes(&self, height: Height, offset: usize) -> Result<Option<bytes::Bytes>, ChainError> {
+        // What a log of three topics and a word takes is less.
+        const USUAL: usize = 256;
+        let read = |length| match self.receipts.piece(key(height), offset, length)? {
+            Some(piece) => Ok(Some(piece)),
+            None => {
+                let whole = self.segments.read(height, Part::Receipts)?;
+                Ok::<_, ChainError>(whole.map(|whole| part(&whole, offset, length)))
+            }
+        };
+        let Some(first) = read(USUAL)? else { return Ok(None) };
+        match log_scan::log_length(&first) {
+            None => Ok(None),
+            Some(length) if length <= first.len() => Ok(Some(first.slice(..length))),
+            Some(length) => read(length),
+        }
+    }
+
+    fn encoded_receipts(&self, height: Height) -> Result<Option<bytes::Bytes>, ChainError> {
+        match self.receipts.get(key(height))? {
+            Some(bytes) => Ok(Some(bytes)),
+            None => self.segments.read(height, Part::Receipts),
+        }
     }
 
     /// The height of a block by its hash.
@@ -240,7 +343,7 @@ impl Blocks {
 
     /// The lowest height that is in a table.
     pub(crate) fn oldest_row(&self) -> Result<Height, ChainError> {
-        let oldest = [&self.blocks, &self.receipts, &self.certificates].map(Table::first);
+        let oldest = [&self.blocks, self.receipts.table(), &self.certificates].map(Table::first);
         let mut lowest = None;
         for entry in oldest {
             let height = entry?.map(|(key, _)| height_of_key(&key)).transpose()?;
@@ -268,9 +371,9 @@ impl Blocks {
     pub(crate) fn delete_rows(&self, store: &Store, from: Height, to: Height) -> Result<(), ChainError> {
         let mut batch = store.batch();
         for height in (from.0..to.0).map(Height) {
-            for table in [&self.blocks, &self.receipts, &self.certificates] {
-                batch.remove(table, key(height));
-            }
+            batch.remove(&self.blocks, key(height));
+            self.receipts.remove(&mut batch, key(height))?;
+            batch.remove(&self.certificates, key(height));
         }
         Ok(batch.commit(Durability::Buffered)?)
     }

@@ -9,8 +9,8 @@ use crate::{
 use async_trait::async_trait;
 use bxp_execution::State;
 use bxp_types::{
-    AccountState, Address, B256, Bytes, CallOutcome, CallRequest, Certificate, Genesis, Height, Ledger,
-    LedgerError, LogQuery, OutsideBody, PoolContent, RecoveredTransaction, StateReader, StoredBlock,
+    AccountState, Address, B256, Bytes, CallOutcome, CallRequest, Certificate, FoundLog, Genesis, Height,
+    Ledger, LedgerError, LogQuery, OutsideBody, PoolContent, RecoveredTransaction, StateReader, StoredBlock,
     StoredReceipt, SubmitError, TransactionLocation, U256,
 };
 use parking_lot::MappedMutexGuard;
@@ -125,6 +125,23 @@ impl<S: Source> Ledger for View<S> {
             return Ok(Some(receipts));
         }
         Ok(self.0.blocks().receipts(height)?.map(Arc::new))
+    }
+
+    fn logs(&self, height: Height, query: &LogQuery) -> Result<Option<Vec<FoundLog>>, LedgerError> {
+        let head = self.head();
+        // A block on disk becomes visible when the head moves to it.
+        if head.height() < height {
+            return Ok(None);
+        }
+        // The first block of a chain has no receipts to store.
+        if head.height() == height && head.transactions.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        if let Some((block, receipts)) = self.0.blocks().fresh(height) {
+            let may_have = query.may_be_in(&block.header.logs_bloom);
+            return Ok(Some(if may_have { FoundLog::find(&block, &receipts, query) } else { Vec::new() }));
+        }
+        Ok(self.0.blocks().logs(height, query, self.0.index())?)
     }
 
     fn outside_body(&self, height: Height) -> Result<Option<Arc<OutsideBody>>, LedgerError> {

@@ -100,7 +100,7 @@ impl Shared {
             Undo::Block { changes, parent } => {
                 let block = self.head();
                 self.state.undo(&mut batch, &changes, &parent)?;
-                self.blocks.remove(&mut batch, &block);
+                self.blocks.remove(&mut batch, &block)?;
                 self.index.go_back(&mut batch, parent.height());
                 batch.commit(Durability::Buffered)?;
                 *self.head.write() = parent;

@@ -1,8 +1,8 @@
 //! The chain as upper rooms see it.
 
 use crate::{
-    Certificate, Genesis, Height, OutsideBody, RecoveredTransaction, StateReader, StoredBlock, StoredReceipt,
-    TransactionLocation,
+    Certificate, FoundLog, Genesis, Height, LogQuery, OutsideBody, RecoveredTransaction, StateReader,
+    StoredBlock, StoredReceipt, TransactionLocation,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use async_trait::async_trait;
@@ -80,24 +80,6 @@ pub enum LedgerError {
         /// The oldest block whose state is kept.
         oldest: Height,
     },
-}
-
-/// What an index of logs is asked: a log's address is one of `addresses`, and its topic at each position one of those
-/// of the position; an empty list means any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogQuery {
-    /// Addresses.
-    pub addresses: Vec<Address>,
-    /// Topics by position.
-    pub topics: [Vec<B256>; 4],
-}
-
-impl LogQuery {
-    /// Whether every log fits.
-    #[must_use]
-    pub fn is_any(&self) -> bool {
-        self.addresses.is_empty() && self.topics.iter().all(Vec::is_empty)
-    }
 }
 
 /// The transactions that wait in a node's pool, each sender's in nonce order.
@@ -238,6 +220,19 @@ pub trait Ledger: Send + Sync + 'static {
     /// # Errors
     /// [`LedgerError::Storage`].
     fn receipts(&self, height: Height) -> Result<Option<Arc<Vec<StoredReceipt>>>, LedgerError>;
+
+    /// The logs of the block at `height` that `query` asks for, in their order; nothing where there is no such block. A
+    /// chain that keeps receipts as bytes reads no more of them than it must.
+    ///
+    /// # Errors
+    /// [`LedgerError::Storage`].
+    fn logs(&self, height: Height, query: &LogQuery) -> Result<Option<Vec<FoundLog>>, LedgerError> {
+        let Some(block) = self.block(height)? else { return Ok(None) };
+        if block.transactions.is_empty() || !query.may_be_in(&block.header.logs_bloom) {
+            return Ok(Some(Vec::new()));
+        }
+        Ok(self.receipts(height)?.map(|receipts| FoundLog::find(&block, &receipts, query)))
+    }
 
     /// What the block at `height` has beside its transactions; nothing on a network of BXP.
     ///

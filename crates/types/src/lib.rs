@@ -13,6 +13,7 @@ pub mod guarded;
 pub mod ids;
 pub mod jurisdiction;
 pub mod ledger;
+pub mod logs;
 pub mod state_reader;
 
 pub use amount::{Amount, ParseAmountError};
@@ -26,9 +27,8 @@ pub use genesis::{Genesis, GenesisAccount, GenesisError, ValidatorEntry};
 pub use guarded::{Phi, Secret};
 pub use ids::{Digest, Height, NetworkId, ParseIdError, RecordId, SubjectId, ValidatorIndex};
 pub use jurisdiction::{Jurisdiction, ParseJurisdictionError};
-pub use ledger::{
-    AccountState, CallOutcome, CallRequest, Ledger, LedgerError, LogQuery, PoolContent, SubmitError,
-};
+pub use ledger::{AccountState, CallOutcome, CallRequest, Ledger, LedgerError, PoolContent, SubmitError};
+pub use logs::{FoundLog, LogQuery};
 pub use state_reader::{AccountDiff, StateDiff, StateReader};
 
 pub use alloy_primitives::{self as primitives, Address, B256, Bytes, U256, keccak256};

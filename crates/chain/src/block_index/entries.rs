@@ -1,6 +1,6 @@
 //! The index as it must be, for who verifies it: every entry is a function of the blocks.
 
-use super::{BlockIndex, INDEXED_KEY, key, read, words};
+use super::{BlockIndex, INDEXED_KEY, key, places, read};
 use crate::ChainError;
 use bxp_types::{Height, StoredBlock, StoredReceipt};
 
@@ -10,16 +10,19 @@ impl BlockIndex {
         self.gathered.read().stored
     }
 
-    /// How many entries a block must have, and how many of them the table lacks.
+    /// How many entries a block must have, and how many of them the table lacks or has with other places.
     pub(crate) fn entries_of(
         &self,
         block: &StoredBlock,
         receipts: &[StoredReceipt],
     ) -> Result<(u64, u64), ChainError> {
         let (mut entries, mut missing) = (0, 0);
-        for word in words(block, receipts) {
+        for (word, wanted) in places::entries(block, receipts) {
             entries += 1;
-            missing += u64::from(!self.table.contains(key(word, block.height()))?);
+            let found = self.table.get(key(word, block.height()))?;
+            // One from before there were places has none.
+            let is_right = found.is_some_and(|found| found.is_empty() || found == wanted);
+            missing += u64::from(!is_right);
         }
         Ok((entries, missing))
     }

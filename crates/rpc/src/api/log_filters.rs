@@ -189,7 +189,8 @@ fn collect(
     first: Height,
     last: Height,
 ) -> Result<(Vec<Log>, Height), Fault> {
-    let (blocks, known) = ledger.log_blocks(&index_query(filter), first, last, FOUND_BLOCKS_MAX)?;
+    let asked = log_query(filter);
+    let (blocks, known) = ledger.log_blocks(&asked, first, last, FOUND_BLOCKS_MAX)?;
     let beyond = known.map_or(first, Height::next).max(first);
     // The index follows the head at some distance; the newest blocks are looked through one by one.
     let end = Height(beyond.0.saturating_add(RANGE_BLOCKS_MAX - 1)).min(last);
@@ -201,7 +202,7 @@ fn collect(
         if deadline.is_over() && !found.is_empty() {
             return Ok((found, height));
         }
-        let logs = logs_at(ledger, filter, height)?;
+        let logs = logs_at(ledger, &asked, height)?;
         if !found.is_empty() && found.len().saturating_add(logs.len()) > LOGS_MAX {
             return Ok((found, height));
         }
@@ -210,19 +211,16 @@ fn collect(
     Ok((found, if full { beyond } else { end.next().max(beyond) }))
 }
 
-fn index_query(filter: &Filter) -> LogQuery {
+/// What a filter asks of each block.
+pub(super) fn log_query(filter: &Filter) -> LogQuery {
     let topics = std::array::from_fn(|position| filter.topics[position].iter().copied().collect());
-    LogQuery { addresses: filter.address.iter().copied().collect(), topics }
+    LogQuery::new(filter.address.iter().copied(), topics)
 }
 
-/// The block's logs that `filter` asks for. Receipts are read only where the header's bloom allows a match.
-pub(super) fn logs_at(ledger: &dyn Ledger, filter: &Filter, height: Height) -> Result<Vec<Log>, Fault> {
-    let block = select::block_at(ledger, height)?.ok_or(Fault::MissingBlock(height))?;
-    if block.transactions.is_empty() || !filter.matches_bloom(block.header.logs_bloom) {
-        return Ok(Vec::new());
-    }
-    let receipts = ledger.receipts(height)?.ok_or(Fault::MissingBlock(height))?;
-    Ok(shape::matching_logs(&block, &receipts, filter))
+/// The logs of the block at `height` that `query` asks for.
+pub(super) fn logs_at(ledger: &dyn Ledger, query: &LogQuery, height: Height) -> Result<Vec<Log>, Fault> {
+    let found = ledger.logs(height, query)?.ok_or(Fault::MissingBlock(height))?;
+    Ok(shape::logs(height, found))
 }
 
 /// What a poll tells of the blocks `first` to `last`, and the first block that it does not tell of.

@@ -4,12 +4,10 @@ mod arrivals;
 mod blocks;
 mod syncing;
 
-use super::log_filters::check_alternatives;
+use super::log_filters::{check_alternatives, log_query};
 use crate::{context::Context, fault::Fault, metric::SubscriptionCount};
-use alloy_rpc_types_eth::{
-    Filter,
-    pubsub::{Params, SubscriptionKind},
-};
+use alloy_rpc_types_eth::pubsub::{Params, SubscriptionKind};
+use bxp_types::LogQuery;
 use jsonrpsee::{
     PendingSubscriptionSink,
     core::{SubscriptionResult, async_trait},
@@ -35,7 +33,7 @@ struct Methods(Context);
 /// What a subscription tells of.
 enum Topic {
     Headers,
-    Logs(Arc<Filter>),
+    Logs(Arc<LogQuery>),
     Arrivals { full: bool },
     Syncing,
 }
@@ -58,7 +56,7 @@ impl SubscriptionsServer for Methods {
         let _count = SubscriptionCount::new();
         match topic {
             Topic::Headers => blocks::tell(&self.0, pending, None).await,
-            Topic::Logs(filter) => blocks::tell(&self.0, pending, Some(filter)).await,
+            Topic::Logs(asked) => blocks::tell(&self.0, pending, Some(asked)).await,
             Topic::Arrivals { full } => arrivals::tell(&self.0, pending, full).await,
             Topic::Syncing => syncing::tell(&self.0, pending).await,
         }
@@ -70,7 +68,7 @@ fn topic(kind: SubscriptionKind, params: Params) -> Result<Topic, Fault> {
         (SubscriptionKind::NewHeads, _) => Ok(Topic::Headers),
         (SubscriptionKind::Logs, Params::Logs(filter)) => {
             check_alternatives(&filter)?;
-            Ok(Topic::Logs((*filter).into()))
+            Ok(Topic::Logs(log_query(&filter).into()))
         }
         (SubscriptionKind::Logs, Params::None) => Ok(Topic::Logs(Arc::default())),
         (SubscriptionKind::NewPendingTransactions, Params::Bool(full)) => Ok(Topic::Arrivals { full }),

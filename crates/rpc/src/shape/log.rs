@@ -1,9 +1,8 @@
 //! Logs.
 
-use super::receipt::log_count;
 use alloy_primitives::B256;
-use alloy_rpc_types_eth::{Filter, Log};
-use bxp_types::{StoredBlock, StoredReceipt};
+use alloy_rpc_types_eth::Log;
+use bxp_types::{FoundLog, Height, StoredBlock};
 
 /// A log, with where it stands: `index` is its transaction's, `log_index` its own in the block.
 pub(crate) fn placed(
@@ -25,16 +24,17 @@ pub(crate) fn placed(
     }
 }
 
-/// The block's logs that `filter` asks for, by address and topics.
-pub(crate) fn matching_logs(block: &StoredBlock, receipts: &[StoredReceipt], filter: &Filter) -> Vec<Log> {
-    let mut found = Vec::new();
-    let mut first_log = 0;
-    for (index, (transaction, receipt)) in block.transactions.iter().zip(receipts).enumerate() {
-        let logs = receipt.receipt.logs().iter().enumerate().filter(|(_, log)| filter.matches(log));
-        found.extend(
-            logs.map(|(at, log)| placed(block, *transaction.tx_hash(), index, first_log + at, log.clone())),
-        );
-        first_log += log_count(receipt);
-    }
-    found
+/// The logs that were found in the block at `height`.
+pub(crate) fn logs(height: Height, found: Vec<FoundLog>) -> Vec<Log> {
+    let shown = found.into_iter().map(|found| Log {
+        inner: found.log,
+        block_hash: Some(found.block_hash),
+        block_number: Some(height.0),
+        block_timestamp: Some(found.timestamp),
+        transaction_hash: Some(found.transaction),
+        transaction_index: u64::try_from(found.transaction_index).ok(),
+        log_index: u64::try_from(found.log_index).ok(),
+        removed: false,
+    });
+    shown.collect()
 }

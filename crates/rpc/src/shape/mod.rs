@@ -8,6 +8,6 @@ mod transaction;
 pub(crate) use block::{
     AnyBlockJson, BlockJson, HeaderJson, PlainBlockJson, block, body, header, pending_block, plain_block,
 };
-pub(crate) use log::{matching_logs, placed};
+pub(crate) use log::{logs, placed};
 pub(crate) use receipt::{ReceiptJson, receipt, receipts};
 pub(crate) use transaction::{TransactionJson, included, waiting};

@@ -322,7 +322,7 @@ impl Ledger for MemoryLedger {
         let chain = self.chain.read();
         let fits = |height: &u64| {
             chain.receipts.get(*height as usize).is_some_and(|receipts| {
-                receipts.iter().flat_map(|one| one.receipt.logs()).any(|log| fits(query, log))
+                receipts.iter().flat_map(|one| one.receipt.logs()).any(|log| query.fits(log))
             })
         };
         let found: Vec<Height> = (from.0..=to.0).filter(fits).take(max).map(Height).collect();
@@ -405,13 +405,6 @@ impl Ledger for MemoryLedger {
 /// A transaction as a client sends it.
 pub(crate) fn raw(transaction: &RecoveredTransaction) -> Bytes {
     transaction.inner().encoded_2718().into()
-}
-
-fn fits(query: &LogQuery, log: &Log) -> bool {
-    let topics = query.topics.iter().enumerate().all(|(position, wanted)| {
-        wanted.is_empty() || log.topics().get(position).is_some_and(|topic| wanted.contains(topic))
-    });
-    topics && (query.addresses.is_empty() || query.addresses.contains(&log.address))
 }
 
 /// The one state that the ledger has, after whichever block.

@@ -2,17 +2,16 @@
 
 use super::raw;
 use crate::{api::log_filters::logs_at, context::Context, fault::Fault, select, shape};
-use alloy_rpc_types_eth::Filter;
-use bxp_types::Ledger;
+use bxp_types::{Height, Ledger, LogQuery};
 use jsonrpsee::{PendingSubscriptionSink, core::SubscriptionResult};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
-/// Tells of each new block: its logs that `filter` asks for, or its header.
+/// Tells of each new block: its logs that are asked for, or its header.
 pub(super) async fn tell(
     context: &Context,
     pending: PendingSubscriptionSink,
-    filter: Option<Arc<Filter>>,
+    asked: Option<Arc<LogQuery>>,
 ) -> SubscriptionResult {
     // Taken before the client knows its id, so that no block falls between.
     let mut heads = context.ledger.heads();
@@ -28,8 +27,8 @@ pub(super) async fn tell(
         told = told.min(newest);
         while told < newest {
             told = told.next();
-            let (filter, height) = (filter.clone(), told);
-            let read = move |ledger: &dyn Ledger| messages(ledger, filter.as_deref(), height);
+            let (asked, height) = (asked.clone(), told);
+            let read = move |ledger: &dyn Ledger| messages(ledger, asked.as_deref(), height);
             for message in context.run("eth_subscription", read).await? {
                 if sink.send(message).await.is_err() {
                     return Ok(());
@@ -41,11 +40,11 @@ pub(super) async fn tell(
 
 fn messages(
     ledger: &dyn Ledger,
-    filter: Option<&Filter>,
-    height: bxp_types::Height,
+    asked: Option<&LogQuery>,
+    height: Height,
 ) -> Result<Vec<Box<RawValue>>, Fault> {
-    match filter {
-        Some(filter) => logs_at(ledger, filter, height)?.iter().map(raw).collect(),
+    match asked {
+        Some(asked) => logs_at(ledger, asked, height)?.iter().map(raw).collect(),
         None => {
             let block = select::block_at(ledger, height)?.ok_or(Fault::MissingBlock(height))?;
             Ok(vec![raw(&shape::header(&block))?])
