@@ -2,13 +2,16 @@
 
 mod bound;
 mod consensus;
+mod counters;
 mod execute;
 mod ingest;
+mod payments;
 mod reads;
 mod records;
 mod rpc;
 mod search;
 mod split;
+mod submission;
 mod transfers;
 
 use anyhow::{Context, Result};
@@ -35,6 +38,8 @@ enum Bench {
     Execute(execute::Arguments),
     /// Plain transfers through a fresh network: committed transactions a second and latency to final.
     Transfers(transfers::Arguments),
+    /// Batch payments through a fresh network: payments and signed transactions a second, and latency to final.
+    Payments(payments::Arguments),
     /// Balances, calls and logs over JSON-RPC at many accounts and logs, alone and beside writes: milliseconds.
     Reads(reads::Arguments),
     /// FHIR files into one node of a fresh network: resources a second.
@@ -53,6 +58,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Bench::ConsensusNode(arguments) => consensus::node::run(arguments).await,
         Bench::Execute(arguments) => execute::run(&arguments),
         Bench::Transfers(arguments) => transfers::run(arguments).await,
+        Bench::Payments(arguments) => payments::run(arguments).await,
         Bench::Reads(arguments) => reads::run(arguments).await,
         Bench::Ingest(arguments) => ingest::run(arguments).await,
         Bench::Search(arguments) => search::run(arguments).await,

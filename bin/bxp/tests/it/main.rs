@@ -1,6 +1,7 @@
 //! Whole networks of real `bxp` processes: killed, restarted, fed with bad input, and searched for what must not leave.
 
 mod bad_input;
+mod bench;
 mod canary;
 mod hl7;
 mod ingest_kills;

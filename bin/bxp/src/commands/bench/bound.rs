@@ -1,4 +1,4 @@
-//! The least work that a signed transfer takes on a network, and so the most that its cores can commit.
+//! The least work that a signed transaction takes on a network, and so the most that its cores can commit.
 
 use super::cpu_us;
 use alloy_consensus::{TxEnvelope, transaction::SignerRecoverable};
@@ -14,6 +14,48 @@ use serde::Serialize;
 pub(super) const TRANSFERS: usize = 8_000;
 /// Transfers in one block: what a superblock of a busy network holds.
 const TRANSFERS_PER_BLOCK: usize = 2_000;
+
+/// What one transaction costs a node, in CPU microseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Costs {
+    /// Its sender from the signed bytes.
+    pub(super) recovery_cpu_us: f64,
+    /// Execution, trie and the write of the block to the database, without waiting for the disk.
+    pub(super) execution_cpu_us: f64,
+}
+
+impl Costs {
+    /// Recovers transactions that a network of this genesis takes, and executes them in blocks of `per_block`.
+    pub(super) fn measure(genesis: &Genesis, raw: Vec<Bytes>, per_block: usize) -> Result<Self> {
+        ensure!(!raw.is_empty(), "there are no transactions to measure the limit with; raise --rate-max");
+        let decode = |raw: Bytes| TxEnvelope::decode_2718(&mut raw.as_ref());
+        let transactions: Vec<TxEnvelope> =
+            raw.into_iter().map(decode).collect::<Result<_, _>>().context("decode an own transaction")?;
+        let before = cpu_us()?;
+        let recovered: Vec<RecoveredTransaction> = transactions
+            .into_iter()
+            .map(|transaction| {
+                let signer = transaction.recover_signer().context("recover an own transaction")?;
+                Ok(RecoveredTransaction::new_unchecked(transaction, signer))
+            })
+            .collect::<Result<_>>()?;
+        let recovery_cpu_us = (cpu_us()? - before) as f64 / recovered.len() as f64;
+        let execution_cpu_us = execution_cost(genesis, &recovered, per_block)?;
+        Ok(Self { recovery_cpu_us, execution_cpu_us })
+    }
+
+    /// Transactions a second on `cores` cores: cores / ((t + 1) recoveries + n executions).
+    pub(super) fn bound_per_second(&self, genesis: &Genesis, cores: usize) -> f64 {
+        let recoveries = (genesis.fault_bound() + 1) as f64 * self.recovery_cpu_us;
+        let executions = genesis.validator_count() as f64 * self.execution_cpu_us;
+        cores as f64 * 1e6 / (recoveries + executions)
+    }
+}
+
+/// Processor cores of this machine.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
 
 /// What one transfer costs, in CPU microseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -34,33 +76,17 @@ pub(super) struct Bound {
 
 /// Measures the bound with transfers that a network of this genesis takes.
 pub(super) fn measure(genesis: &Genesis, raw: impl Iterator<Item = Bytes>) -> Result<Bound> {
-    let transactions: Vec<TxEnvelope> = raw
-        .take(TRANSFERS)
-        .map(|raw| TxEnvelope::decode_2718(&mut raw.as_ref()).context("decode an own transaction"))
-        .collect::<Result<_>>()?;
-    ensure!(transactions.len() == TRANSFERS, "too few transfers to measure with; raise --rate-max");
-    let before = cpu_us()?;
-    let recovered: Vec<RecoveredTransaction> = transactions
-        .into_iter()
-        .map(|transaction| {
-            let signer = transaction.recover_signer().context("recover an own transaction")?;
-            Ok(RecoveredTransaction::new_unchecked(transaction, signer))
-        })
-        .collect::<Result<_>>()?;
-    let recovery_cpu_us = (cpu_us()? - before) as f64 / TRANSFERS as f64;
-    let execution_cpu_us = execution_cost(genesis, &recovered)?;
-    let (validators, cores) =
-        (genesis.validator_count(), std::thread::available_parallelism().map_or(1, usize::from));
-    let of_a_transfer =
-        (genesis.fault_bound() + 1) as f64 * recovery_cpu_us + validators as f64 * execution_cpu_us;
-    let bound_per_second = cores as f64 * 1e6 / of_a_transfer;
+    let raw: Vec<Bytes> = raw.take(TRANSFERS).collect();
+    ensure!(raw.len() == TRANSFERS, "too few transfers to measure with; raise --rate-max");
+    let costs = Costs::measure(genesis, raw, TRANSFERS_PER_BLOCK)?;
+    let cores = cores();
     Ok(Bound {
         cores,
-        recovery_cpu_us,
-        recoveries_per_second_one_core: 1e6 / recovery_cpu_us,
+        recovery_cpu_us: costs.recovery_cpu_us,
+        recoveries_per_second_one_core: 1e6 / costs.recovery_cpu_us,
         ratio_to_recoveries: 0.0,
-        execution_cpu_us,
-        bound_per_second,
+        execution_cpu_us: costs.execution_cpu_us,
+        bound_per_second: costs.bound_per_second(genesis, cores),
         ratio_to_bound: 0.0,
     })
 }
@@ -74,13 +100,13 @@ impl Bound {
     }
 }
 
-fn execution_cost(genesis: &Genesis, recovered: &[RecoveredTransaction]) -> Result<f64> {
+fn execution_cost(genesis: &Genesis, recovered: &[RecoveredTransaction], per_block: usize) -> Result<f64> {
     let folder = tempfile::tempdir().context("make a folder for the measurement")?;
     let store = Store::open(&folder.path().join("store"), genesis.network_id())?;
     let state = State::open(&store, genesis)?;
     let mut parent = state.genesis_block().clone();
     let before = cpu_us()?;
-    for transactions in recovered.chunks(TRANSFERS_PER_BLOCK) {
+    for transactions in recovered.chunks(per_block) {
         let height = parent.height().next();
         let input = BlockInput {
             height,
@@ -93,7 +119,7 @@ fn execution_cost(genesis: &Genesis, recovered: &[RecoveredTransaction]) -> Resu
             transactions: transactions.to_vec(),
         };
         let executed = state.execute(&parent.header, input)?;
-        ensure!(executed.dropped.is_empty(), "own transfers were dropped at height {height}");
+        ensure!(executed.dropped.is_empty(), "own transactions were dropped at height {height}");
         let mut batch = store.batch();
         state.commit(&mut batch, &executed)?;
         batch.commit(Durability::Buffered)?;

@@ -40,6 +40,11 @@ pub(crate) const REGULATOR: usize = 3;
 /// Networks share the machine's processors, and what is measured in one would be disturbed by another.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
+/// Waits for the turn of a test that runs a network.
+pub(crate) async fn turn() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().await
+}
+
 /// Four validators in three countries.
 pub(crate) struct Net {
     pub(crate) nodes: Vec<NodeProcess>,
@@ -58,7 +63,7 @@ impl Net {
 
     /// As [`Net::make`], as these arguments say.
     pub(crate) async fn make_of(arguments: &[&str]) -> Self {
-        let turn = ONE_AT_A_TIME.lock().await;
+        let turn = turn().await;
         let folder = tempfile::tempdir().unwrap();
         let line = run_devnet_once(&folder.path().join("net"), arguments).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
