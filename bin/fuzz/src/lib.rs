@@ -67,6 +67,12 @@ pub const TARGETS: &[Target] = &[
         seeds: targets::storage::files,
         bytes_max: 2_048,
     },
+    Target {
+        name: "segment",
+        run: targets::segments::segment,
+        seeds: targets::segments::files,
+        bytes_max: 4_096,
+    },
     Target { name: "vault", run: targets::vault::records, seeds: targets::vault::seeds, bytes_max: 2_048 },
     Target { name: "sealed", run: targets::vault::sealed, seeds: targets::vault::sealings, bytes_max: 1_024 },
     Target { name: "fhir_json", run: targets::fhir::json, seeds: targets::fhir::bundles, bytes_max: 16_384 },

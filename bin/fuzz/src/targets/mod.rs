@@ -8,6 +8,7 @@ pub(crate) mod ethereum;
 pub(crate) mod fhir;
 pub(crate) mod hl7v2;
 pub(crate) mod network;
+pub(crate) mod segments;
 pub(crate) mod storage;
 pub(crate) mod vault;
 
