@@ -15,7 +15,7 @@ pub(crate) mod places;
 
 use crate::ChainError;
 use bxp_storage::{Batch, Durability, Store, Table};
-use bxp_types::{Address, B256, Height, LogQuery, StoredBlock, StoredReceipt};
+use bxp_types::{Address, Height, LogQuery, StoredBlock, StoredReceipt};
 use parking_lot::RwLock;
 use places::{Places, entries};
 use std::{collections::BTreeMap, sync::Arc};
@@ -322,7 +322,7 @@ mod tests {
     use alloy_consensus::{Header, Receipt, ReceiptEnvelope, ReceiptWithBloom};
     use alloy_primitives::{Log, LogData};
     use bxp_storage::Durability;
-    use bxp_types::NetworkId;
+    use bxp_types::{B256, NetworkId};
 
     fn address(seed: u8) -> Address {
         Address::repeat_byte(seed)
