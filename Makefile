@@ -51,6 +51,8 @@ conformance: prerequisites ## What needs real data
 	BXP_SHARED_DATA="$(abspath $(SHARED))" cargo test --locked --workspace --test it conformance -- --nocapture
 	@# The store's and the API's cases on PostgreSQL, which the machine's Debian packages bring; skipped in one line without.
 	cargo test --locked --workspace --test it -- postgres on_server
+	@# Without a JDK and Maven, or without anything to fetch from, HAPI's validator is not asked, and a line says so.
+	tests/clients/hapi/install.sh
 	BXP_DATA="$(abspath $(SHARED))" cargo test --locked --workspace --features bxp-clinical/conformance --test conformance
 	cargo build --locked --bin bxp
 	"$(BXP)" dev statetest "$(SHARED)/ethereum/statetests"

@@ -20,7 +20,7 @@ const MESSAGES: usize = 93;
 /// Messages about patients who live outside of the US.
 const ELSEWHERE: usize = 2;
 
-fn submissions() -> Vec<(String, Submission)> {
+pub(crate) fn submissions() -> Vec<(String, Submission)> {
     let found = find(&[crate::data("hl7v2")]).unwrap();
     let files = found.files.iter().filter(|file| file.path.extension().is_some_and(|ending| ending == "hl7"));
     let all = files.flat_map(|file| {

@@ -1,5 +1,6 @@
 //! Real data that is not part of the project: `BXP_DATA` names the folder with `synthea/` and `hl7v2/` in it.
 
+mod hapi;
 mod hl7v2;
 mod ingesting;
 mod synthea;
