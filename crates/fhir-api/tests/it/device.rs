@@ -159,6 +159,33 @@ async fn what_is_wrong_with_an_upload_is_told_and_nothing_of_it_is_taken() {
     assert_eq!(node.post(CREDENTIALS, r#"{"day":1}"#).await.status, 400);
 }
 
+/// Goal: a token opens the way in until its term ends, and then as little as one that never was; a new one opens it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_ends_with_its_term() {
+    let net = Net::of_one().await;
+    let node = &net.nodes[0];
+    let (token, id) = admitted(node).await;
+    net.turn_clocks(30 * 24 - 1);
+    assert_eq!(upload(node, &token, "/$device-data", &readings()).await.status, 200);
+    net.turn_clocks(1);
+    let late = upload(node, &token, "/$device-data", &readings()).await;
+    let unknown = upload(node, "bxpd_0123", "/$device-data", &readings()).await;
+    assert_eq!((late.status, &late.text), (401, &unknown.text));
+    let listed = node.get(CREDENTIALS).await;
+    assert_eq!(listed.body[0]["id"], json!(id), "it is listed with its end: {}", listed.text);
+    let term = listed.body[0]["expiresMs"].as_u64().unwrap() - listed.body[0]["issuedMs"].as_u64().unwrap();
+    assert_eq!(term, 30 * 24 * 3_600_000);
+    // One that ended takes no room from those to come.
+    for number in 0..16 {
+        let issued = node.post(CREDENTIALS, json!({ "label": "", "days": 1 }).to_string()).await;
+        assert_eq!(issued.status, 200, "{number}: {}", issued.text);
+        let token = issued.body["token"].as_str().unwrap();
+        assert_eq!(upload(node, token, "/$device-data", &readings()).await.status, 200);
+    }
+    let one_more = node.post(CREDENTIALS, json!({ "label": "", "days": 1 }).to_string()).await;
+    assert!((400..500).contains(&one_more.status), "{}", one_more.text);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erasure_ends_a_patients_devices() {
     let net = Net::of_one().await;

@@ -117,6 +117,33 @@ async fn an_export_survives_a_restart_and_shows_its_moment() {
     assert_eq!(node.get(&status).await.status, 404);
 }
 
+/// Goal: an export is given out within its term of 24 hours and not a moment longer, and then its list leaves the disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_ends_with_its_term() {
+    let net = Net::of_one().await;
+    let node = &net.nodes[0];
+    node.post("/$ingest", bundle("batch", &[&patient(1, "US")])).await;
+    let made = manifest(node, "/$export?_type=Patient").await;
+    let file = path(made.body["output"][0]["url"].as_str().unwrap());
+    let status = file.replace("$export-file", "$export-status").replace("/Patient", "");
+    let began: jiff::Timestamp = made.body["transactionTime"].as_str().unwrap().parse().unwrap();
+    let ends = jiff::fmt::rfc2822::parse(made.header("expires")).unwrap().timestamp();
+    assert_eq!(ends.as_second() - began.as_second(), 24 * 3_600);
+    net.turn_clocks(23);
+    assert_eq!(node.get(&status).await.status, 200);
+    assert_eq!(ids(&lines(node, &made, "Patient").await), ["original-1"]);
+    net.turn_clocks(1);
+    for gone in [&status, &file] {
+        assert_eq!(node.get(gone).await.status, 404, "{gone}");
+    }
+    let rows = |name: &str| node.edge.store.table(name).unwrap().iter().count();
+    assert_eq!((rows("fhir.exports"), rows("fhir.export-lines")), (1, 1), "nothing has looked for it yet");
+    let second = manifest(node, "/$export?_type=Patient").await;
+    assert_eq!(files(&second), [("Patient".to_owned(), 1)]);
+    assert_eq!((rows("fhir.exports"), rows("fhir.export-lines")), (1, 1), "the new one alone");
+    assert_eq!(node.get(&status).await.status, 404);
+}
+
 /// Goal: an erasure takes a patient out of exports that were made before it, and nothing of an export lies readable on the
 /// disk.
 #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,17 @@ use bxp_types::{
     Address, Amount, Genesis, GenesisAccount, Jurisdiction, Ledger, Secret, ValidatorEntry, ValidatorIndex,
 };
 use bxp_vault::{Clock, Vault};
-use std::{collections::BTreeSet, future::Future, net::TcpListener, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    net::TcpListener,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -70,6 +80,8 @@ pub(crate) use on_both;
 pub(crate) struct Net {
     pub(crate) nodes: Vec<Node>,
     folder: TempDir,
+    /// By how much the nodes' clocks are ahead of the machine's, in milliseconds.
+    ahead_ms: Arc<AtomicU64>,
 }
 
 pub(crate) struct Node {
@@ -93,12 +105,18 @@ impl Net {
             })
             .collect();
         let genesis = genesis(homes, &enclaves);
+        let ahead_ms = Arc::new(AtomicU64::new(0));
         let mut nodes = Vec::new();
         for (index, enclave) in enclaves.into_iter().enumerate() {
             let place = places.get(index).unwrap_or(&Place::File);
-            nodes.push(start_node(folder.path(), &genesis, index, enclave, place).await);
+            nodes.push(start_node(folder.path(), &genesis, index, enclave, place, clock(&ahead_ms)).await);
         }
-        Self { nodes, folder }
+        Self { nodes, folder, ahead_ms }
+    }
+
+    /// Turns the nodes' clocks on by some hours.
+    pub(crate) fn turn_clocks(&self, hours: u64) {
+        self.ahead_ms.fetch_add(hours * 3_600_000, Ordering::SeqCst);
     }
 
     /// Where the nodes keep everything.
@@ -137,6 +155,12 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, condition: impl 
     }
 }
 
+/// The machine's clock, turned on.
+fn clock(ahead_ms: &Arc<AtomicU64>) -> Clock {
+    let (machine, ahead_ms) = (Clock::system(), Arc::clone(ahead_ms));
+    Clock::from_fn(move || machine.now_ms() + ahead_ms.load(Ordering::SeqCst))
+}
+
 fn genesis(homes: &[Jurisdiction], enclaves: &[Enclave]) -> Genesis {
     let listeners: Vec<TcpListener> =
         homes.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
@@ -172,7 +196,14 @@ fn genesis(homes: &[Jurisdiction], enclaves: &[Enclave]) -> Genesis {
     }
 }
 
-async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enclave, place: &Place) -> Node {
+async fn start_node(
+    folder: &Path,
+    genesis: &Genesis,
+    index: usize,
+    enclave: Enclave,
+    place: &Place,
+    clock: Clock,
+) -> Node {
     let (me, entry) = (ValidatorIndex(index as u16), &genesis.validators[index]);
     let store = Store::open(&folder.join(format!("data-{index}")), genesis.network_id()).unwrap();
     let config = NetworkConfig {
@@ -195,30 +226,31 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
     let (chain, _driver) =
         Chain::start(genesis.clone(), config, store.clone(), enclave.clone(), network.clone()).unwrap();
     let ledger: Arc<dyn Ledger> = Arc::new(View::new(chain.clone()));
-    let vault = Vault::open(&store, enclave.clone(), me, entry.jurisdiction).unwrap();
+    let vault =
+        Vault::open_with_clock(&store, enclave.clone(), me, entry.jurisdiction, clock.clone()).unwrap();
     let config = IngestConfig {
         default_jurisdiction: entry.jurisdiction,
         validation: Mode::Strict,
         profiles: Mode::Warn,
     };
-    let ingest = Ingest::new(vault.clone(), enclave.clone(), &store, genesis, config).unwrap();
+    let ingest =
+        Ingest::with_clock(vault.clone(), enclave.clone(), &store, genesis, config, clock.clone()).unwrap();
     let key = enclave.database_key("fhir store").unwrap();
     let working = match place {
         Place::File => bxp_fhir_store::Store::open(&folder.join(format!("fhir-{index}")), key),
         Place::Server(database) => bxp_fhir_store::Store::connect(database.server(), &key),
     };
     ingest.keep_working_copy(working.unwrap()).unwrap();
-    let facts = ChainFacts::new(Arc::clone(&ledger), BTreeSet::from([REGULATOR]), Clock::system());
+    let facts = ChainFacts::new(Arc::clone(&ledger), BTreeSet::from([REGULATOR]), clock.clone());
     let sender = TransactionSender::new(Arc::clone(&ledger), enclave.clone());
     let never = CancellationToken::new();
     tokio::spawn(Replication::new(ingest.clone(), network.clone()).run(never.clone()));
     tokio::spawn(Anchoring::new(ingest.clone(), sender.clone()).run(never));
     let rooms = Rooms { chain, vault: vault.clone(), store: store.clone(), facts: facts.clone() };
     tokio::spawn(route(events, rooms));
-    let inbox = Inbox::new(enclave.clone(), ingest.clone(), Clock::system());
-    let delivered = deliveries(&store, &ledger, &enclave);
-    let keeper =
-        ContentKeeper::new(vault.clone(), facts.clone(), delivered.clone(), genesis, Clock::system());
+    let inbox = Inbox::new(enclave.clone(), ingest.clone(), clock.clone());
+    let delivered = deliveries(&store, &ledger, &enclave, clock.clone());
+    let keeper = ContentKeeper::new(vault.clone(), facts.clone(), delivered.clone(), genesis, clock.clone());
     let content = ContentStore::open(
         &store,
         enclave.clone(),
@@ -232,7 +264,7 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
         facts.clone(),
         sender.clone(),
         entry.account,
-        Clock::system(),
+        clock.clone(),
         AgentConfig::default(),
     );
     let swarm = SwarmConfig {
@@ -260,8 +292,8 @@ async fn start_node(folder: &Path, genesis: &Genesis, index: usize, enclave: Enc
     Node { edge, vault, server }
 }
 
-fn deliveries(store: &Store, ledger: &Arc<dyn Ledger>, enclave: &Enclave) -> DeliveryService {
-    DeliveryService::open(store, Arc::clone(ledger), enclave.public().account, Clock::system()).unwrap()
+fn deliveries(store: &Store, ledger: &Arc<dyn Ledger>, enclave: &Enclave, clock: Clock) -> DeliveryService {
+    DeliveryService::open(store, Arc::clone(ledger), enclave.public().account, clock).unwrap()
 }
 
 /// Where events of the network go.
