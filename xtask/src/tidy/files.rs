@@ -17,7 +17,7 @@ const PANICS: &[&str] = &[".unwrap()", ".expect(", ".unwrap_err()", ".expect_err
 const SKIPPED_FOLDERS: &[&str] = &["target", "node_modules", "kubo", "venv"];
 const HIDDEN_FOLDERS_READ: &[&str] = &[".ci", ".cargo"];
 /// Files that are not text by their nature.
-const BINARY_EXTENSIONS: &[&str] = &["bz2", "gz", "ico", "png", "woff2"];
+const BINARY_EXTENSIONS: &[&str] = &["bz2", "gz", "ico", "png", "woff2", "zdict"];
 
 /// Checks every file under `root`.
 pub(crate) fn check(root: &Path) -> Result<Vec<Finding>> {

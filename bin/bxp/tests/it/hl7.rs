@@ -3,7 +3,7 @@
 use crate::kit::{Net, RHEIN, STAR, until};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::{sleep, timeout},
 };
@@ -25,13 +25,17 @@ fn framed(message: &[u8]) -> Vec<u8> {
 }
 
 /// Sends a message and waits for its answer; nothing where the node is gone.
-async fn send(stream: &mut TcpStream, number: usize) -> Option<String> {
+pub(crate) async fn send<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, number: usize) -> Option<String> {
     exchange(stream, message(number).as_bytes()).await
 }
 
 /// Sends a message and waits for its answer; nothing where the node is gone.
-pub(crate) async fn exchange(stream: &mut TcpStream, message: &[u8]) -> Option<String> {
+pub(crate) async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    message: &[u8],
+) -> Option<String> {
     stream.write_all(&framed(message)).await.ok()?;
+    stream.flush().await.ok()?;
     let mut answer = Vec::new();
     let mut buffer = [0_u8; 1024];
     while !answer.ends_with(b"\x1c\r") {

@@ -4,6 +4,7 @@ mod bad_input;
 mod bench;
 mod canary;
 mod hl7;
+mod hl7_tls;
 mod ingest_kills;
 mod kill;
 mod kit;
