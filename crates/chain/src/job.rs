@@ -12,7 +12,9 @@ use alloy_consensus::proofs::calculate_transaction_root;
 use bxp_consensus::Superblock;
 use bxp_execution::{BlockInput, DropReason, ExecutedBlock};
 use bxp_storage::Durability;
-use bxp_types::{Certificate, Digest, Height, RecoveredTransaction, StoredBlock, ValidatorIndex, keccak256};
+use bxp_types::{
+    B256, Certificate, Digest, Height, RecoveredTransaction, StoredBlock, ValidatorIndex, keccak256,
+};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -63,7 +65,10 @@ impl Job {
     pub fn run(self, shared: &Shared) -> Input {
         match self {
             Self::Check { height, proposer, digest, body } => {
-                let checked = Proposal::check(&body, ProposalRules::of(&shared.genesis));
+                let rules = ProposalRules::of(&shared.genesis);
+                shared.late.read(rules);
+                let known = |hash: &B256| shared.late.sender(hash);
+                let checked = Proposal::check_knowing(&body, rules, &known);
                 let valid = checked.is_ok();
                 match checked {
                     Ok(proposal) => shared.checked.lock().insert(height, digest, Arc::new(proposal)),
@@ -89,7 +94,7 @@ impl Shared {
             .proposals
             .iter()
             .map(|decided| {
-                self.checked.lock().get(&decided.digest).unwrap_or_else(|| {
+                self.checked.lock().take(&decided.digest).unwrap_or_else(|| {
                     // Decided means that a correct validator found it valid, and the check is deterministic.
                     let rules = ProposalRules::of(&self.genesis);
                     Arc::new(Proposal::decided(&decided.body, rules).unwrap_or_default())

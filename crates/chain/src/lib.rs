@@ -14,6 +14,7 @@ pub mod block_index;
 pub mod blocks;
 pub mod certificates;
 pub mod chain;
+mod checked;
 pub mod codec;
 mod driver;
 mod error;

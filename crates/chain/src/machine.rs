@@ -281,7 +281,7 @@ impl Machine {
                 self.timers.insert((now.elapsed + after, self.timers_set), timer);
             }
             Decision::Validate { height, proposer, digest, body } => {
-                if self.shared.checked.lock().get(&digest).is_some() {
+                if self.shared.checked.lock().contains(&digest) {
                     return self.consensus(Consensus::Validated { height, proposer, digest, valid: true });
                 }
                 self.effects.push(Effect::Run(Job::Check { height, proposer, digest, body }));

@@ -4,28 +4,22 @@ use crate::{
     ChainConfig, ChainError,
     block_index::BlockIndex,
     blocks::Blocks,
+    checked::{Checked, Late},
     mempool::{Conditions, Mempool},
-    proposal::{self, Proposal},
+    proposal,
 };
 use alloy_consensus::{Transaction as _, transaction::TxHashRef as _};
 use arc_swap::ArcSwap;
 use bxp_execution::State;
 use bxp_storage::{Durability, Store};
-use bxp_types::{
-    B256, Bytes, Digest, Genesis, Height, NetworkId, RecoveredTransaction, StoredBlock, SubmitError,
-};
+use bxp_types::{B256, Bytes, Genesis, Height, NetworkId, RecoveredTransaction, StoredBlock, SubmitError};
 use parking_lot::Mutex;
 use rayon::prelude::*;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::sync::{Arc, atomic::AtomicU64};
 use tokio::sync::{broadcast, watch};
 
 /// Arrivals in the pool that a slow listener may be behind.
 const ARRIVALS_MAX: usize = 16_384;
-/// Recovered proposals kept between their check and their execution.
-const CHECKED_MAX: usize = 1_024;
 
 /// One node's tables, state and pool.
 pub struct Shared {
@@ -42,37 +36,9 @@ pub struct Shared {
     /// Tells of transactions that the pool takes in.
     pub(crate) arrivals: broadcast::Sender<B256>,
     pub(crate) checked: Mutex<Checked>,
+    pub(crate) late: Late,
     /// The highest certified height that at least one correct peer spoke of.
     pub(crate) highest_known: AtomicU64,
-}
-
-/// Transactions of checked proposals by digest, so that no signature is recovered twice.
-#[derive(Default)]
-pub(crate) struct Checked {
-    by_digest: BTreeMap<Digest, (Height, Arc<Proposal>)>,
-}
-
-impl Checked {
-    pub(crate) fn insert(&mut self, height: Height, digest: Digest, proposal: Arc<Proposal>) {
-        if self.by_digest.len() >= CHECKED_MAX {
-            let oldest =
-                self.by_digest.iter().min_by_key(|(_, (height, _))| *height).map(|(&digest, _)| digest);
-            oldest.map(|digest| self.by_digest.remove(&digest));
-        }
-        self.by_digest.insert(digest, (height, proposal));
-    }
-
-    pub(crate) fn get(&self, digest: &Digest) -> Option<Arc<Proposal>> {
-        self.by_digest.get(digest).map(|(_, proposal)| Arc::clone(proposal))
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.by_digest.len()
-    }
-
-    pub(crate) fn forget_up_to(&mut self, height: Height) {
-        self.by_digest.retain(|_, (of, _)| *of > height);
-    }
 }
 
 impl Shared {
@@ -92,6 +58,7 @@ impl Shared {
             index: BlockIndex::open(&store)?,
             head: ArcSwap::from_pointee(head),
             checked: Mutex::default(),
+            late: Late::default(),
             highest_known: AtomicU64::new(0),
             pool: Mutex::new(Mempool::new(config.pool)),
             genesis,

@@ -145,7 +145,7 @@ impl Broadcast {
         self.candidate.is_some() || self.fetched.is_some()
     }
 
-    /// The own or an echoed body, for the log.
+    /// The body that was found valid, here or by t+1 others: the own one, or one that is echoed.
     pub(crate) fn vouched(&self) -> Option<&Bytes> {
         let candidate = self.candidate.as_ref().filter(|candidate| candidate.verdict == Verdict::Valid);
         candidate.map(|candidate| &candidate.body)

@@ -211,6 +211,12 @@ impl Engine {
         }
     }
 
+    /// Other validators' bodies of the heights up to `height`, none of them settled, that are decided to stay out and were
+    /// found valid, here or by t+1 others. Their proposers will propose again what is in them.
+    pub fn left_out(&self, height: Height) -> impl Iterator<Item = &Bytes> {
+        self.heights.range(..=height).flat_map(|(_, state)| state.left_out(self.settings.me()))
+    }
+
     /// W4: recovered heights go on where they were.
     pub(crate) fn resume_recovered(&mut self) {
         let mut desk = Desk { settings: &self.settings, outbox: &mut self.outbox };

@@ -206,6 +206,15 @@ impl HeightState {
         }
     }
 
+    /// The valid bodies that are decided 0, but for `me`'s.
+    pub(crate) fn left_out(&self, me: ValidatorIndex) -> impl Iterator<Item = &Bytes> {
+        let all = self.broadcasts.iter().zip(&self.instances).enumerate();
+        all.filter(move |(proposer, (_, instance))| {
+            *proposer != index(me) && instance.decision() == Some(false)
+        })
+        .filter_map(|(_, (broadcast, _))| broadcast.vouched())
+    }
+
     pub(crate) fn turn<'a>(&'a mut self, desk: &'a mut Desk<'_>) -> Turn<'a> {
         desk.turn(self.height, &mut self.voice)
     }

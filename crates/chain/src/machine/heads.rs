@@ -1,11 +1,11 @@
 //! What follows from blocks: heads, attestations, certificates, settled heights.
 
 use super::{Effect, Fetching, Machine, Moment};
-use crate::{ChainError, Done, codec};
+use crate::{ChainError, Done, checked::Unread, codec};
 use bxp_consensus::Input as Consensus;
 use bxp_network::Channel;
 use bxp_storage::Durability;
-use bxp_types::{Address, B256, Height, RecoveredTransaction, StoredBlock};
+use bxp_types::{Address, B256, Digest, Height, RecoveredTransaction, StoredBlock};
 use std::{collections::BTreeSet, sync::Arc};
 
 impl Machine {
@@ -41,7 +41,7 @@ impl Machine {
         self.started = self.started.max(height);
         self.count_empty(block.transactions.is_empty(), now);
         self.head_at = now.elapsed;
-        self.shared.checked.lock().forget_up_to(height);
+        self.keep_late(height);
         self.under_way.forget_up_to(height);
         let senders: BTreeSet<Address> =
             block.transactions.iter().map(RecoveredTransaction::signer).collect();
@@ -58,6 +58,14 @@ impl Machine {
         metrics::gauge!("bxp_chain_height").set(height.0 as f64);
         metrics::counter!("bxp_chain_transactions_total").increment(block.transactions.len() as u64);
         Ok(())
+    }
+
+    /// Keeps what is known of proposals that came too late for the superblocks up to `height`: they come again.
+    fn keep_late(&mut self, height: Height) {
+        let mut checked = self.shared.checked.lock();
+        let vouched = self.engine.left_out(height).filter(|body| !checked.contains(&Digest::of(body)));
+        self.shared.late.add(vouched.cloned().map(Unread::Vouched));
+        self.shared.late.add(checked.forget_up_to(height).map(Unread::Checked));
     }
 
     /// Certificates of executed blocks that have become complete.
