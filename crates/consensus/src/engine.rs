@@ -211,10 +211,10 @@ impl Engine {
         }
     }
 
-    /// Other validators' bodies of the heights up to `height`, none of them settled, that are decided to stay out and were
-    /// found valid, here or by t+1 others. Their proposers will propose again what is in them.
+    /// Other validators' bodies of a height that are decided to stay out and were found valid, here or by t+1 others. Their
+    /// proposers will propose again what is in them. None once the height is settled.
     pub fn left_out(&self, height: Height) -> impl Iterator<Item = &Bytes> {
-        self.heights.range(..=height).flat_map(|(_, state)| state.left_out(self.settings.me()))
+        self.heights.get(&height).into_iter().flat_map(|state| state.left_out(self.settings.me()))
     }
 
     /// W4: recovered heights go on where they were.

@@ -60,7 +60,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Keeps what is known of proposals that came too late for the superblocks up to `height`: they come again.
+    /// Keeps what is known of proposals that came too late for their superblock: they come again.
     fn keep_late(&mut self, height: Height) {
         let mut checked = self.shared.checked.lock();
         let vouched = self.engine.left_out(height).filter(|body| !checked.contains(&Digest::of(body)));

@@ -210,6 +210,35 @@ fn a_decided_height_asks_until_it_is_over() {
     assert!(messages(&engine.handle(tick())).is_empty(), "two others and oneself: everybody will");
 }
 
+/// Goal: of what is decided to stay out, the caller gets what is known to be valid, also where that is found out later.
+#[test]
+fn valid_bodies_that_stay_out_are_given_out() {
+    let mut engine = engine();
+    engine.handle(start(1));
+    for from in 1..4 {
+        engine.handle(init(from, 1));
+    }
+    let digest = Digest::of(BODY);
+    for (instance, value) in [(0, true), (1, true), (2, false), (3, false)] {
+        for from in 1..4 {
+            let own = if instance == 0 { Digest::of(&[]) } else { digest };
+            if value {
+                engine.handle(vote(from, 1, instance, Vote::Ready(own)));
+            }
+            engine.handle(vote(from, 1, instance, Vote::Decided(value)));
+        }
+    }
+    assert_eq!(engine.left_out(Height(1)).count(), 0, "nobody knows whether they are valid");
+    for (proposer, valid) in [(1, true), (2, false), (3, true)] {
+        let proposer = ValidatorIndex(proposer);
+        engine.handle(Input::Validated { height: Height(1), proposer, digest, valid });
+    }
+    assert_eq!(engine.left_out(Height(1)).collect::<Vec<_>>(), [BODY], "that of 3: 1 is in, 2 is invalid");
+    assert_eq!(engine.left_out(Height(2)).count(), 0);
+    engine.handle(Input::Settled(Height(1)));
+    assert_eq!(engine.left_out(Height(1)).count(), 0, "forgotten");
+}
+
 #[test]
 fn a_proposal_above_the_limit_is_refused() {
     let mut engine = engine();
