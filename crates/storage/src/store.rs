@@ -144,7 +144,9 @@ fn lock(folder: &Path) -> Result<File> {
 fn open_database(place: &Path) -> Result<Database> {
     const ACTION: &str = "create database";
     let open = |path: &Path| {
-        Database::builder(path).open().map_err(|error| StorageError::database("open database", path, error))
+        // A second thread would mostly hand requests round in a circle (ADR 94).
+        let database = Database::builder(path).worker_threads(1).open();
+        database.map_err(|error| StorageError::database("open database", path, error))
     };
     if !place.exists() {
         let beside = files::beside(place);
