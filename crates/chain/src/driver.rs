@@ -116,8 +116,8 @@ impl Driver {
                 }
             }
             Effect::Broadcast { channel, bytes } => {
-                self.sent.count(channel, &bytes, self.network.connected().len());
-                self.network.broadcast(channel, bytes);
+                let peers = self.network.broadcast(channel, &bytes);
+                self.sent.count(channel, &bytes, peers);
             }
             Effect::Ban(peer) => self.network.ban(peer),
             Effect::Run(job) => self.run_job(job),

@@ -114,16 +114,16 @@ impl Network {
         self.shared.live(to).ok_or(SendError::NotConnected(to))?.send(channel, bytes)
     }
 
-    /// Queues a message to every connected peer. Never blocks; who is not connected misses it.
-    pub fn broadcast(&self, channel: Channel, bytes: Bytes) {
-        if let Err(error) = self.check_size(&bytes) {
+    /// Queues a message to every connected peer, and gives the number of these. Never blocks; who is not connected misses
+    /// it.
+    pub fn broadcast(&self, channel: Channel, bytes: &Bytes) -> usize {
+        if let Err(error) = self.check_size(bytes) {
             tracing::error!(channel = channel.name(), %error, "broadcast nothing");
-            return;
+            return 0;
         }
-        for handle in self.shared.all_live() {
-            // An overflow ends that peer's session, which says so itself.
-            let _ = handle.send(channel, bytes.clone());
-        }
+        // An overflow ends that peer's session, which says so itself.
+        let peers = self.shared.all_live();
+        peers.iter().filter(|handle| handle.send(channel, bytes.clone()).is_ok()).count()
     }
 
     fn check_size(&self, bytes: &Bytes) -> Result<(), SendError> {

@@ -16,7 +16,7 @@ async fn messages_arrive_in_order_on_each_channel_in_both_directions() {
         for channel in Channel::ALL {
             let message = Bytes::copy_from_slice(&number.to_be_bytes());
             first.network.send(ValidatorIndex(1), channel, message.clone()).unwrap();
-            second.network.broadcast(channel, message);
+            assert_eq!(second.network.broadcast(channel, &message), 1);
         }
     }
     for (node, peer) in [(&mut first, 1), (&mut second, 0)] {

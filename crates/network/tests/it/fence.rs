@@ -27,6 +27,21 @@ fn anybodys() -> SealedBlock {
     block(BlockClass::Deidentified, b"sealed anywhere".to_vec())
 }
 
+/// Asserts that these blocks pass both ends of the fence.
+async fn assert_passes(first: &Node, second: &mut Node, blocks: Vec<SealedBlock>) {
+    let sent = first.network.send_blocks(ValidatorIndex(1), Bytes::new(), blocks.clone());
+    let taken = async {
+        match second.next().await {
+            Event::Blocks { blocks, done, .. } => {
+                done.send(Ok(())).unwrap();
+                blocks
+            }
+            event => panic!("got {event:?}"),
+        }
+    };
+    assert_eq!(tokio::join!(sent, taken), (Ok(()), blocks));
+}
+
 #[tokio::test]
 async fn the_sender_refuses_and_sends_nothing_at_all() {
     let (first, mut second) = pair(US_AND_DE, Limits::default()).await;
@@ -42,18 +57,7 @@ async fn the_sender_refuses_and_sends_nothing_at_all() {
 #[tokio::test]
 async fn what_may_travel_passes_both_ends() {
     let (first, mut second) = pair(US_AND_DE, Limits::default()).await;
-    let sent = first.network.send_blocks(ValidatorIndex(1), Bytes::new(), vec![anybodys(), german()]);
-    let taking = async {
-        match second.next().await {
-            Event::Blocks { blocks, done, .. } => {
-                done.send(Ok(())).unwrap();
-                blocks
-            }
-            event => panic!("got {event:?}"),
-        }
-    };
-    let (sent, blocks) = tokio::join!(sent, taking);
-    assert_eq!((sent, blocks), (Ok(()), vec![anybodys(), german()]));
+    assert_passes(&first, &mut second, vec![anybodys(), german()]).await;
 }
 
 /// Goal: the fence stands where the nodes stand now. Way: Germany's node moves to the US, and then out of the network.
@@ -63,18 +67,7 @@ async fn a_node_that_moves_moves_the_fence() {
     let both_in_the_us = |_: ValidatorIndex| Some(Jurisdiction::US);
     first.network.set_countries(both_in_the_us);
     second.network.set_countries(both_in_the_us);
-    let sent = first.network.send_blocks(ValidatorIndex(1), Bytes::new(), vec![american()]);
-    let taking = async {
-        match second.next().await {
-            Event::Blocks { blocks, done, .. } => {
-                done.send(Ok(())).unwrap();
-                blocks
-            }
-            event => panic!("got {event:?}"),
-        }
-    };
-    let (sent, blocks) = tokio::join!(sent, taking);
-    assert_eq!((sent, blocks), (Ok(()), vec![american()]));
+    assert_passes(&first, &mut second, vec![american()]).await;
     let refused = |block: SealedBlock| {
         let SealedBlock { cid, class, .. } = block.clone();
         let sending = first.network.send_blocks(ValidatorIndex(1), Bytes::new(), vec![block]);
@@ -136,10 +129,8 @@ async fn the_receiver_refuses_what_a_lawless_sender_pushes() {
     // An honest portion first, to show that the raw peer is understood.
     for (block, expected) in [(german(), DONE), (american(), FENCE)] {
         let mut stream = lawless.open("blocks").await;
-        let portion =
-            [frame(&[b"\0\0\0\0\0\0\0\x01".as_slice(), &head(&block)].concat()), block.bytes.to_vec()]
-                .concat();
-        stream.write_all(&portion).await.unwrap();
+        let manifest = frame(&[b"\0\0\0\0\0\0\0\x01".as_slice(), &head(&block)].concat());
+        stream.write_all(&[manifest.as_slice(), &block.bytes].concat()).await.unwrap();
         stream.flush().await.unwrap();
         if expected == DONE {
             match node.next().await {

@@ -173,7 +173,7 @@ impl Orderer {
             Event::Connected(peer) => {
                 self.connected.insert(peer);
                 self.engine.take_in(Input::PeerConnected(peer));
-                self.network.broadcast(Channel::Attestation, self.attestation());
+                self.network.broadcast(Channel::Attestation, &self.attestation());
             }
             Event::Message { from, channel: Channel::Attestation, bytes } => self.attested(from, &bytes)?,
             Event::Message { from, bytes, .. } => {
@@ -236,7 +236,7 @@ impl Orderer {
                 }
                 Effect::Broadcast { message } => {
                     self.count_sent(&message, self.connected.len() as u64);
-                    self.network.broadcast(channel_of(&message), message);
+                    self.network.broadcast(channel_of(&message), &message);
                 }
                 Effect::Decided(superblock) => self.decided(superblock)?,
                 _ => {}
@@ -259,7 +259,7 @@ impl Orderer {
             self.compare()?;
         }
         if self.head > before {
-            self.network.broadcast(Channel::Attestation, self.attestation());
+            self.network.broadcast(Channel::Attestation, &self.attestation());
             self.reach(self.me, self.head);
         }
         Ok(())
