@@ -76,9 +76,8 @@ pub(crate) fn unfinished(
         let (_, country) = read_key(&key)?;
         let row: Row = encoding::decode(WHAT, &row)?;
         let statements = statements(tables, node, country, row.height)?;
-        match statements.last() {
-            Some(last) if last.last => {}
-            last => countries.push((country, last.map_or(0, |last| last.part + 1))),
+        if last_of(&statements).is_none() {
+            countries.push((country, statements.last().map_or(0, |newest| newest.part + 1)));
         }
     }
     Ok(countries)
@@ -115,10 +114,14 @@ fn named(statements: &[Statement]) -> BTreeSet<Cid> {
     statements.iter().flat_map(|statement| &statement.blocks).copied().collect()
 }
 
+/// The last part of a whole statement; none while it is missing. Parts arrive in their order, so that it stands for all.
+fn last_of(statements: &[Statement]) -> Option<&Statement> {
+    statements.last().filter(|newest| newest.last)
+}
+
 /// The hash of a whole statement; none while its last part is missing. Every node that has the parts comes to the same.
 fn digest(statements: &[Statement]) -> Result<Option<Digest>, VaultError> {
-    // Parts arrive in their order, so that the last one stands for all.
-    if !statements.last().is_some_and(|last| last.last) {
+    if last_of(statements).is_none() {
         return Ok(None);
     }
     let parts = statements.iter().map(Statement::encode).collect::<Result<Vec<_>, _>>()?;
@@ -255,15 +258,13 @@ impl Vault {
             let row: Row = encoding::decode(WHAT, &row)?;
             let statements = statements(&self.tables, node, country, row.height)?;
             let named = named(&statements);
-            // Parts arrive in their order, so that the last one stands for all.
-            let proven_ms = statements.last().filter(|last| last.last).map(|last| last.time_ms);
             departures.push(Departure {
                 node,
                 country,
                 height: row.height,
                 noted_ms: row.noted_ms,
                 deleted: named.len() as u64,
-                proven_ms,
+                proven_ms: last_of(&statements).map(|last| last.time_ms),
                 proof: digest(&statements)?,
                 unnamed: if country == self.home { self.unnamed(node, &row, &named)? } else { 0 },
             });
