@@ -11,11 +11,11 @@ use super::{
     bound::{self, Costs},
     children_cpu_us,
     counters::{self, PROPOSALS_DECIDED, RECOVERIES},
-    submission::{self, Options, Queues},
+    submission::{self, Load, Options, Queues},
 };
 use crate::{
     client::RpcClient,
-    devnet::{Devnet, Plan, RunningDevnet},
+    devnet::{Devnet, RunningDevnet},
     wallet::Wallet,
 };
 use alloy_consensus::TxEip1559;
@@ -24,7 +24,6 @@ use anyhow::{Context, Result, ensure};
 use book::Book;
 use bxp_contracts::{PAYMENTS, payments};
 use bxp_execution::PAYMENT_GAS;
-use bxp_node::Verification;
 use bxp_types::Genesis;
 use clap::Args;
 use report::{Measured, Report};
@@ -46,12 +45,8 @@ const PAYMENTS_MAX: u16 = 2_000;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// How many validators.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
-    validators: u16,
-    /// How long to submit.
-    #[arg(long, default_value_t = 20)]
-    seconds: u64,
+    #[command(flatten)]
+    load: Load,
     /// Payments of one transaction.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..=i64::from(PAYMENTS_MAX)))]
     payments_a_transaction: u16,
@@ -70,22 +65,13 @@ pub(crate) struct Arguments {
     /// The most payments a second to sign for before the run.
     #[arg(long, default_value_t = 50_000)]
     rate_max: u64,
-    /// Shard the checking of signatures: t + 1 validators check a proposal, the others go by their reports.
-    #[arg(long)]
-    sharded: bool,
-    /// Print one JSON line.
-    #[arg(long)]
-    json: bool,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     check(&arguments)?;
     let wallets = (0..arguments.payers).map(payer).collect::<Result<Vec<_>>>()?;
     let mut book = Book::new(arguments.recipients, usize::from(arguments.payments_a_transaction));
-    let mut plan = Plan::usual(arguments.validators);
-    if arguments.sharded {
-        plan.verification = Verification::Sharded;
-    }
+    let mut plan = arguments.load.plan();
     plan.extra_accounts = wallets.iter().map(Wallet::address).chain(book.recipients()).collect();
     let folder = tempfile::tempdir().context("make a folder for the network")?;
     let devnet = Devnet::open_or_create(&folder.path().join("net"), &plan)?;
@@ -94,7 +80,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let costs = measure(&genesis, &queues, &arguments)?;
     let mut network = RunningDevnet::start(devnet).await?;
     let options = Options {
-        seconds: arguments.seconds,
+        seconds: arguments.load.seconds,
         drain: DRAIN,
         in_flight: arguments.in_flight,
         batch: BATCH.min(arguments.in_flight),
@@ -122,12 +108,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         bound_per_second: costs.bound_per_second(&genesis, bound::cores()),
         costs,
     };
-    Report::new(&arguments, &submitted, &measured).print(arguments.json)
+    Report::new(&arguments, &submitted, &measured).print(arguments.load.json)
 }
 
 fn check(arguments: &Arguments) -> Result<()> {
     let least = [
-        arguments.seconds,
+        arguments.load.seconds,
         arguments.rate_max,
         arguments.payers as u64,
         arguments.recipients as u64,
@@ -152,8 +138,8 @@ fn first_client(network: &RunningDevnet) -> Result<RpcClient> {
 /// Signs for the whole run, each payer's transactions in the order of their nonces.
 fn sign_all(wallets: &[Wallet], genesis: &Genesis, book: &mut Book, arguments: &Arguments) -> Result<Queues> {
     let each = u64::from(arguments.payments_a_transaction);
-    let total = usize::try_from((arguments.seconds * arguments.rate_max).div_ceil(each))?;
-    let mut queues = Queues::new(usize::from(arguments.validators), arguments.streams);
+    let total = usize::try_from((arguments.load.seconds * arguments.rate_max).div_ceil(each))?;
+    let mut queues = Queues::new(usize::from(arguments.load.validators), arguments.streams);
     for nonce in 0..total.div_ceil(wallets.len()) {
         for (index, wallet) in wallets.iter().enumerate() {
             let (first, paid) = book.next();

@@ -1,9 +1,14 @@
 //! Signed transactions into all nodes of a network as fast as it takes them, and when each of them was final.
 
 use super::{cpu_us, quantile_ms};
-use crate::{client::RpcClient, devnet::RunningDevnet};
+use crate::{
+    client::RpcClient,
+    devnet::{Plan, RunningDevnet},
+};
 use alloy_primitives::{B256, Bytes};
 use anyhow::{Context, Result};
+use bxp_node::Verification;
+use clap::Args;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -13,6 +18,34 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 /// How often a node is asked for new blocks.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// What a measurement of transactions through a fresh network is told, whatever they are.
+#[derive(Args)]
+pub(super) struct Load {
+    /// How many validators.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(super) validators: u16,
+    /// How long to submit.
+    #[arg(long, default_value_t = 20)]
+    pub(super) seconds: u64,
+    /// Shard the checking of signatures: t + 1 validators check a proposal, the others go by their reports.
+    #[arg(long)]
+    pub(super) sharded: bool,
+    /// Print one JSON line.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Load {
+    /// The network.
+    pub(super) fn plan(&self) -> Plan {
+        let mut plan = Plan::usual(self.validators);
+        if self.sharded {
+            plan.verification = Verification::Sharded;
+        }
+        plan
+    }
+}
 
 /// How transactions are submitted.
 pub(super) struct Options {

@@ -4,16 +4,15 @@ use super::{
     bound::{self, Bound},
     children_cpu_us,
     counters::{self, PROPOSALS_DECIDED, RECOVERIES},
-    submission::{self, Options, Queues, Submitted},
+    submission::{self, Load, Options, Queues, Submitted},
 };
 use crate::{
-    devnet::{Devnet, Plan, RunningDevnet},
+    devnet::{Devnet, RunningDevnet},
     wallet::Wallet,
 };
 use alloy_consensus::TxEip1559;
 use alloy_primitives::{Address, TxKind, U256, keccak256};
 use anyhow::{Context, Result, ensure};
-use bxp_node::Verification;
 use clap::Args;
 use serde::Serialize;
 use std::time::Duration;
@@ -25,12 +24,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// How many validators.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
-    validators: u16,
-    /// How long to submit.
-    #[arg(long, default_value_t = 20)]
-    seconds: u64,
+    #[command(flatten)]
+    load: Load,
     /// Sending accounts, spread over the nodes.
     #[arg(long, default_value_t = 1_000)]
     accounts: usize,
@@ -44,12 +39,6 @@ pub(crate) struct Arguments {
     /// The most transactions a second to sign for before the run.
     #[arg(long, default_value_t = 6_000)]
     rate_max: u64,
-    /// Shard the checking of signatures: t + 1 validators check a proposal, the others go by their reports.
-    #[arg(long)]
-    sharded: bool,
-    /// Print one JSON line.
-    #[arg(long)]
-    json: bool,
 }
 
 /// What the run measured.
@@ -84,16 +73,13 @@ struct Nodes {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
-    let (accounts, seconds, streams) = (arguments.accounts, arguments.seconds, arguments.streams);
+    let (accounts, seconds, streams) = (arguments.accounts, arguments.load.seconds, arguments.streams);
     ensure!(
         accounts > 0 && seconds > 0 && streams > 0,
         "--accounts, --seconds and --streams must be at least 1"
     );
     let wallets = (0..arguments.accounts).map(wallet).collect::<Result<Vec<_>>>()?;
-    let mut plan = Plan::usual(arguments.validators);
-    if arguments.sharded {
-        plan.verification = Verification::Sharded;
-    }
+    let mut plan = arguments.load.plan();
     plan.extra_accounts = wallets.iter().map(Wallet::address).collect();
     let folder = tempfile::tempdir().context("make a folder for the network")?;
     let devnet = Devnet::open_or_create(&folder.path().join("net"), &plan)?;
@@ -106,7 +92,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     network.stop().await?;
     let (submitted, [recoveries, proposals]) = (submitted?, counted?);
     let nodes = Nodes { cpu_us: children_cpu_us()?, recoveries, proposals };
-    print(&report(&submitted, &nodes, &arguments, bound), arguments.json)
+    print(&report(&submitted, &nodes, &arguments, bound), arguments.load.json)
 }
 
 fn wallet(index: usize) -> Result<Wallet> {
@@ -114,8 +100,8 @@ fn wallet(index: usize) -> Result<Wallet> {
 }
 
 fn sign_all(wallets: &[Wallet], devnet: &Devnet, arguments: &Arguments) -> Queues {
-    let total = usize::try_from(arguments.seconds * arguments.rate_max).unwrap_or(usize::MAX);
-    let mut queues = Queues::new(usize::from(arguments.validators), arguments.streams);
+    let total = usize::try_from(arguments.load.seconds * arguments.rate_max).unwrap_or(usize::MAX);
+    let mut queues = Queues::new(usize::from(arguments.load.validators), arguments.streams);
     for nonce in 0..total.div_ceil(wallets.len()) {
         for (index, wallet) in wallets.iter().enumerate() {
             queues.push(index, wallet.sign(transfer(devnet.genesis.chain_id, nonce as u64, index)));
@@ -141,8 +127,8 @@ fn report(submitted: &Submitted, nodes: &Nodes, arguments: &Arguments, bound: Bo
     let (committed, committed_per_second) = (submitted.committed(), submitted.committed_per_second());
     let each = |sum: u64| sum as f64 / committed.max(1) as f64;
     Report {
-        validators: arguments.validators,
-        sharded: arguments.sharded,
+        validators: arguments.load.validators,
+        sharded: arguments.load.sharded,
         seconds: submitted.seconds,
         submitted: submitted.hashes.len(),
         committed,
@@ -151,7 +137,7 @@ fn report(submitted: &Submitted, nodes: &Nodes, arguments: &Arguments, bound: Bo
         latency_ms_p99: submitted.latency_ms(0.99),
         blocks: submitted.blocks,
         proposals_per_block: nodes.proposals as f64
-            / (submitted.blocks.max(1) * u64::from(arguments.validators)) as f64,
+            / (submitted.blocks.max(1) * u64::from(arguments.load.validators)) as f64,
         node_cpu_us_per_tx: each(nodes.cpu_us),
         recoveries_per_tx: each(nodes.recoveries),
         client_cpu_us_per_tx: each(submitted.client_cpu_us),

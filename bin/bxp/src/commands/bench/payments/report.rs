@@ -69,8 +69,8 @@ impl Report {
         let payments = committed as u64 * u64::from(arguments.payments_a_transaction);
         let of_a_payment = |sum: u64| sum as f64 / payments.max(1) as f64;
         Self {
-            validators: arguments.validators,
-            sharded: arguments.sharded,
+            validators: arguments.load.validators,
+            sharded: arguments.load.sharded,
             payments_a_transaction: arguments.payments_a_transaction,
             recipients: arguments.recipients,
             seconds: submitted.seconds,
@@ -83,7 +83,7 @@ impl Report {
             latency_ms_p99: submitted.latency_ms(0.99),
             blocks: submitted.blocks,
             proposals_per_block: measured.proposals as f64
-                / (submitted.blocks.max(1) * u64::from(arguments.validators)) as f64,
+                / (submitted.blocks.max(1) * u64::from(arguments.load.validators)) as f64,
             recipients_checked: measured.recipients_checked,
             node_cpu_us_per_payment: of_a_payment(measured.nodes_cpu_us),
             client_cpu_us_per_payment: of_a_payment(submitted.client_cpu_us),
