@@ -9,7 +9,7 @@ use bxp_clinical::{
 };
 use bxp_contracts::genesis_accounts;
 use bxp_enclave::Enclave;
-use bxp_privacy::{Facts, Permit, Purpose, Request, Scope, decide};
+use bxp_privacy::{Denial, Facts, Permit, Purpose, Request, Scope, decide};
 use bxp_storage::Store;
 use bxp_types::{
     Address, Amount, BlockClass, Genesis, GenesisAccount, Jurisdiction, RecordId, ValidatorEntry,
@@ -127,29 +127,35 @@ impl Node {
 
     /// Leave for treatment at this node.
     pub(crate) fn permit(&self, record: RecordId, class: BlockClass) -> Permit {
-        let request = Request {
-            requester: self.vault.me(),
-            scope: Scope::Record(record),
-            class,
-            purpose: Purpose::Treatment,
-        };
-        let facts = Facts {
-            now_ms: NOW_MS,
-            member: true,
-            holder: false,
-            regulator: false,
-            requester_jurisdiction: self.vault.home(),
-            residency: self.vault.entry(record).unwrap().map(|entry| entry.home),
-            patient_verified: false,
-            contribution: None,
-            contract: None,
-        };
-        decide(&request, &facts).unwrap()
+        treatment(&self.vault, record, class, self.vault.home()).unwrap()
     }
 
     pub(crate) fn take(&self, bundle: &GeneratedBundle) -> bxp_clinical::ingest::Report {
         self.ingest.ingest_submission(&submission(&bundle.json)).unwrap()
     }
+}
+
+/// Leave for treatment at the vault's node, which stands in `country`.
+pub(crate) fn treatment(
+    vault: &Vault,
+    record: RecordId,
+    class: BlockClass,
+    country: Jurisdiction,
+) -> Result<Permit, Denial> {
+    let request =
+        Request { requester: vault.me(), scope: Scope::Record(record), class, purpose: Purpose::Treatment };
+    let facts = Facts {
+        now_ms: NOW_MS,
+        member: true,
+        holder: false,
+        regulator: false,
+        requester_jurisdiction: country,
+        residency: vault.entry(record).unwrap().map(|entry| entry.home),
+        patient_verified: false,
+        contribution: None,
+        contract: None,
+    };
+    decide(&request, &facts)
 }
 
 pub(crate) fn submission(json: &str) -> Submission {

@@ -1,7 +1,10 @@
 //! Every record reaches all nodes; identity sides only those of the country.
 
 use crate::node::{Cluster, cluster, patients};
-use bxp_clinical::replicate::{Carrier, Replication, accept_replica};
+use bxp_clinical::{
+    ingest::Ingest,
+    replicate::{Carrier, Replication, accept_replica},
+};
 use bxp_storage::Store;
 use bxp_types::{BlockClass, Jurisdiction, ValidatorIndex};
 use bxp_vault::{Replica, Vault};
@@ -52,13 +55,16 @@ impl Carrier for Straight {
     }
 }
 
-/// Replicates until nothing waits.
+/// Replicates from a node until nothing waits.
 pub(crate) async fn replicate(cluster: &Cluster, from: usize) {
+    hand_over_all(&cluster.nodes[from].ingest, Straight::new(cluster, from as u16)).await;
+}
+
+/// Has `carrier` carry what `ingest` has written until nothing waits.
+pub(crate) async fn hand_over_all(ingest: &Ingest, carrier: impl Carrier) {
     let stop = CancellationToken::new();
-    let ingest = cluster.nodes[from].ingest.clone();
-    let worker = Replication::new(ingest.clone(), Straight::new(cluster, from as u16)).run(stop.clone());
-    let worker = tokio::spawn(worker);
-    for _ in 0..2_000 {
+    let worker = tokio::spawn(Replication::new(ingest.clone(), carrier).run(stop.clone()));
+    for _ in 0..4_000 {
         if ingest.backlog().unwrap().handovers == 0 {
             break;
         }

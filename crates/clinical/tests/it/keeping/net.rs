@@ -1,26 +1,27 @@
 //! Nodes in folders that outlive them, and a directory that the test changes.
 
-use crate::node::{NOW_MS, clock, patients};
+use crate::{
+    node::{NOW_MS, clock, patients, treatment},
+    replicating::hand_over_all,
+};
 use bxp_clinical::{
     ClinicalError,
     erase::{Messenger, answer_tombstones},
     ingest::{Ingest, IngestConfig},
     keeping::{DirectorySource, Keeping, Others, Round, answer_keeping},
     repair::BlockSource,
-    replicate::{Carrier, Replication, accept_replica},
+    replicate::{Carrier, accept_replica},
     validate::Mode,
 };
 use bxp_contracts::genesis_accounts;
 use bxp_enclave::Enclave;
-use bxp_privacy::{Facts, Purpose, Request, Scope, decide};
 use bxp_storage::Store;
 use bxp_types::{Address, BlockClass, Genesis, Jurisdiction, SealedBlock, ValidatorEntry, ValidatorIndex};
 use bxp_vault::{Directory, Member, RecordEntry, Replica, Vault};
 use bytes::Bytes;
 use cid::Cid;
 use parking_lot::Mutex;
-use std::{collections::BTreeSet, fs, num::NonZeroU16, path::Path, sync::Arc, time::Duration};
-use tokio_util::sync::CancellationToken;
+use std::{collections::BTreeSet, fs, num::NonZeroU16, path::Path, sync::Arc};
 
 pub(super) const US: Jurisdiction = Jurisdiction::US;
 pub(super) const DE: Jurisdiction = Jurisdiction::DE;
@@ -111,19 +112,7 @@ impl Net {
 
     /// Replicates from a node until nothing waits.
     pub(super) async fn hand_over(&self, from: usize) {
-        let stop = CancellationToken::new();
-        let ingest = self.seats[from].ingest.clone();
-        let worker = Replication::new(ingest.clone(), self.line(from)).run(stop.clone());
-        let worker = tokio::spawn(worker);
-        for _ in 0..4_000 {
-            if ingest.backlog().unwrap().handovers == 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        stop.cancel();
-        worker.await.unwrap();
-        assert_eq!(ingest.backlog().unwrap().handovers, 0);
+        hand_over_all(&self.seats[from].ingest, self.line(from)).await;
     }
 
     /// How node `from` reaches the others.
@@ -180,24 +169,8 @@ fn seat(dir: &Path, genesis: &Genesis, index: usize) -> Seat {
 impl Seat {
     /// Whether the node opens the identity side for a treatment in `country`.
     pub(super) fn opens(&self, entry: &RecordEntry, country: Jurisdiction) -> bool {
-        let request = Request {
-            requester: self.vault.me(),
-            scope: Scope::Record(entry.record_id),
-            class: BlockClass::Identity(entry.home),
-            purpose: Purpose::Treatment,
-        };
-        let facts = Facts {
-            now_ms: NOW_MS,
-            member: true,
-            holder: false,
-            regulator: false,
-            requester_jurisdiction: country,
-            residency: Some(entry.home),
-            patient_verified: false,
-            contribution: None,
-            contract: None,
-        };
-        decide(&request, &facts)
+        let class = BlockClass::Identity(entry.home);
+        treatment(&self.vault, entry.record_id, class, country)
             .is_ok_and(|permit| self.vault.open_identity(entry.record_id, &permit).is_ok())
     }
 }
