@@ -2,7 +2,8 @@
 
 use crate::{
     kit::{Net, NodeProcess, RHEIN, bxp, until},
-    records::{ALL, bundle, counts, ingest},
+    placement::{identity, ids, part_shown, start},
+    records::{ALL, counts},
 };
 use serde_json::Value;
 use std::{fs, process::Output};
@@ -11,10 +12,6 @@ use std::{fs, process::Output};
 const STAR: usize = 0;
 const DAWN: usize = 1;
 const STAR_2: usize = 4;
-
-async fn identity(node: &NodeProcess) -> [u64; 3] {
-    counts(&node.client.holding("US").await, ["records", "identityBlocks", "identityKeys"])
-}
 
 /// `bxp node`, with these arguments and then the configuration of Rhein's node, which carries it.
 async fn bxp_node(net: &Net, arguments: &[&str]) -> Output {
@@ -56,24 +53,11 @@ async fn proven(net: &Net, node: usize, asked: usize, block: u64) -> Value {
     departure().await
 }
 
-/// The ids of all records.
-async fn ids(node: &NodeProcess) -> Vec<String> {
-    let listed = node.client.get("/records?limit=200").await;
-    let records = listed.body["records"].as_array().unwrap();
-    records.iter().map(|record| record["record_id"].as_str().unwrap().to_owned()).collect()
-}
-
-/// How many of the records the node shows whole; of the others it shows nothing that names anyone.
+/// How many of the records the node shows whole.
 async fn shown_whole(node: &NodeProcess, ids: &[String]) -> usize {
     let mut whole = 0;
     for id in ids {
-        let answer = node.client.get(&format!("/records/{id}")).await;
-        let named = answer.text.contains("Wexford") || answer.text.contains("patient-");
-        if answer.body["part"] == "whole" {
-            whole += 1;
-        } else {
-            assert!(!named, "{}: {}", node.name, answer.text);
-        }
+        whole += usize::from(part_shown(node, id).await.as_deref() == Some("whole"));
     }
     whole
 }
@@ -83,10 +67,7 @@ async fn shown_whole(node: &NodeProcess, ids: &[String]) -> usize {
 /// copies goes, then the holder itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_moved_node_loses_the_records_and_proves_that_it_deleted_them() {
-    let mut net = Net::make_of(&["--validators", "5", "--identity-copies", "US=2"]).await;
-    net.start_all().await;
-    let report = ingest(&net.nodes[STAR], &bundle("9")).await;
-    assert_eq!(counts(&report.body, ["new", "refused"]), [ALL, 0], "{}", report.text);
+    let mut net = start("9").await;
     until("each record has two copies", async || {
         identity(&net.nodes[DAWN]).await[2] + identity(&net.nodes[STAR_2]).await[2] == ALL
     })

@@ -1,7 +1,7 @@
 //! A country that wants two copies: three of its nodes as real processes, and which of them has what.
 
 use crate::{
-    kit::{Client, Net, until},
+    kit::{Net, NodeProcess, until},
     records::{ALL, bundle, counts, ingest},
 };
 use serde_json::Value;
@@ -12,8 +12,34 @@ const HOLDER: usize = 0;
 const OTHERS: [usize; 2] = [1, 4];
 const ABROAD: [usize; 2] = [2, 3];
 
-async fn identity(client: &Client) -> [u64; 3] {
-    counts(&client.holding("US").await, ["records", "identityBlocks", "identityKeys"])
+/// Three nodes in the US that keep two copies, of which the first has taken a bundle in.
+pub(crate) async fn start(ward: &str) -> Net {
+    let mut net = Net::make_of(&["--validators", "5", "--identity-copies", "US=2"]).await;
+    net.start_all().await;
+    let report = ingest(&net.nodes[HOLDER], &bundle(ward)).await;
+    assert_eq!(counts(&report.body, ["new", "refused"]), [ALL, 0], "{}", report.text);
+    net
+}
+
+/// Records of the US that the node knows, and their identity blocks and keys that it has.
+pub(crate) async fn identity(node: &NodeProcess) -> [u64; 3] {
+    counts(&node.client.holding("US").await, ["records", "identityBlocks", "identityKeys"])
+}
+
+/// The ids of all records.
+pub(crate) async fn ids(node: &NodeProcess) -> Vec<String> {
+    let listed = node.client.get("/records?limit=200").await;
+    let records = listed.body["records"].as_array().unwrap();
+    records.iter().map(|record| record["record_id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Which part of a record the node shows, if any. What is not the whole names nobody.
+pub(crate) async fn part_shown(node: &NodeProcess, id: &str) -> Option<String> {
+    let answer = node.client.get(&format!("/records/{id}")).await;
+    let part = answer.body["part"].as_str().map(str::to_owned);
+    let named = answer.text.contains("Wexford") || answer.text.contains("patient-");
+    assert!(part.as_deref() == Some("whole") || !named, "{}: {}", node.name, answer.text);
+    part
 }
 
 /// Waits until everyone knows every record, and asserts that each identity block lies at the holder and one other node of
@@ -25,13 +51,13 @@ async fn assert_two_copies(net: &Net, records: u64) -> [u64; 2] {
         })
         .await;
     }
-    assert_eq!(identity(&net.nodes[HOLDER].client).await, [records; 3]);
+    assert_eq!(identity(&net.nodes[HOLDER]).await, [records; 3]);
     for node in ABROAD {
-        assert_eq!(identity(&net.nodes[node].client).await, [records, 0, 0]);
+        assert_eq!(identity(&net.nodes[node]).await, [records, 0, 0]);
     }
     let mut kept = [0; 2];
     for (kept, node) in kept.iter_mut().zip(OTHERS) {
-        let [_, blocks, keys] = identity(&net.nodes[node].client).await;
+        let [_, blocks, keys] = identity(&net.nodes[node]).await;
         assert_eq!(blocks, keys);
         *kept = blocks;
     }
@@ -41,18 +67,13 @@ async fn assert_two_copies(net: &Net, records: u64) -> [u64; 2] {
 
 /// The ids of all records, and for each which of [`OTHERS`] shows it whole.
 async fn shown_whole(net: &Net) -> Vec<(String, usize)> {
-    let listed = net.nodes[HOLDER].client.get("/records?limit=200").await;
     let mut shown = Vec::new();
-    for record in listed.body["records"].as_array().unwrap() {
-        let id = record["record_id"].as_str().unwrap().to_owned();
+    for id in ids(&net.nodes[HOLDER]).await {
         let mut whole = Vec::new();
         for node in OTHERS {
-            let answer = net.nodes[node].client.get(&format!("/records/{id}")).await;
-            assert_eq!(answer.status, 200, "{}", answer.text);
-            let named = answer.text.contains("Wexford") || answer.text.contains("patient-");
-            match answer.body["part"].as_str().unwrap() {
-                "whole" => whole.push(node),
-                part => assert!(part == "de-identified" && !named, "{}", answer.text),
+            match part_shown(&net.nodes[node], &id).await.as_deref() {
+                Some("whole") => whole.push(node),
+                part => assert_eq!(part, Some("de-identified")),
             }
         }
         assert_eq!(whole.len(), 1, "record {id} at {whole:?}");
@@ -65,10 +86,7 @@ async fn shown_whole(net: &Net) -> Vec<(String, usize)> {
 /// in the US, of which the first takes everything in.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_of_three_nodes_of_a_country_keep_a_record() {
-    let mut net = Net::make_of(&["--validators", "5", "--identity-copies", "US=2"]).await;
-    net.start_all().await;
-    let report = ingest(&net.nodes[HOLDER], &bundle("5")).await;
-    assert_eq!(counts(&report.body, ["new", "refused"]), [ALL, 0], "{}", report.text);
+    let mut net = start("5").await;
     let kept = assert_two_copies(&net, ALL).await;
     assert!(kept.iter().all(|kept| *kept > 0), "{kept:?}");
     let shown = shown_whole(&net).await;
