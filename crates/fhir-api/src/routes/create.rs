@@ -3,9 +3,9 @@
 use crate::{
     answer::Answer,
     extract::{self, PathOf},
-    routes::{respond::respond, unknown},
+    routes::update::carry_out,
     state::Shared,
-    write::{Action, Change, apply_one},
+    write::Action,
 };
 use axum::extract::{Request, State};
 
@@ -15,18 +15,6 @@ pub(crate) async fn resource(
     PathOf(kind): PathOf<String>,
     request: Request,
 ) -> Answer {
-    let kind = unknown::stored_kind(&kind)?;
-    let headers = request.headers().clone();
-    let unless = extract::header(&headers, "if-none-exist");
-    let place = shared.submission_place().await?;
-    let value = extract::resource(kind, request).await?;
-    let base = crate::http::base(&headers);
-    let done = shared.blocking(move |edge| {
-        let _place = place;
-        let action = Action::Create { unless };
-        let change = Change { kind, action, resource: Some(value), full_url: None, entry: None };
-        let done = apply_one(edge, change, &base)?;
-        respond(edge, &headers, &done)
-    });
-    done.await
+    let unless = extract::header(request.headers(), "if-none-exist");
+    carry_out(shared, &kind, Action::Create { unless }, request).await
 }

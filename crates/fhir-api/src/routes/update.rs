@@ -31,7 +31,7 @@ pub(crate) async fn by_id(
     request: Request,
 ) -> Answer {
     let action = Action::Update { id, when: when(request.headers())? };
-    update(shared, &kind, action, request).await
+    carry_out(shared, &kind, action, request).await
 }
 
 /// Updates what a search finds.
@@ -42,10 +42,11 @@ pub(crate) async fn by_search(
 ) -> Answer {
     let search = request.uri().query().unwrap_or_default().to_owned();
     let action = Action::UpdateBy { search, when: when(request.headers())? };
-    update(shared, &kind, action, request).await
+    carry_out(shared, &kind, action, request).await
 }
 
-async fn update(shared: Shared, kind: &str, action: Action, request: Request) -> Answer {
+/// Does `action` with the resource in the request's body.
+pub(crate) async fn carry_out(shared: Shared, kind: &str, action: Action, request: Request) -> Answer {
     let kind = unknown::stored_kind(kind)?;
     let headers = request.headers().clone();
     let place = shared.submission_place().await?;
