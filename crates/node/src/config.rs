@@ -1,14 +1,18 @@
 //! A node's configuration file (TOML).
 
+mod content;
+mod release;
 mod rpc;
+mod segments;
 
 use crate::Fhir;
 use anyhow::{Context, Result, ensure};
-use bxp_chain::{Retention, SegmentRules};
-use bxp_content::Quota;
-use bxp_market::{ReleasePolicy, ReleaseProfile};
+use bxp_chain::Retention;
 use bxp_types::Jurisdiction;
+pub use content::Content;
+pub use release::Release;
 pub use rpc::Rpc;
+pub use segments::Segments;
 use serde::{Deserialize, Serialize};
 use std::{
     net::SocketAddr,
@@ -86,96 +90,6 @@ pub struct MllpTls {
     /// Authorities whose certificates senders must show; without it any sender is heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_authorities: Option<PathBuf>,
-}
-
-/// The table `[content]`: the content store, and the private swarm in which it speaks bitswap.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Content {
-    /// Where IPFS peers reach this node; without it, the node is in no swarm. Another socket than the validators'.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub listen: Option<SocketAddr>,
-    /// The swarm key's file, in the format of Kubo's `swarm.key`; `bxp content swarm-key` makes one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub swarm_key: Option<PathBuf>,
-    /// The most bytes of blocks.
-    #[serde(default = "default_quota_bytes")]
-    pub quota_bytes: u64,
-    /// Bytes that stay free on the disk: with less, the content store takes nothing more.
-    #[serde(default = "default_disk_free_bytes_min")]
-    pub disk_free_bytes_min: u64,
-}
-
-impl Default for Content {
-    fn default() -> Self {
-        let Quota { bytes_max, disk_free_bytes_min } = Quota::default();
-        Self { listen: None, swarm_key: None, quota_bytes: bytes_max, disk_free_bytes_min }
-    }
-}
-
-impl Content {
-    /// How much the store may hold.
-    #[must_use]
-    pub const fn quota(&self) -> Quota {
-        Quota { bytes_max: self.quota_bytes, disk_free_bytes_min: self.disk_free_bytes_min }
-    }
-}
-
-fn default_quota_bytes() -> u64 {
-    Quota::default().bytes_max
-}
-
-fn default_disk_free_bytes_min() -> u64 {
-    Quota::default().disk_free_bytes_min
-}
-
-/// The table `[segments]`: when old blocks leave the database for immutable compressed files (ADR 76).
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Segments {
-    /// Blocks of one file; with 0 all stay in the database.
-    pub blocks: u64,
-    /// Blocks below the newest certified one that stay in the database at least.
-    pub behind: u64,
-}
-
-impl Default for Segments {
-    fn default() -> Self {
-        let SegmentRules { blocks, behind } = SegmentRules::default();
-        Self { blocks, behind }
-    }
-}
-
-impl Segments {
-    /// What the chain holds to.
-    #[must_use]
-    pub fn rules(self) -> Option<SegmentRules> {
-        (self.blocks > 0).then_some(SegmentRules { blocks: self.blocks, behind: self.behind })
-    }
-}
-
-/// The table `[release]`: how de-identified charts leave for buyers.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Release {
-    /// `safe-harbor`, or `expert-determination` where an expert has determined the risk (45 CFR 164.514(b)(1)).
-    #[serde(default)]
-    pub profile: ReleaseProfile,
-    /// A chart leaves only if so many of this node's patients, with its own, have the same quasi-identifiers; by default
-    /// 1 under Safe Harbor and 11 under an expert determination.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub k_min: Option<usize>,
-}
-
-impl Release {
-    /// What the market holds to.
-    #[must_use]
-    pub fn policy(&self) -> ReleasePolicy {
-        ReleasePolicy {
-            profile: self.profile,
-            k_min: self.k_min.unwrap_or_else(|| self.profile.k_min_default()),
-        }
-    }
 }
 
 /// Who checks the signatures of a proposal.
@@ -305,6 +219,8 @@ impl NodeConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bxp_chain::SegmentRules;
+    use bxp_market::{ReleasePolicy, ReleaseProfile};
 
     const TEXT: &str = r#"
         name = "star"
