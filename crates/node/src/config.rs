@@ -8,7 +8,7 @@ mod segments;
 use crate::Fhir;
 use anyhow::{Context, Result, ensure};
 use bxp_chain::Retention;
-use bxp_types::Jurisdiction;
+use bxp_types::{Genesis, Jurisdiction};
 pub use content::Content;
 pub use release::Release;
 pub use rpc::Rpc;
@@ -205,6 +205,16 @@ impl NodeConfig {
             );
         }
         Ok(config)
+    }
+
+    /// Reads the genesis document that the configuration names.
+    ///
+    /// # Errors
+    /// Says which file, and what in it is wrong.
+    pub fn read_genesis(&self) -> Result<Genesis> {
+        let path = self.genesis.display();
+        let json = std::fs::read_to_string(&self.genesis).with_context(|| format!("read genesis {path}"))?;
+        Genesis::from_json(&json).with_context(|| format!("understand genesis {path}"))
     }
 
     /// The file's text.

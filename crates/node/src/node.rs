@@ -14,7 +14,7 @@ use bxp_rpc::{NodeInfo, NodeStatus, Policy, RpcServer};
 use bxp_storage::Store;
 use bxp_types::{Genesis, Height, Jurisdiction, Ledger, ValidatorIndex};
 use serde::Serialize;
-use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 
 /// A running node.
@@ -54,7 +54,7 @@ impl Node {
     /// # Errors
     /// Says what could not be opened or bound, and what to do.
     pub async fn start(config: &NodeConfig) -> Result<Self> {
-        let genesis = read_genesis(&config.genesis)?;
+        let genesis = config.read_genesis()?;
         fs::create_dir_all(&config.data_dir)
             .with_context(|| format!("create data folder {}", config.data_dir.display()))?;
         let store = Store::open(&config.data_dir.join("chain"), genesis.network_id())?;
@@ -145,11 +145,6 @@ fn url(address: SocketAddr) -> String {
 }
 
 /// Reads and checks a genesis document.
-pub(crate) fn read_genesis(path: &Path) -> Result<Genesis> {
-    let json = fs::read_to_string(path).with_context(|| format!("read genesis {}", path.display()))?;
-    Genesis::from_json(&json).with_context(|| format!("understand genesis {}", path.display()))
-}
-
 fn identify(genesis: &Genesis, name: &str, enclave: &Enclave) -> Result<(ValidatorIndex, Jurisdiction)> {
     let Some((me, entry)) = genesis.validator_named(name) else {
         let known: Vec<&str> = genesis.validators.iter().map(|entry| entry.name.as_str()).collect();

@@ -86,10 +86,7 @@ struct Registry {
 impl Registry {
     fn of(config: &Path) -> Result<Self> {
         let node = NodeConfig::read(config)?;
-        let text = fs::read_to_string(&node.genesis)
-            .with_context(|| format!("read genesis {}", node.genesis.display()))?;
-        let genesis = Genesis::from_json(&text)
-            .with_context(|| format!("understand genesis {}", node.genesis.display()))?;
+        let genesis = node.read_genesis()?;
         ensure!(
             has_node_registry(&genesis),
             "this network has no NodeRegistry: its genesis is older than the contract, and fixes where nodes stand"

@@ -4,12 +4,11 @@ use anyhow::{Context, Result, bail};
 use bxp_chain::verify::{Finding, Report, Verifier};
 use bxp_node::NodeConfig;
 use bxp_storage::Store;
-use bxp_types::{Genesis, Height};
+use bxp_types::Height;
 use clap::Args;
 use serde_json::json;
 use std::{
-    fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -31,7 +30,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let config = NodeConfig::read(&arguments.data.join("node.toml"))?;
-    let genesis = read_genesis(&config.genesis)?;
+    let genesis = config.read_genesis()?;
     let folder = config.data_dir.join("chain");
     if !folder.is_dir() {
         bail!("there is no chain in {}: name a node's folder with --data", config.data_dir.display());
@@ -59,11 +58,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
              synchronise"
         ),
     }
-}
-
-fn read_genesis(path: &Path) -> Result<Genesis> {
-    let json = fs::read_to_string(path).with_context(|| format!("read genesis {}", path.display()))?;
-    Genesis::from_json(&json).with_context(|| format!("understand genesis {}", path.display()))
 }
 
 fn print(report: &Report, json: bool, took: Duration) {
