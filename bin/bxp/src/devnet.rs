@@ -28,6 +28,8 @@ use std::{
 
 /// Sockets of one node.
 const PORTS: usize = 6;
+/// What tells a devnet's folder from another.
+const DEVNET_FILE: &str = "devnet.json";
 /// The key of the devnet's swarm, in its folder.
 const SWARM_KEY: &str = "swarm.key";
 const CHAIN_ID: u64 = 2018;
@@ -43,25 +45,27 @@ pub(crate) struct FundedAccount {
     pub(crate) private_key: B256,
 }
 
+/// What `devnet.json` says.
 #[derive(Serialize, Deserialize)]
-struct DevnetFile {
+pub(crate) struct DevnetFile {
     nodes: Vec<String>,
     funded: Vec<FundedAccount>,
-    /// Networks from before the registry of nodes have none.
+    /// The account that governs the network. Networks from before the registry of nodes have none.
     #[serde(default)]
-    governor: Option<FundedAccount>,
+    pub(crate) governor: Option<FundedAccount>,
 }
 
-/// The development account that governs the network in `dir`; none where that is no devnet, or one from before.
-pub(crate) fn governor(dir: &Path) -> Result<Option<FundedAccount>> {
-    let path = dir.join("devnet.json");
-    if !path.exists() {
-        return Ok(None);
+impl DevnetFile {
+    /// That of the network in `dir`; none where that is no devnet.
+    pub(crate) fn read(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(DEVNET_FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        let file = serde_json::from_str(&text).with_context(|| format!("understand {}", path.display()))?;
+        Ok(Some(file))
     }
-    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-    let file: DevnetFile =
-        serde_json::from_str(&text).with_context(|| format!("understand {}", path.display()))?;
-    Ok(file.governor)
 }
 
 /// A network on disk.
@@ -76,8 +80,8 @@ pub(crate) struct Devnet {
 impl Devnet {
     /// Opens the network in `dir`, or makes one as planned where there is none.
     pub(crate) fn open_or_create(dir: &Path, plan: &Plan) -> Result<Self> {
-        if dir.join("devnet.json").exists() {
-            let devnet = Self::open(dir)?;
+        if let Some(file) = DevnetFile::read(dir)? {
+            let devnet = Self::open(dir, file)?;
             ensure!(
                 devnet.nodes.len() == plan.nodes.len(),
                 "{} holds a network of {} validators, not {}; give another --dir or --validators {}",
@@ -94,14 +98,10 @@ impl Devnet {
         Self::create(dir, plan)
     }
 
-    fn open(dir: &Path) -> Result<Self> {
-        let read = |name: &str| {
-            let path = dir.join(name);
-            fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
-        };
-        let file: DevnetFile =
-            serde_json::from_str(&read("devnet.json")?).context("understand devnet.json")?;
-        let genesis = Genesis::from_json(&read("genesis.json")?).context("understand genesis.json")?;
+    fn open(dir: &Path, file: DevnetFile) -> Result<Self> {
+        let path = dir.join("genesis.json");
+        let json = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        let genesis = Genesis::from_json(&json).with_context(|| format!("understand {}", path.display()))?;
         Ok(Self { dir: dir.to_owned(), genesis, nodes: file.nodes, funded: file.funded })
     }
 
@@ -130,7 +130,7 @@ impl Devnet {
         let nodes: Vec<String> = plan.nodes.iter().map(|node| node.name.clone()).collect();
         let file = DevnetFile { nodes: nodes.clone(), funded: funded.clone(), governor: Some(governor) };
         // Written last: a folder without it was left half made, and is refused.
-        write(&dir.join("devnet.json"), &serde_json::to_string_pretty(&file)?)?;
+        write(&dir.join(DEVNET_FILE), &serde_json::to_string_pretty(&file)?)?;
         Ok(Self { dir: dir.to_owned(), genesis, nodes, funded })
     }
 
@@ -246,7 +246,7 @@ mod tests {
         assert!(NodeConfig::read(&found.config_file("star")).is_ok());
         let refused = Devnet::open_or_create(&dir, &Plan::usual(7)).err().unwrap().to_string();
         assert!(refused.contains("holds a network of 4 validators"), "{refused}");
-        fs::remove_file(dir.join("devnet.json")).unwrap();
+        fs::remove_file(dir.join(DEVNET_FILE)).unwrap();
         let refused = Devnet::open_or_create(&dir, &Plan::usual(4)).err().unwrap().to_string();
         assert!(refused.contains("is not empty and holds no devnet"), "{refused}");
     }

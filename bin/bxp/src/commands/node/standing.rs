@@ -1,6 +1,6 @@
 //! `bxp node move`, `suspend`, `admit` and `list`: where nodes stand by the chain's `NodeRegistry`.
 
-use crate::{client::RpcClient, devnet, wallet::Wallet};
+use crate::{client::RpcClient, devnet::DevnetFile, wallet::Wallet};
 use alloy_primitives::{B256, U256};
 use alloy_sol_types::{SolCall, SolEvent};
 use anyhow::{Context, Result, bail, ensure};
@@ -129,7 +129,7 @@ impl Change {
 
     fn governor(&self, folder: &Path) -> Result<Secret<[u8; 32]>> {
         let Some(path) = &self.key else {
-            let found = devnet::governor(folder)?;
+            let found = DevnetFile::read(folder)?.and_then(|file| file.governor);
             return found.map(|account| Secret::new(account.private_key.0)).context(
                 "give --key, a file with the private key of a governing account: this network is no devnet with one",
             );
