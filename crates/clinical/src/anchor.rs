@@ -5,6 +5,7 @@
 
 use crate::{
     ClinicalError,
+    contract::view,
     ingest::Ingest,
     sender::{Call, SendFailure, TransactionSender},
 };
@@ -12,7 +13,7 @@ use alloy_primitives::FixedBytes;
 use alloy_sol_types::{SolCall, SolEvent};
 use bxp_contracts::{RECORD_REGISTRY, RecordRegistry};
 use bxp_storage::Durability;
-use bxp_types::{Address, B256, CallOutcome, CallRequest, Height, Ledger, U256};
+use bxp_types::{Address, B256, Height, Ledger, U256};
 use bxp_vault::{Anchor, PendingBatch};
 use futures::{StreamExt, stream};
 use std::time::Duration;
@@ -158,13 +159,13 @@ impl Anchoring {
 /// Where `holder` anchored `root`, by the contract's state.
 ///
 /// # Errors
-/// [`ClinicalError::Ledger`], [`ClinicalError::Chain`].
+/// [`ClinicalError::Ledger`], [`ClinicalError::Contract`], [`ClinicalError::Chain`].
 pub fn find_anchor(
     ledger: &dyn Ledger,
     holder: Address,
     root: B256,
 ) -> Result<Option<Anchor>, ClinicalError> {
-    let id = view(ledger, &RecordRegistry::batchIdOfCall { holder, root })?;
+    let id = view(ledger, RECORD_REGISTRY, &RecordRegistry::batchIdOfCall { holder, root })?;
     if id.is_zero() {
         return Ok(None);
     }
@@ -179,22 +180,11 @@ pub fn find_anchor(
 /// A batch of the `RecordRegistry`.
 ///
 /// # Errors
-/// [`ClinicalError::Ledger`], [`ClinicalError::Chain`] when there is no such batch.
+/// [`ClinicalError::Ledger`], [`ClinicalError::Contract`] when there is no such batch.
 pub fn registered_batch(ledger: &dyn Ledger, batch_id: u64) -> Result<RegisteredBatch, ClinicalError> {
-    let batch = view(ledger, &RecordRegistry::batchCall { batchId: U256::from(batch_id) })?;
+    let batch = view(ledger, RECORD_REGISTRY, &RecordRegistry::batchCall { batchId: U256::from(batch_id) })?;
     let time = batch.time.to::<u64>();
     Ok(RegisteredBatch { holder: batch.holder, count: batch.count, root: batch.root, time })
-}
-
-/// Calls a view of the `RecordRegistry`.
-pub(crate) fn view<C: SolCall>(ledger: &dyn Ledger, call: &C) -> Result<C::Return, ClinicalError> {
-    let request =
-        CallRequest { to: Some(RECORD_REGISTRY), data: call.abi_encode().into(), ..CallRequest::default() };
-    match ledger.call(&request)? {
-        CallOutcome::Success { output, .. } => C::abi_decode_returns(&output)
-            .map_err(|_| ClinicalError::Chain("the RecordRegistry answers in another form")),
-        _ => Err(ClinicalError::Chain("the RecordRegistry refuses to answer; is it in genesis?")),
-    }
 }
 
 fn batch_id(id: U256) -> Result<u64, ClinicalError> {

@@ -148,6 +148,14 @@ pub enum ClinicalError {
     /// The chain says something that it cannot say.
     #[error("read the chain: {0}")]
     Chain(&'static str),
+    /// A contract of the network answers a view as no contract of its kind does.
+    #[error("contract {contract} gives no answer to {function}; is it in genesis?")]
+    Contract {
+        /// Where it is to stand.
+        contract: bxp_types::Address,
+        /// The view.
+        function: &'static str,
+    },
     /// A transaction did not come to be.
     #[error("send a transaction")]
     Transaction(#[from] crate::sender::SendFailure),

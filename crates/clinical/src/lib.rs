@@ -7,6 +7,7 @@
 pub mod anchor;
 pub mod audit;
 pub mod compartment;
+mod contract;
 pub mod criterion;
 pub mod erase;
 mod error;

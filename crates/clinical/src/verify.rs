@@ -1,11 +1,7 @@
 //! The proof that a record version is one of those that its holder anchored, checked here and by the contract itself.
 
-use crate::{
-    ClinicalError,
-    anchor::{registered_batch, view},
-    show::on_chain,
-};
-use bxp_contracts::RecordRegistry;
+use crate::{ClinicalError, anchor::registered_batch, contract::view, show::on_chain};
+use bxp_contracts::{RECORD_REGISTRY, RecordRegistry};
 use bxp_types::{Address, B256, Height, Ledger, RecordId, U256};
 use bxp_vault::{Vault, VaultError};
 
@@ -57,7 +53,7 @@ pub fn verify(vault: &Vault, ledger: &dyn Ledger, record: RecordId) -> Result<Ve
         index: U256::from(proof.index),
         siblings: proof.siblings.clone(),
     };
-    if !view(ledger, &call)? {
+    if !view(ledger, RECORD_REGISTRY, &call)? {
         return Err(not_on_chain);
     }
     let registered = registered_batch(ledger, batch_id)?;

@@ -8,15 +8,12 @@ mod filing;
 
 pub use filing::Filing;
 
-use crate::{ClinicalError, keeping::DirectorySource};
-use alloy_sol_types::SolCall;
+use crate::{ClinicalError, contract::view, keeping::DirectorySource};
 use bxp_contracts::{
     NODE_REGISTRY, NodeRegistry,
     nodes::{CHANGES_SLOT, country_code, has_node_registry, registry_agrees_with},
 };
-use bxp_types::{
-    B256, CallOutcome, CallRequest, Digest, Genesis, Jurisdiction, Ledger, U256, ValidatorIndex,
-};
+use bxp_types::{B256, Digest, Genesis, Jurisdiction, Ledger, U256, ValidatorIndex};
 use bxp_vault::{Directory, Member};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
@@ -82,7 +79,7 @@ impl RegistryDirectory {
             let from = changes.len() as u64;
             let max = CHANGES_PER_CALL.min(count - from);
             let call = NodeRegistry::changesCall { from: U256::from(from), max: U256::from(max) };
-            let page = view(self.ledger.as_ref(), &call)?;
+            let page = view(self.ledger.as_ref(), NODE_REGISTRY, &call)?;
             if page.is_empty() {
                 return Err(ClinicalError::Chain("the NodeRegistry has fewer changes than it counts"));
             }
@@ -148,7 +145,7 @@ pub enum OnChain {
 /// What the chain has of the departure of `node` from `country` at `height`.
 ///
 /// # Errors
-/// [`ClinicalError::Ledger`], [`ClinicalError::Chain`].
+/// [`ClinicalError::Ledger`], [`ClinicalError::Contract`].
 pub fn departure_on_chain(
     ledger: &dyn Ledger,
     node: ValidatorIndex,
@@ -159,7 +156,7 @@ pub fn departure_on_chain(
         return Ok(OnChain::Unknown);
     }
     let call = NodeRegistry::departureOfCall { node: node.0, country: country_code(country) };
-    let departure = view(ledger, &call)?;
+    let departure = view(ledger, NODE_REGISTRY, &call)?;
     if departure.leftAt != height || height == 0 {
         return Ok(OnChain::Unknown);
     }
@@ -171,15 +168,4 @@ pub fn departure_on_chain(
         blocks: departure.blocks,
         digest: Digest(departure.proof.0),
     }))
-}
-
-/// Calls a view of the `NodeRegistry`.
-fn view<C: SolCall>(ledger: &dyn Ledger, call: &C) -> Result<C::Return, ClinicalError> {
-    let request =
-        CallRequest { to: Some(NODE_REGISTRY), data: call.abi_encode().into(), ..CallRequest::default() };
-    match ledger.call(&request)? {
-        CallOutcome::Success { output, .. } => C::abi_decode_returns(&output)
-            .map_err(|_| ClinicalError::Chain("the NodeRegistry answers in another form")),
-        _ => Err(ClinicalError::Chain("the NodeRegistry refuses to answer")),
-    }
 }
