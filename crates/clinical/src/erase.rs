@@ -1,13 +1,17 @@
 //! Erasure on its way: tombstones to every other node, signed receipts back (white paper row F2).
 //!
-//! Request: `version (1)`, then each tombstone as `length (u16 BE) || DAG-CBOR`. Answer: `0`, then each receipt in the same
-//! form and order, or `1 || reason in UTF-8`. What has no receipt of a node is sent to it again until it has, also after
-//! restarts: the tombstones themselves say what is to be sent. They go to every node, whatever placement says, so that they
-//! reach also those that once held a copy.
+//! Request: `version (1)`, then each tombstone as `length (u16 BE) || DAG-CBOR`. A good answer (`answer.rs`) has each receipt
+//! in the same form and order. What has no receipt of a node is sent to it again until it has, also after restarts: the
+//! tombstones themselves say what is to be sent. They go to every node, whatever placement says, so that they reach also
+//! those that once held a copy.
 
 mod letters;
 
-use crate::{ClinicalError, ingest::Ingest};
+use crate::{
+    ClinicalError,
+    answer::{self, DONE, malformed, refused},
+    ingest::Ingest,
+};
 use bxp_network::{Network, Service};
 use bxp_storage::Durability;
 use bxp_types::{Genesis, RecordId, SubjectId, ValidatorIndex};
@@ -19,11 +23,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 const VERSION: u8 = 1;
-const ERASED: u8 = 0;
-const REFUSED: u8 = 1;
 /// Tombstones of one request: with their receipts far below what one frame of the network carries.
 const TOMBSTONES_MAX: usize = 512;
-const REASON_BYTES_MAX: usize = 256;
 
 /// How often it is looked whether a node still owes receipts.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -158,9 +159,9 @@ impl<M: Messenger> Erasing<M> {
             if tombstones.is_empty() {
                 break;
             }
-            let refused = |reason: String| ClinicalError::NotErased { peer: to, reason };
-            let answer = self.messenger.ask(to, request(&tombstones)?).await.map_err(refused)?;
-            let receipts = read_answer(&answer).map_err(refused)?;
+            let failed = |reason: String| ClinicalError::NotErased { peer: to, reason };
+            let answer = self.messenger.ask(to, request(&tombstones)?).await.map_err(failed)?;
+            let receipts = read_receipts(&answer).map_err(failed)?;
             let key = key_of(&self.genesis, to)?;
             let mut batch = self.ingest.0.store.batch();
             for receipt in &receipts {
@@ -170,7 +171,7 @@ impl<M: Messenger> Erasing<M> {
             let answered =
                 |one: &Tombstone| receipts.iter().any(|receipt| receipt.record_id == one.record_id);
             if !tombstones.iter().all(answered) {
-                return Err(refused("it gave no receipt for some of the tombstones".to_owned()));
+                return Err(failed("it gave no receipt for some of the tombstones".to_owned()));
             }
             metrics::counter!("clinical_erasures_receipted").increment(receipts.len() as u64);
         }
@@ -185,8 +186,7 @@ pub fn answer_tombstones(vault: &Vault, genesis: &Genesis, from: ValidatorIndex,
         Ok(receipts) => receipts,
         Err(error) => {
             tracing::warn!(%from, error = ?error, "refuse tombstones");
-            let reason = error.to_string();
-            Bytes::from([&[REFUSED], reason.as_bytes()].concat())
+            refused(&error.to_string())
         }
     }
 }
@@ -205,7 +205,7 @@ fn erase_for(
         return Err(VaultError::NotTheHolder { record: other.record_id, from }.into());
     }
     vault.accept_tombstones(&tombstones, &key_of(genesis, from)?)?;
-    let mut out = vec![ERASED];
+    let mut out = vec![DONE];
     for tombstone in &tombstones {
         push(&mut out, &vault.receipt(tombstone)?.encode()?)?;
     }
@@ -247,19 +247,9 @@ fn parts(mut rest: &[u8]) -> Option<Vec<&[u8]>> {
 }
 
 /// The receipts of an answer, or the node's reason.
-fn read_answer(answer: &[u8]) -> Result<Vec<Receipt>, String> {
-    let malformed = || "the answer is malformed".to_owned();
-    match answer.split_first() {
-        Some((&ERASED, rest)) => {
-            let parts = parts(rest).ok_or_else(malformed)?;
-            parts.into_iter().map(Receipt::decode).collect::<Result<_, _>>().map_err(|_| malformed())
-        }
-        Some((&REFUSED, reason)) => {
-            let reason = String::from_utf8_lossy(&reason[..reason.len().min(REASON_BYTES_MAX)]);
-            Err(reason.chars().filter(|character| !character.is_control()).collect())
-        }
-        _ => Err(malformed()),
-    }
+fn read_receipts(answer: &[u8]) -> Result<Vec<Receipt>, String> {
+    let parts = parts(answer::read(answer)?).ok_or_else(malformed)?;
+    parts.into_iter().map(Receipt::decode).collect::<Result<_, _>>().map_err(|_| malformed())
 }
 
 #[cfg(test)]
@@ -282,7 +272,7 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = (parts(&bytes), read_answer(&bytes));
+            let _ = (parts(&bytes), read_receipts(&bytes));
         }
     }
 }

@@ -5,6 +5,7 @@
 //! patients. It knows nothing of consensus, of execution, and of who may read: it opens nothing without a permit.
 
 pub mod anchor;
+mod answer;
 pub mod audit;
 pub mod compartment;
 mod contract;

@@ -2,10 +2,14 @@
 //! disclosure, and answers with the key wrapped for that node alone.
 //!
 //! Request: `version (1) || record id (16) || purpose (1) || data request's address (20)`; the address is zero but for
-//! research. Answer: `0 || wrapped key`, or `1 || reason in UTF-8`. What a peer sends is adversarial; every refusal
-//! that could tell something of a record reads the same.
+//! research. A good answer (`answer.rs`) has the wrapped key. What a peer sends is adversarial; every refusal that could
+//! tell something of a record reads the same.
 
-use crate::{ClinicalError, facts::ChainFacts};
+use crate::{
+    ClinicalError,
+    answer::{self, DONE, refused},
+    facts::ChainFacts,
+};
 use bxp_network::{Network, Service};
 use bxp_privacy::{Purpose, Request, Scope, decide};
 use bxp_types::{Address, BlockClass, RecordId, ValidatorIndex};
@@ -14,9 +18,6 @@ use bytes::Bytes;
 
 const VERSION: u8 = 1;
 const REQUEST_BYTES: usize = 38;
-const RELEASED: u8 = 0;
-const REFUSED: u8 = 1;
-const REASON_BYTES_MAX: usize = 256;
 
 /// What a node asks for: the key of a record's de-identified side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,19 +60,18 @@ impl KeyRequest {
 /// The holder's answer to `from`'s request: the bytes for the network. The disclosure is on disk when this returns.
 #[must_use]
 pub fn answer_key_request(vault: &Vault, facts: &ChainFacts, from: ValidatorIndex, request: &[u8]) -> Bytes {
-    let refuse = |reason: &str| Bytes::from([&[REFUSED], reason.as_bytes()].concat());
     let Some(request) = KeyRequest::decode(request) else {
-        return refuse("the request is malformed");
+        return refused("the request is malformed");
     };
     match release(vault, facts, from, request) {
-        Ok(key) => [&[RELEASED], key.as_ref()].concat().into(),
+        Ok(key) => [&[DONE], key.as_ref()].concat().into(),
         Err(ClinicalError::Denied(denial)) => {
             tracing::info!(%from, record = %request.record, code = denial.code(), "refuse a key");
-            refuse("not permitted")
+            refused("not permitted")
         }
         Err(error) => {
             tracing::warn!(%from, record = %request.record, error = ?error, "refuse a key");
-            refuse("not permitted")
+            refused("not permitted")
         }
     }
 }
@@ -114,25 +114,13 @@ pub async fn fetch_key(
         return Ok(());
     }
     let holder = entry.holder;
-    let refused = |reason: String| ClinicalError::NotReleased { holder, reason };
+    let failed = |reason: String| ClinicalError::NotReleased { holder, reason };
     let request = KeyRequest { record, purpose }.encode();
-    let request = request.ok_or_else(|| refused("keys are not released for this purpose".to_owned()))?;
+    let request = request.ok_or_else(|| failed("keys are not released for this purpose".to_owned()))?;
     let answer = network.request(holder, Service::KeyRelease, request).await;
-    let wrapped =
-        read_answer(&answer.map_err(|error| refused(error.to_string()))?).map_err(refused)?.to_vec();
+    let answer = answer.map_err(|error| failed(error.to_string()))?;
+    let wrapped = answer::read(&answer).map_err(failed)?.to_vec();
     Ok(vault.accept_key(&entry.deidentified_cid, &wrapped)?)
-}
-
-/// The wrapped key of an answer, or the holder's reason.
-fn read_answer(answer: &[u8]) -> Result<&[u8], String> {
-    match answer.split_first() {
-        Some((&RELEASED, wrapped)) => Ok(wrapped),
-        Some((&REFUSED, reason)) => {
-            let reason = String::from_utf8_lossy(&reason[..reason.len().min(REASON_BYTES_MAX)]);
-            Err(reason.chars().filter(|character| !character.is_control()).collect())
-        }
-        _ => Err("the answer is malformed".to_owned()),
-    }
 }
 
 #[cfg(test)]
@@ -154,9 +142,6 @@ mod tests {
             assert_eq!(KeyRequest::decode(&request.encode().unwrap()), Some(request));
         }
         assert_eq!(KeyRequest { purpose: Purpose::Operations, ..request }.encode(), None);
-        assert_eq!(read_answer(&[RELEASED, 1, 2]), Ok(&[1, 2][..]));
-        assert_eq!(read_answer(b"\x01not\npermitted"), Err("notpermitted".to_owned()));
-        assert!(read_answer(&[]).is_err());
     }
 
     proptest! {
@@ -165,7 +150,7 @@ mod tests {
             if let Some(request) = KeyRequest::decode(&bytes) {
                 prop_assert_eq!(request.encode().unwrap().to_vec(), bytes.clone());
             }
-            let _ = read_answer(&bytes);
+            let _ = answer::read(&bytes);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The other end: vouching for copies, giving them, and taking in statements.
 
 use super::wire::{self, Request};
-use crate::{ClinicalError, erase::key_of};
+use crate::{ClinicalError, answer::refused, erase::key_of};
 use bxp_privacy::{CopyFacts, decide_copy};
 use bxp_types::{Genesis, RecordId, ValidatorIndex};
 use bxp_vault::{Clock, Statement, Vault, VaultError};
@@ -16,7 +16,7 @@ pub fn answer_keeping(
     from: ValidatorIndex,
     request: &[u8],
 ) -> Bytes {
-    let Some(request) = Request::decode(request) else { return wire::refused("the request is malformed") };
+    let Some(request) = Request::decode(request) else { return refused("the request is malformed") };
     let answer = match request {
         Request::Holds { digest, records } => {
             vault.holds(&records, digest).map(|held| wire::holds(&held)).map_err(ClinicalError::from)
@@ -29,7 +29,7 @@ pub fn answer_keeping(
     };
     answer.unwrap_or_else(|error| {
         tracing::info!(%from, error = ?error, "refuse what a node asks about copies");
-        wire::refused(&error.to_string())
+        refused(&error.to_string())
     })
 }
 

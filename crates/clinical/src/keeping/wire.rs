@@ -5,9 +5,10 @@
 //! - 2, copies wanted: record ids of 16 bytes each;
 //! - 3, a part of a statement: DAG-CBOR (`vault/src/statement.rs`).
 //!
-//! Answer: `0`, then for each record of kind 1 a byte, `1` where it is held and `0` where not, of kind 2 `length (u16 BE)
-//! || wrapped keys`, without keys where none are given, and of kind 3 nothing; or `1 || reason in UTF-8`.
+//! A good answer (`answer.rs`) has for each record of kind 1 a byte, `1` where it is held and `0` where not, of kind 2
+//! `length (u16 BE) || wrapped keys`, without keys where none are given, and of kind 3 nothing.
 
+use crate::answer::{DONE, malformed, read};
 use bxp_types::{Digest, RecordId};
 use bytes::Bytes;
 
@@ -15,11 +16,8 @@ const VERSION: u8 = 1;
 const HOLDS: u8 = 1;
 const COPIES: u8 = 2;
 const STATEMENT: u8 = 3;
-const DONE: u8 = 0;
-const REFUSED: u8 = 1;
 /// Records of one request: answers stay far below what one frame of the network carries.
 pub(super) const RECORDS_MAX: usize = 512;
-const REASON_BYTES_MAX: usize = 256;
 
 /// A request of one node to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,10 +82,6 @@ pub(super) const fn done() -> Bytes {
     Bytes::from_static(&[DONE])
 }
 
-pub(super) fn refused(reason: &str) -> Bytes {
-    [&[REFUSED], reason.as_bytes()].concat().into()
-}
-
 pub(super) fn read_holds(answer: &[u8], count: usize) -> Result<Vec<bool>, String> {
     let held = read(answer)?;
     if held.len() == count { Ok(held.iter().map(|held| *held == 1).collect()) } else { Err(malformed()) }
@@ -109,25 +103,10 @@ pub(super) fn read_done(answer: &[u8]) -> Result<(), String> {
     if read(answer)?.is_empty() { Ok(()) } else { Err(malformed()) }
 }
 
-fn malformed() -> String {
-    "the answer is malformed".to_owned()
-}
-
-/// What follows in a good answer, or the other's reason.
-fn read(answer: &[u8]) -> Result<&[u8], String> {
-    match answer.split_first() {
-        Some((&DONE, rest)) => Ok(rest),
-        Some((&REFUSED, reason)) => {
-            let reason = String::from_utf8_lossy(&reason[..reason.len().min(REASON_BYTES_MAX)]);
-            Err(reason.chars().filter(|character| !character.is_control()).collect())
-        }
-        _ => Err(malformed()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::refused;
     use proptest::prelude::*;
 
     #[test]
@@ -150,7 +129,6 @@ mod tests {
             hex::encode(copies(&[None, Some(Bytes::from_static(&[5]))])),
             "0000000001 05".replace(' ', "")
         );
-        assert_eq!(hex::encode(refused("no")), "016e6f");
     }
 
     #[test]
