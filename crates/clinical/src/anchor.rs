@@ -8,6 +8,7 @@ use crate::{
     contract::view,
     ingest::Ingest,
     sender::{Call, SendFailure, TransactionSender},
+    turns::{Rests, take_turns},
 };
 use alloy_primitives::FixedBytes;
 use alloy_sol_types::{SolCall, SolEvent};
@@ -19,12 +20,14 @@ use futures::{StreamExt, stream};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How often it is looked whether other holders have anchored what this node has replicas of.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// In quiet, it is looked that often whether other holders have anchored what this node has replicas of.
+const RESTS: Rests = Rests {
+    quiet: Duration::from_secs(2),
+    failed: Duration::from_secs(4),
+    failed_max: Duration::from_secs(60),
+};
 /// Anchor transactions that are on the way at once.
 const AT_ONCE: usize = 16;
-/// The longest pause after failures.
-const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// A batch as the contract has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,27 +58,11 @@ impl Anchoring {
 
     /// Works until `stop`. Failures are logged and tried again with longer and longer pauses.
     pub async fn run(self, stop: CancellationToken) {
-        let mut work = self.ingest.0.work.subscribe();
-        let mut pause = LOOK_AGAIN;
-        loop {
-            work.borrow_and_update();
-            tokio::select! {
-                () = stop.cancelled() => return,
-                done = self.anchor_pending() => match done {
-                    Ok(_) => pause = LOOK_AGAIN,
-                    Err(error) => {
-                        tracing::warn!(error = ?error, "anchor batches; trying again");
-                        pause = (pause * 2).min(PAUSE_MAX);
-                    }
-                },
-            }
-            let failing = pause > LOOK_AGAIN;
-            tokio::select! {
-                () = stop.cancelled() => return,
-                changed = work.changed(), if !failing => if changed.is_err() { return },
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
+        let turn = async || {
+            let anchored = self.anchor_pending().await;
+            anchored.inspect_err(|error| tracing::warn!(?error, "anchor batches; trying again")).is_ok()
+        };
+        take_turns(&self.ingest, &stop, RESTS, turn).await;
     }
 
     /// Anchors every own batch that is not anchored yet, and notes the anchors of others' batches. Gives the number of

@@ -11,6 +11,7 @@ use crate::{
     ClinicalError,
     answer::{self, DONE, malformed, refused},
     ingest::Ingest,
+    turns::{Rests, serve_others, take_turns},
 };
 use bxp_network::{Network, Service};
 use bxp_storage::Durability;
@@ -19,17 +20,18 @@ use bxp_vault::{Receipt, Tombstone, Vault, VaultError};
 use bytes::Bytes;
 use ed25519_zebra::VerificationKey;
 use std::{future::Future, time::Duration};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 const VERSION: u8 = 1;
 /// Tombstones of one request: with their receipts far below what one frame of the network carries.
 const TOMBSTONES_MAX: usize = 512;
 
-/// How often it is looked whether a node still owes receipts.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// The longest pause after failures.
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// In quiet, it is looked that often whether a node still owes receipts.
+const RESTS: Rests = Rests {
+    quiet: Duration::from_secs(5),
+    failed: Duration::from_secs(10),
+    failed_max: Duration::from_secs(60),
+};
 
 /// Asks another node and brings its answer.
 pub trait Messenger: Clone + Send + Sync + 'static {
@@ -116,36 +118,15 @@ impl<M: Messenger> Erasing<M> {
 
     /// Works until `stop`, for all nodes at once.
     pub async fn run(self, stop: CancellationToken) {
-        let mut peers = JoinSet::new();
-        for &peer in &self.ingest.0.others {
-            peers.spawn(self.clone().serve(peer, stop.clone()));
-        }
-        while peers.join_next().await.is_some() {}
+        serve_others(&self.ingest, |peer| self.clone().serve(peer, stop.clone())).await;
     }
 
     async fn serve(self, to: ValidatorIndex, stop: CancellationToken) {
-        let mut work = self.ingest.0.work.subscribe();
-        let mut pause = LOOK_AGAIN;
-        loop {
-            work.borrow_and_update();
-            let outcome = tokio::select! {
-                () = stop.cancelled() => return,
-                outcome = self.send_all(to) => outcome,
-            };
-            match outcome {
-                Ok(()) => pause = LOOK_AGAIN,
-                Err(error) => {
-                    tracing::warn!(%to, error = ?error, "send tombstones; trying again");
-                    pause = (pause * 2).min(PAUSE_MAX);
-                }
-            }
-            let failing = pause > LOOK_AGAIN;
-            tokio::select! {
-                () = stop.cancelled() => return,
-                changed = work.changed(), if !failing => if changed.is_err() { return },
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
+        let turn = async || {
+            let sent = self.send_all(to).await;
+            sent.inspect_err(|error| tracing::warn!(%to, ?error, "send tombstones; trying again")).is_ok()
+        };
+        take_turns(&self.ingest, &stop, RESTS, turn).await;
     }
 
     /// Sends everything for which `to` has given no receipt.

@@ -27,6 +27,7 @@ pub mod risk;
 pub mod sender;
 pub mod show;
 pub mod source;
+mod turns;
 pub mod validate;
 pub mod verify;
 

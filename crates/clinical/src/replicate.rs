@@ -3,18 +3,25 @@
 //! Hand-overs wait in a table until the receiver has acknowledged that it stored them; they survive restarts, and are
 //! small enough to be one portion of the network each.
 
-use crate::{ClinicalError, ingest::Ingest};
+use crate::{
+    ClinicalError,
+    ingest::Ingest,
+    turns::{Rests, serve_others, take_turns},
+};
 use bxp_network::Network;
 use bxp_privacy::{Facts, Permit, Purpose, Request, Scope, decide};
 use bxp_storage::{Durability, Store};
 use bxp_types::{BlockClass, RecordId, SealedBlock, ValidatorIndex};
 use bxp_vault::{Accepted, Clock, Recipient, Replica, Vault};
 use std::{future::Future, time::Duration};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-const PAUSE_MIN: Duration = Duration::from_millis(200);
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Nodes come and go: in quiet, it is looked that often whether one that was away is back.
+const RESTS: Rests = Rests {
+    quiet: Duration::from_secs(2),
+    failed: Duration::from_millis(400),
+    failed_max: Duration::from_secs(2),
+};
 
 /// Block bytes of one hand-over, below what the network carries in one portion.
 const HANDOVER_BYTES_MAX: usize = 7 << 20;
@@ -54,40 +61,17 @@ impl<C: Carrier> Replication<C> {
 
     /// Works until `stop`, for all nodes at once. A node that is away gets everything when it is back.
     pub async fn run(self, stop: CancellationToken) {
-        let mut peers = JoinSet::new();
-        for &peer in &self.ingest.0.others {
-            peers.spawn(self.clone().serve(peer, stop.clone()));
-        }
-        while peers.join_next().await.is_some() {}
+        serve_others(&self.ingest, |peer| self.clone().serve(peer, stop.clone())).await;
     }
 
     async fn serve(self, to: ValidatorIndex, stop: CancellationToken) {
-        let mut work = self.ingest.0.work.subscribe();
-        let mut pause = PAUSE_MIN;
-        loop {
-            work.borrow_and_update();
-            let outcome = tokio::select! {
-                () = stop.cancelled() => return,
-                outcome = self.hand_over_all(to) => outcome,
-            };
-            let wait = match outcome {
-                Ok(()) => {
-                    pause = PAUSE_MIN;
-                    PAUSE_MAX
-                }
-                Err(error) => {
-                    tracing::debug!(%to, error = ?error, "hand records over; trying again");
-                    pause = (pause * 2).min(PAUSE_MAX);
-                    pause
-                }
-            };
-            let failing = pause > PAUSE_MIN;
-            tokio::select! {
-                () = stop.cancelled() => return,
-                changed = work.changed(), if !failing => if changed.is_err() { return },
-                () = tokio::time::sleep(wait) => {}
-            }
-        }
+        let turn = async || {
+            let handed = self.hand_over_all(to).await;
+            handed
+                .inspect_err(|error| tracing::debug!(%to, ?error, "hand records over; trying again"))
+                .is_ok()
+        };
+        take_turns(&self.ingest, &stop, RESTS, turn).await;
     }
 
     /// Hands over everything that waits for `to`, oldest first. To a node that the directory does not name, nothing.
