@@ -144,7 +144,7 @@ impl Archiver {
         let blocks = self.rules.blocks.max(1);
         let count = u32::try_from(blocks - first.0 % blocks).unwrap_or(u32::MAX);
         let last = first.0.saturating_add(u64::from(count));
-        let certified = self.blocks.newest_certified()?;
+        let certified = self.blocks.certified()?;
         if certified.0 < last.saturating_add(self.rules.behind) {
             return Ok(false);
         }

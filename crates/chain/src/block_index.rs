@@ -12,14 +12,18 @@
 
 mod entries;
 pub(crate) mod places;
+#[cfg(test)]
+mod tests;
 
-use crate::ChainError;
-use bxp_storage::{Batch, Durability, Store, Table};
+use crate::{ChainError, bulk, codec};
+use bxp_storage::{Batch, Store, Table};
 use bxp_types::{Address, Height, LogQuery, StoredBlock, StoredReceipt};
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockUpgradableReadGuard};
 use places::{Places, entries};
 use std::{collections::BTreeMap, sync::Arc};
 
+/// What an error is of.
+const WHAT: &str = "block index";
 /// Where the height of the newest indexed block stands. No word's key is that short.
 const INDEXED_KEY: &[u8] = &[0];
 
@@ -37,8 +41,6 @@ const GATHERED_MAX: usize = 131_072;
 const GATHERED_BLOCKS_MAX: u64 = 1_024;
 /// Alternatives at one position up to which each one's entry is looked up.
 const ALTERNATIVES_MAX: usize = 16;
-/// Fewer than these are written as a batch; a file of their own would be too small.
-const BULK_MIN: usize = 4_096;
 
 /// The index. Clones share it.
 #[derive(Clone, Debug)]
@@ -66,7 +68,7 @@ impl BlockIndex {
     /// [`ChainError`] when the disk or its content fails.
     pub fn open(store: &Store) -> Result<Self, ChainError> {
         let table = store.table("block-index")?;
-        let stored = table.get(INDEXED_KEY)?.map(|bytes| height(&bytes)).transpose()?;
+        let stored = table.get(INDEXED_KEY)?.map(|bytes| codec::decode_height(WHAT, &bytes)).transpose()?;
         let gathered = Gathered { indexed: stored, stored, ..Gathered::default() };
         Ok(Self { store: store.clone(), table, gathered: Arc::new(RwLock::new(gathered)) })
     }
@@ -100,25 +102,14 @@ impl BlockIndex {
     }
 
     pub(crate) fn move_to_table(&self, indexed: Height) -> Result<(), ChainError> {
-        let gathered = self.gathered.read();
+        // Whoever asks reads it meanwhile; nothing is added, and nothing taken back.
+        let gathered = self.gathered.upgradable_read();
         let moving = gathered.entries.iter().filter(|(key, _)| height_in(key) <= indexed);
-        let moving: BTreeMap<[u8; 16], Vec<u8>> =
-            moving.map(|(key, places)| (*key, places.clone())).collect();
-        drop(gathered);
-        let marker = indexed.0.to_be_bytes();
-        if moving.len() < BULK_MIN {
-            let mut batch = self.store.batch();
-            moving.iter().for_each(|(key, places)| batch.put(&self.table, key, places));
-            batch.put(&self.table, INDEXED_KEY, marker);
-            batch.commit(Durability::Buffered)?;
-        } else {
-            let marker = (INDEXED_KEY.to_vec(), marker.to_vec());
-            let entries = moving.iter().map(|(key, places)| (key.to_vec(), places.clone()));
-            self.table.ingest(std::iter::once(marker).chain(entries))?;
-        }
-        let mut gathered = self.gathered.write();
+        let rows = moving.map(|(key, places)| (key.as_slice(), places.as_slice()));
+        bulk::add_rows(&self.store, &self.table, (INDEXED_KEY, indexed), rows)?;
+        let mut gathered = RwLockUpgradableReadGuard::upgrade(gathered);
         gathered.stored = Some(indexed);
-        gathered.entries.retain(|key, _| !moving.contains_key(key));
+        gathered.entries.retain(|key, _| height_in(key) > indexed);
         Ok(())
     }
 
@@ -287,17 +278,12 @@ fn key(word: u64, height: Height) -> [u8; 16] {
 
 /// The height in the key of a row.
 fn read(row: bxp_storage::Result<bxp_storage::Entry>) -> Result<Height, ChainError> {
-    height(row?.0.get(8..).unwrap_or_default())
+    codec::decode_height(WHAT, row?.0.get(8..).unwrap_or_default())
 }
 
 fn height_in(key: &[u8; 16]) -> Height {
     let (_, height) = key.split_at(8);
     Height(u64::from_be_bytes(height.try_into().unwrap_or_default()))
-}
-
-fn height(bytes: &[u8]) -> Result<Height, ChainError> {
-    let bytes = bytes.try_into().map_err(|_| ChainError::decode("block index", "a height is not 8 bytes"))?;
-    Ok(Height(u64::from_be_bytes(bytes)))
 }
 
 fn recipient(transaction: &bxp_types::RecoveredTransaction) -> Option<Address> {
@@ -314,121 +300,4 @@ fn word(kind: u8, value: &[u8]) -> u64 {
         part[..chunk.len()].copy_from_slice(chunk);
         mix(hash, u64::from_be_bytes(part))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloy_consensus::{Header, Receipt, ReceiptEnvelope, ReceiptWithBloom};
-    use alloy_primitives::{Log, LogData};
-    use bxp_storage::Durability;
-    use bxp_types::{B256, NetworkId};
-
-    fn address(seed: u8) -> Address {
-        Address::repeat_byte(seed)
-    }
-
-    /// A block whose one transaction logs once for each pair of emitter and topic.
-    fn block(height: u64, logs: &[(u8, u8)]) -> (StoredBlock, Vec<StoredReceipt>) {
-        let logs = logs.iter().map(|(emitter, topic)| Log {
-            address: address(*emitter),
-            data: LogData::new_unchecked(vec![B256::repeat_byte(*topic)], Default::default()),
-        });
-        let receipt = Receipt { status: true.into(), cumulative_gas_used: 1, logs: logs.collect() };
-        let receipt = StoredReceipt {
-            receipt: ReceiptEnvelope::Eip1559(ReceiptWithBloom::from(receipt)),
-            gas_used: 1,
-            contract_address: None,
-            effective_gas_price: 1,
-        };
-        let header = Header { number: height, ..Header::default() };
-        let transactions = vec![crate::proposal::tests::transfer(1, height, 1)];
-        let block = StoredBlock { hash: header.hash_slow(), header, transactions, time_ms: 0 };
-        (block, vec![receipt])
-    }
-
-    fn index(blocks: &[&[(u8, u8)]]) -> (tempfile::TempDir, BlockIndex) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), NetworkId([1; 32])).unwrap();
-        let index = BlockIndex::open(&store).unwrap();
-        for (height, logs) in (0_u64..).zip(blocks) {
-            let (block, receipts) = block(height, logs);
-            index.put(&block, &receipts);
-        }
-        (folder, index)
-    }
-
-    fn find(
-        index: &BlockIndex,
-        emitters: &[u8],
-        topics: &[u8],
-        range: (u64, u64),
-        max: usize,
-    ) -> (Vec<u64>, Option<u64>) {
-        let topics = topics.iter().copied().map(B256::repeat_byte).collect();
-        let query = LogQuery::new(emitters.iter().copied().map(address), [topics, vec![], vec![], vec![]]);
-        let (found, known) = index.logs(&query, Height(range.0), Height(range.1), max).unwrap();
-        (found.into_iter().map(|height| height.0).collect(), known.map(|height| height.0))
-    }
-
-    #[test]
-    fn blocks_are_found_by_emitter_and_topic() {
-        let (_folder, index) = index(&[&[], &[(1, 7)], &[(2, 7)], &[(1, 8), (2, 9)], &[(1, 7)]]);
-        assert_eq!(find(&index, &[1], &[], (0, 9), 99), (vec![1, 3, 4], Some(4)));
-        assert_eq!(find(&index, &[1], &[7], (0, 9), 99), (vec![1, 4], Some(4)));
-        assert_eq!(find(&index, &[], &[7, 9], (2, 3), 99), (vec![2, 3], Some(3)));
-        assert_eq!(find(&index, &[1], &[], (0, 9), 2), (vec![1, 3], Some(3)));
-        assert_eq!(find(&index, &[5], &[], (0, 9), 99), (vec![], Some(4)));
-        assert_eq!(find(&index, &[], &[], (0, 9), 99), (vec![], None), "no index for what asks for all");
-        assert_eq!(find(&index, &[1], &[], (7, 9), 99), (vec![], None), "not indexed yet");
-    }
-
-    /// Some of it in the table, the rest in memory; and what comes after going back.
-    #[test]
-    fn what_is_stored_and_what_is_gathered_are_one_index() {
-        let (folder, index) = index(&[&[], &[(1, 7)], &[(2, 7)], &[(1, 8)]]);
-        index.move_to_table(Height(2)).unwrap();
-        assert_eq!(index.gathered.read().stored, Some(Height(2)));
-        assert_eq!(find(&index, &[1], &[], (0, 9), 99), (vec![1, 3], Some(3)));
-        assert_eq!(find(&index, &[1, 2], &[], (2, 9), 99), (vec![2, 3], Some(3)));
-        let sender = crate::proposal::tests::transfer(1, 0, 1).signer();
-        let all = |newest_first| index.account(sender, Height(0), Height(9), newest_first, 99).unwrap();
-        assert_eq!(all(false), [0, 1, 2, 3].map(Height));
-        assert_eq!(all(true), [3, 2, 1, 0].map(Height));
-        // Many at once take the other way into the table.
-        for word in 0..BULK_MIN as u64 {
-            index.gathered.write().entries.insert(key(word, Height(3)), Vec::new());
-        }
-        index.move_to_table(Height(3)).unwrap();
-        assert!(index.gathered.read().entries.is_empty());
-        assert_eq!(all(true), [3, 2, 1, 0].map(Height));
-        let mut batch = index.store.batch();
-        index.go_back(&mut batch, Height(1));
-        batch.commit(Durability::Buffered).unwrap();
-        assert_eq!((index.indexed(), all(false)), (Some(Height(1)), [0, 1].map(Height).to_vec()));
-        let (second, receipts) = block(2, &[(1, 9)]);
-        index.put(&second, &receipts);
-        assert_eq!(find(&index, &[1], &[9], (0, 9), 99), (vec![2], Some(2)));
-        let again = BlockIndex::open(&index.store).unwrap();
-        assert_eq!(again.indexed(), Some(Height(1)), "what was gathered is read from the blocks again");
-        drop(folder);
-    }
-
-    #[test]
-    fn an_accounts_blocks_come_in_either_order() {
-        let (_folder, index) = index(&[&[], &[], &[]]);
-        let sender = crate::proposal::tests::transfer(1, 0, 1).signer();
-        let blocks =
-            |newest_first, max| index.account(sender, Height(0), Height(9), newest_first, max).unwrap();
-        assert_eq!(blocks(true, 2), [Height(2), Height(1)]);
-        assert_eq!(blocks(false, 2), [Height(0), Height(1)]);
-        assert_eq!(index.account(address(0x55), Height(0), Height(9), true, 9).unwrap(), []);
-    }
-
-    #[test]
-    fn words_are_pinned() {
-        assert_eq!(word(1, &[]), 0x517c_c1b7_2722_0a95);
-        assert_ne!(word(1, address(1).as_slice()), word(2, address(1).as_slice()));
-        assert_eq!(key(1, Height(2)), [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
-    }
 }

@@ -44,8 +44,7 @@ impl Blocks {
     /// [`ChainError`] when the disk or its content fails.
     pub fn open(store: &Store) -> Result<Self, ChainError> {
         let blocks = store.table("blocks")?;
-        let newest = blocks.last()?.map(|(key, _)| height_of_key(&key)).transpose()?;
-        let (locations, settled) = Locations::open(store, newest)?;
+        let (locations, settled) = Locations::open(store, newest_in(&blocks)?)?;
         for entry in blocks.range(key(settled.next())..) {
             locations.note(&codec::decode_block(&entry?.1)?);
         }
@@ -160,16 +159,7 @@ impl Blocks {
     /// # Errors
     /// [`ChainError`] when the disk or its content fails.
     pub fn newest_height(&self) -> Result<Option<Height>, ChainError> {
-        self.blocks.last()?.map(|(key, _)| height_of_key(&key)).transpose()
-    }
-
-    /// The height of the newest certificate, by its key alone.
-    ///
-    /// # Errors
-    /// [`ChainError`] when the disk or its content fails.
-    pub fn newest_certified(&self) -> Result<Height, ChainError> {
-        let newest = self.certificates.last()?.map(|(key, _)| height_of_key(&key)).transpose()?;
-        Ok(newest.unwrap_or(Height(0)))
+        newest_in(&self.blocks)
     }
 
     /// The block at `height`.
@@ -285,8 +275,7 @@ impl Blocks {
     /// # Errors
     /// [`ChainError`] when the disk or its content fails.
     pub fn height_of(&self, hash: B256) -> Result<Option<Height>, ChainError> {
-        let Some(bytes) = self.heights.get(hash)? else { return Ok(None) };
-        height_of_key(&bytes).map(Some)
+        self.heights.get(hash)?.map(|bytes| codec::decode_height("height of a block", &bytes)).transpose()
     }
 
     /// Where a transaction stands.
@@ -326,14 +315,12 @@ impl Blocks {
         bytes.map(|bytes| codec::decode_certificate(&bytes)).transpose()
     }
 
-    /// The newest height that has a certificate; certificates are stored in height order without gaps.
+    /// The newest height that has a certificate, by its key alone; certificates are stored in height order without gaps.
     ///
     /// # Errors
     /// [`ChainError`] when the disk or its content fails.
     pub fn certified(&self) -> Result<Height, ChainError> {
-        let newest = self.certificates.last()?;
-        let certificate = newest.map(|(_, bytes)| codec::decode_certificate(&bytes)).transpose()?;
-        Ok(certificate.map_or(Height(0), |certificate| certificate.height))
+        Ok(newest_in(&self.certificates)?.unwrap_or_default())
     }
 
     /// The files of what is past.
@@ -346,7 +333,7 @@ impl Blocks {
         let oldest = [&self.blocks, self.receipts.table(), &self.certificates].map(Table::first);
         let mut lowest = None;
         for entry in oldest {
-            let height = entry?.map(|(key, _)| height_of_key(&key)).transpose()?;
+            let height = entry?.map(|(key, _)| read_key(&key)).transpose()?;
             lowest = lowest.into_iter().chain(height).min();
         }
         Ok(lowest.unwrap_or_default())
@@ -388,9 +375,13 @@ impl Blocks {
     }
 }
 
-fn height_of_key(bytes: &[u8]) -> Result<Height, ChainError> {
-    let bytes = bytes.try_into().map_err(|_| ChainError::decode("height", "not 8 bytes"))?;
-    Ok(Height(u64::from_be_bytes(bytes)))
+/// The height of a table's last row.
+fn newest_in(table: &Table) -> Result<Option<Height>, ChainError> {
+    table.last()?.map(|(key, _)| read_key(&key)).transpose()
+}
+
+fn read_key(key: &[u8]) -> Result<Height, ChainError> {
+    codec::decode_height("key of a row", key)
 }
 
 fn key(height: Height) -> [u8; 8] {

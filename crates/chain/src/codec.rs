@@ -151,6 +151,15 @@ pub fn decode_receipts(bytes: &[u8]) -> Result<Vec<StoredReceipt>, ChainError> {
     records.into_iter().map(read).collect()
 }
 
+/// Reads a height, 8 bytes BE; `what` says of what.
+///
+/// # Errors
+/// [`ChainError::Decode`].
+pub(crate) fn decode_height(what: &'static str, bytes: &[u8]) -> Result<Height, ChainError> {
+    let bytes = bytes.try_into().map_err(|_| ChainError::decode(what, "a height is not 8 bytes"))?;
+    Ok(Height(u64::from_be_bytes(bytes)))
+}
+
 /// A certificate.
 #[must_use]
 pub fn encode_certificate(certificate: &Certificate) -> Vec<u8> {

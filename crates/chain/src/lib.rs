@@ -12,6 +12,7 @@ mod archiver;
 mod attester;
 pub mod block_index;
 pub mod blocks;
+mod bulk;
 pub mod certificates;
 pub mod chain;
 mod checked;

@@ -9,7 +9,7 @@
 //! transfer. Instead many are sorted and added at once, behind the head; what is not in the table yet is read from the
 //! blocks again when a node starts (ADR 74).
 
-use crate::{ChainError, codec};
+use crate::{ChainError, bulk, codec};
 use alloy_consensus::transaction::TxHashRef as _;
 use bxp_storage::{Batch, Durability, Store, Table};
 use bxp_types::{B256, Height, StoredBlock, TransactionLocation};
@@ -22,8 +22,6 @@ const SETTLED_KEY: &[u8] = &[0];
 const RECENT_MAX: usize = 65_536;
 /// Blocks after which they do so too, so that a start reads no more than that many.
 const BLOCKS_MAX: u64 = 1_024;
-/// Fewer than these are written as a batch; a file of their own would be too small.
-const BULK_MIN: usize = 4_096;
 
 /// The index of transactions. Clones share it.
 #[derive(Clone)]
@@ -44,7 +42,7 @@ impl Locations {
     pub(crate) fn open(store: &Store, newest: Option<Height>) -> Result<(Self, Height), ChainError> {
         let table = store.table("transaction-locations")?;
         let settled = match table.get(SETTLED_KEY)? {
-            Some(bytes) => height(&bytes)?,
+            Some(bytes) => codec::decode_height("transaction locations", &bytes)?,
             // A folder from before had a row with each block.
             None if table.first()?.is_some() => {
                 let newest = newest.unwrap_or_default();
@@ -114,21 +112,9 @@ impl Locations {
             up_to_head.map(|(hash, location)| (*hash, *location)).collect();
         drop(recent);
         rows.sort_unstable_by_key(|(hash, _)| *hash);
-        let settled = head.0.to_be_bytes();
-        if rows.len() < BULK_MIN {
-            let mut batch = self.store.batch();
-            for (hash, location) in &rows {
-                batch.put(&self.table, hash, codec::encode_location(*location));
-            }
-            batch.put(&self.table, SETTLED_KEY, settled);
-            batch.commit(Durability::Buffered)?;
-        } else {
-            let marker = (SETTLED_KEY.to_vec(), settled.to_vec());
-            let entries = rows
-                .iter()
-                .map(|(hash, location)| (hash.to_vec(), codec::encode_location(*location).to_vec()));
-            self.table.ingest(std::iter::once(marker).chain(entries))?;
-        }
+        let encoded =
+            rows.iter().map(|(hash, location)| (hash.as_slice(), codec::encode_location(*location)));
+        bulk::add_rows(&self.store, &self.table, (SETTLED_KEY, head), encoded)?;
         let mut recent = self.recent.write();
         recent.settled = head;
         for (hash, location) in rows {
@@ -153,15 +139,10 @@ impl Locations {
     }
 }
 
-fn height(bytes: &[u8]) -> Result<Height, ChainError> {
-    let bytes = bytes.try_into();
-    let bytes = bytes.map_err(|_| ChainError::decode("transaction locations", "a height is not 8 bytes"))?;
-    Ok(Height(u64::from_be_bytes(bytes)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bulk::BULK_MIN;
     use alloy_consensus::Header;
     use bxp_types::NetworkId;
 

@@ -8,7 +8,7 @@
 //! one. A file without a row is no part of the chain. Whoever reads goes through [`crate::blocks::Blocks`] and does not
 //! learn where a height lies.
 
-use crate::ChainError;
+use crate::{ChainError, codec};
 use bxp_storage::{Batch, Disk, Segment, SegmentHead, SegmentWriter, Store, Table, WrittenSegment};
 use bxp_types::{Digest, Height, NetworkId};
 use bytes::Bytes;
@@ -63,9 +63,8 @@ impl Segments {
         let mut rows = BTreeMap::new();
         for entry in table.iter() {
             let (key, value) = entry?;
-            let first = key.as_ref().try_into().map(u64::from_be_bytes);
-            let first = first.map_err(|_| ChainError::decode("segments", "a height is not 8 bytes"))?;
-            rows.insert(first, Row::decode(&value)?);
+            let first = codec::decode_height("segments", &key)?;
+            rows.insert(first.0, Row::decode(&value)?);
         }
         let (disk, folder) = (store.disk(), store.folder().join(FOLDER));
         Ok(Self { disk, folder, table, rows: Arc::new(RwLock::new(rows)), open: Arc::default() })

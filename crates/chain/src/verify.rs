@@ -103,7 +103,7 @@ impl<'a> Verifier<'a> {
         scratch: Option<&Store>,
         mut progress: impl FnMut(Height, Height),
     ) -> Result<Report, ChainError> {
-        match self.blocks.newest_certified() {
+        match self.blocks.certified() {
             Ok(certified) => self.report.certified = certified,
             Err(error) => self.found(None, "certificates", "readable", &error),
         }
