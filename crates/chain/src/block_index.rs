@@ -17,7 +17,7 @@ mod tests;
 
 use crate::{ChainError, bulk, codec};
 use bxp_storage::{Batch, Store, Table};
-use bxp_types::{Address, Height, LogQuery, StoredBlock, StoredReceipt};
+use bxp_types::{Address, Height, LogQuery, StoredBlock};
 use parking_lot::{RwLock, RwLockUpgradableReadGuard};
 use places::{Places, entries};
 use std::{collections::BTreeMap, sync::Arc};
@@ -79,13 +79,17 @@ impl BlockIndex {
         self.gathered.read().indexed
     }
 
-    /// Adds a block; its parent has been added before.
-    pub fn put(&self, block: &StoredBlock, receipts: &[StoredReceipt]) {
+    /// Adds a block with its receipts as [`crate::blocks::Blocks::put`] gives them; its parent has been added before.
+    ///
+    /// # Errors
+    /// [`ChainError::Decode`] for other bytes; then nothing was added.
+    pub fn put(&self, block: &StoredBlock, receipts: &[u8]) -> Result<(), ChainError> {
         let height = block.height();
-        let entries = entries(block, receipts);
+        let entries = entries(block, receipts)?;
         let mut gathered = self.gathered.write();
         gathered.entries.extend(entries.into_iter().map(|(word, places)| (key(word, height), places)));
         gathered.indexed = Some(height);
+        Ok(())
     }
 
     /// Moves what is gathered to the table when there is enough of it.

@@ -62,22 +62,25 @@ impl Blocks {
         })
     }
 
-    /// Adds a block with its receipts and indexes to `batch`.
+    /// Adds a block with its receipts and indexes to `batch`. Gives the receipts as they are stored, of which
+    /// [`BlockIndex::put`] makes the index of logs and accounts.
     pub fn put(
         &self,
         batch: &mut Batch,
         block: &StoredBlock,
         receipts: &[StoredReceipt],
         dropped: &[(B256, String)],
-    ) {
+    ) -> Vec<u8> {
+        let encoded = codec::encode_receipts(receipts);
         let height = block.height();
         batch.put(&self.blocks, key(height), codec::encode_block(block));
-        self.receipts.put(batch, key(height), &codec::encode_receipts(receipts));
+        self.receipts.put(batch, key(height), &encoded);
         batch.put(&self.heights, block.hash, key(height));
         self.locations.note(block);
         for (hash, reason) in dropped {
             batch.put(&self.dropped, hash, reason);
         }
+        encoded
     }
 
     /// Removes a block with its receipts and indexes; what it left out stays known as left out.
@@ -263,7 +266,8 @@ impl Blocks {
         }
     }
 
-    fn encoded_receipts(&self, height: Height) -> Result<Option<bytes::Bytes>, ChainError> {
+    /// The receipts of the block at `height`, as they are stored.
+    pub(crate) fn encoded_receipts(&self, height: Height) -> Result<Option<bytes::Bytes>, ChainError> {
         match self.receipts.get(key(height))? {
             Some(bytes) => Ok(Some(bytes)),
             None => self.segments.read(height, Part::Receipts),

@@ -116,9 +116,9 @@ mod tests {
         receipts: &[StoredReceipt],
     ) {
         let mut batch = store.batch();
-        blocks.put(&mut batch, block, receipts, &[]);
+        let encoded = blocks.put(&mut batch, block, receipts, &[]);
         batch.commit(Durability::Buffered).unwrap();
-        index.put(block, receipts);
+        index.put(block, &encoded).unwrap();
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use crate::{ChainError, block_index::BlockIndex, blocks::Blocks};
 use bxp_types::Height;
+use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
 /// Blocks that are indexed at most before it is looked whether the node stops.
@@ -44,16 +45,13 @@ impl Indexer {
         let next = self.index.indexed().map_or(Height(0), Height::next);
         let last = Height(next.0.saturating_add(BLOCKS_PER_STEP - 1)).min(head);
         for height in (next.0..=last.0).map(Height) {
-            if let Some((block, receipts)) = self.blocks.fresh(height) {
-                self.index.put(&block, &receipts);
-                continue;
-            }
-            let Some(block) = self.blocks.block(height)? else {
-                return Err(ChainError::decode("block", "missing below the head"));
+            let missing = |what| ChainError::decode(what, "missing below the head");
+            let block = match self.blocks.fresh(height) {
+                Some((block, _)) => block,
+                None => Arc::new(self.blocks.block(height)?.ok_or_else(|| missing("block"))?),
             };
-            // The genesis block has no receipts to store.
-            let receipts = self.blocks.receipts(height)?.unwrap_or_default();
-            self.index.put(&block, &receipts);
+            let receipts = self.blocks.encoded_receipts(height)?.ok_or_else(|| missing("receipts"))?;
+            self.index.put(&block, &receipts)?;
         }
         self.index.settle()?;
         self.blocks.settle_locations(head)?;

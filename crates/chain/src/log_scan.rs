@@ -32,6 +32,14 @@ pub(crate) struct LogPlace {
     pub(crate) offset: u32,
 }
 
+/// What stands in a block's encoded receipts.
+pub(crate) enum Item<'a> {
+    /// A log, in its bytes.
+    Log(LogPlace, &'a [u8]),
+    /// The contract that a transaction made.
+    Contract(Address),
+}
+
 /// A block of which the header is decoded.
 pub(crate) struct Sketch<'a> {
     pub(crate) header: Header,
@@ -75,26 +83,18 @@ impl<'a> Sketch<'a> {
 /// The logs that `query` asks for in a block's encoded receipts, in their order.
 pub(crate) fn find(receipts: &[u8], query: &LogQuery) -> Result<Vec<(LogPlace, Log)>, ChainError> {
     let mut found = Vec::new();
-    walk(receipts, |place, bytes| {
-        found.extend(log_if_fits(bytes, query)?.map(|log| (place, log)));
+    walk(receipts, |item| {
+        if let Item::Log(place, bytes) = item {
+            found.extend(log_if_fits(bytes, query)?.map(|log| (place, log)));
+        }
         Ok(())
     })?;
     Ok(found)
 }
 
-/// Where each log of a block's encoded receipts stands, in their order.
-pub(crate) fn places(receipts: &[u8]) -> Result<Vec<LogPlace>, ChainError> {
-    let mut places = Vec::new();
-    walk(receipts, |place, _| {
-        places.push(place);
-        Ok(())
-    })?;
-    Ok(places)
-}
-
 /// The log that these bytes are, if it fits.
 pub(crate) fn log_if_fits(bytes: &[u8], query: &LogQuery) -> Result<Option<Log>, ChainError> {
-    if !fits(payload(&mut &*bytes, true, RECEIPTS)?, query)? {
+    if !fits(bytes, query)? {
         return Ok(None);
     }
     let log = Log::decode(&mut &*bytes).map_err(|error| ChainError::decode(RECEIPTS, error))?;
@@ -116,10 +116,10 @@ pub(crate) fn log_length(bytes: &[u8]) -> Option<usize> {
     length?.checked_add(1 + usize::from(of_length))
 }
 
-/// Gives each log with its place and its bytes to `each`.
-fn walk(
+/// Gives each log and each contract that was made to `each`, in their order.
+pub(crate) fn walk(
     receipts: &[u8],
-    mut each: impl FnMut(LogPlace, &[u8]) -> Result<(), ChainError>,
+    mut each: impl FnMut(Item<'_>) -> Result<(), ChainError>,
 ) -> Result<(), ChainError> {
     let base = receipts.as_ptr().addr();
     let mut records = payload(&mut &*receipts, true, RECEIPTS)?;
@@ -133,8 +133,18 @@ fn walk(
             let bytes = &from[..from.len() - logs.len()];
             let offset = u32::try_from(from.as_ptr().addr() - base);
             let offset = offset.map_err(|_| ChainError::decode(RECEIPTS, "more than 4 GiB"))?;
-            each(LogPlace { log, transaction, offset }, bytes)?;
+            each(Item::Log(LogPlace { log, transaction, offset }, bytes))?;
             log += 1;
+        }
+        // The gas that it used.
+        skip(&mut record, RECEIPTS)?;
+        match payload(&mut record, false, RECEIPTS)? {
+            [] => {}
+            contract => {
+                let contract = Address::try_from(contract);
+                let contract = contract.map_err(|_| ChainError::decode(RECEIPTS, "a contract's address"))?;
+                each(Item::Contract(contract))?;
+            }
         }
         transaction += 1;
     }
@@ -154,19 +164,26 @@ fn logs_of(receipt: &[u8]) -> Result<&[u8], ChainError> {
     payload(&mut fields, true, RECEIPTS)
 }
 
-/// Whether a log's address and topics, which is what its bytes begin with, are asked for.
-fn fits(mut log: &[u8], query: &LogQuery) -> Result<bool, ChainError> {
-    let address = payload(&mut log, false, RECEIPTS)?;
+/// A log's address, and its topics for [`next_topic`]: what its bytes begin with.
+pub(crate) fn address_and_topics(mut log: &[u8]) -> Result<(&[u8], &[u8]), ChainError> {
+    let mut fields = payload(&mut log, true, RECEIPTS)?;
+    Ok((payload(&mut fields, false, RECEIPTS)?, payload(&mut fields, true, RECEIPTS)?))
+}
+
+/// The first of these topics; moves past it.
+pub(crate) fn next_topic<'a>(topics: &mut &'a [u8]) -> Result<Option<&'a [u8]>, ChainError> {
+    if topics.is_empty() { Ok(None) } else { payload(topics, false, RECEIPTS).map(Some) }
+}
+
+/// Whether a log's address and topics are asked for.
+fn fits(log: &[u8], query: &LogQuery) -> Result<bool, ChainError> {
+    let (address, mut topics) = address_and_topics(log)?;
     let address = Address::try_from(address).map_err(|_| ChainError::decode(RECEIPTS, "a log's address"))?;
     if !query.fits_address(&address) {
         return Ok(false);
     }
-    let mut topics = payload(&mut log, true, RECEIPTS)?;
     for (position, wanted) in query.topics().enumerate() {
-        let topic = match topics.is_empty() {
-            true => None,
-            false => Some(payload(&mut topics, false, RECEIPTS)?),
-        };
+        let topic = next_topic(&mut topics)?;
         if wanted.is_empty() {
             continue;
         }
@@ -268,7 +285,17 @@ pub(crate) mod tests {
                 prop_assert_eq!(found.collect::<Vec<_>>(), whole);
             }
             let all = receipts.iter().flat_map(|one| one.receipt.logs());
-            let places = places(&receipt_bytes).unwrap();
+            let (mut places, mut made) = (Vec::new(), Vec::new());
+            walk(&receipt_bytes, |item| {
+                match item {
+                    Item::Log(place, _) => places.push(place),
+                    Item::Contract(contract) => made.push(contract),
+                }
+                Ok(())
+            })
+            .unwrap();
+            let contracts = receipts.iter().filter_map(|one| one.contract_address);
+            prop_assert_eq!(made, contracts.collect::<Vec<_>>());
             prop_assert_eq!(places.len(), all.clone().count());
             for (place, log) in places.into_iter().zip(all) {
                 let bytes = &receipt_bytes[place.offset as usize..];

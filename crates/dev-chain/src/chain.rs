@@ -96,8 +96,8 @@ impl DevChain {
         let state = State::open_for_developer(&store, &genesis)?;
         let head = Arc::new(state.genesis_block().clone());
         let mut batch = store.batch();
-        blocks.put(&mut batch, &head, &[], &[]);
-        index.put(&head, &[]);
+        let receipts = blocks.put(&mut batch, &head, &[], &[]);
+        index.put(&head, &receipts)?;
         batch.commit(Durability::Buffered)?;
         let key = |account: &DevAccount| {
             SecretKey::from_byte_array(&account.private_key.0).ok().map(|key| (account.address, key))

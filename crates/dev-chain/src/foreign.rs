@@ -57,16 +57,16 @@ impl ForeignChain {
         let document = document(&head, genesis.chain_id());
         let mut total_difficulty = head.header.difficulty;
         let mut batch = store.batch();
-        blocks.put(&mut batch, &head, &[], &[]);
-        index.put(&head, &[]);
+        let receipts = blocks.put(&mut batch, &head, &[], &[]);
+        index.put(&head, &receipts)?;
         batch.commit(Durability::Buffered)?;
         for block in chain {
             let executed = state.import(&head.header, total_difficulty, &block)?;
             total_difficulty = total_difficulty.saturating_add(block.header.difficulty);
             let mut batch = store.batch();
             state.commit(&mut batch, &executed)?;
-            blocks.put(&mut batch, &executed.block, &executed.receipts, &[]);
-            index.put(&executed.block, &executed.receipts);
+            let receipts = blocks.put(&mut batch, &executed.block, &executed.receipts, &[]);
+            index.put(&executed.block, &receipts)?;
             batch.commit(Durability::Buffered)?;
             index.settle()?;
             blocks.settle_locations(executed.block.height())?;

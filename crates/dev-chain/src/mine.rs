@@ -83,8 +83,8 @@ impl Shared {
             work.pool.remove(*hash);
             dropped.push((*hash, reason.to_string()));
         }
-        self.blocks.put(&mut batch, &executed.block, &executed.receipts, &dropped);
-        self.index.put(&executed.block, &executed.receipts);
+        let receipts = self.blocks.put(&mut batch, &executed.block, &executed.receipts, &dropped);
+        self.index.put(&executed.block, &receipts)?;
         self.state.commit(&mut batch, &executed)?;
         batch.commit(Durability::Buffered)?;
         let block = Arc::new(executed.block);

@@ -2,7 +2,7 @@
 
 use super::{BlockIndex, INDEXED_KEY, key, places, read};
 use crate::ChainError;
-use bxp_types::{Height, StoredBlock, StoredReceipt};
+use bxp_types::{Height, StoredBlock};
 
 impl BlockIndex {
     /// The newest block whose entries are in the table, as are those of all below it.
@@ -10,14 +10,11 @@ impl BlockIndex {
         self.gathered.read().stored
     }
 
-    /// How many entries a block must have, and how many of them the table lacks or has with other places.
-    pub(crate) fn entries_of(
-        &self,
-        block: &StoredBlock,
-        receipts: &[StoredReceipt],
-    ) -> Result<(u64, u64), ChainError> {
+    /// How many entries a block with these encoded receipts must have, and how many of them the table lacks or has with
+    /// other places.
+    pub(crate) fn entries_of(&self, block: &StoredBlock, receipts: &[u8]) -> Result<(u64, u64), ChainError> {
         let (mut entries, mut missing) = (0, 0);
-        for (word, wanted) in places::entries(block, receipts) {
+        for (word, wanted) in places::entries(block, receipts)? {
             entries += 1;
             let found = self.table.get(key(word, block.height()))?;
             // One from before there were places has none.

@@ -7,10 +7,10 @@
 
 use super::{Kind, recipient, word};
 use crate::{
-    codec,
-    log_scan::{self, LogPlace},
+    ChainError,
+    log_scan::{self, Item, LogPlace},
 };
-use bxp_types::{B256, StoredBlock, StoredReceipt};
+use bxp_types::{Address, B256, StoredBlock};
 
 /// Places that an entry has at most. What occurs more often, such as a token's address in a block of its transfers, is
 /// looked for in the whole block.
@@ -65,29 +65,32 @@ impl Places {
     }
 }
 
-/// What occurs in a block, ascending, each with the value of its entry.
-pub(super) fn entries(block: &StoredBlock, receipts: &[StoredReceipt]) -> Vec<(u64, Vec<u8>)> {
-    // A block's own receipts are well encoded; if they were not, they would be looked through whole.
-    let places = log_scan::places(&codec::encode_receipts(receipts)).unwrap_or_default();
-    let mut places = places.into_iter();
+/// What occurs in a block with these encoded receipts, ascending, each with the value of its entry.
+pub(super) fn entries(block: &StoredBlock, receipts: &[u8]) -> Result<Vec<(u64, Vec<u8>)>, ChainError> {
+    let party = |account: &Address| (word(Kind::Party as u8, account.as_slice()), None);
     let mut occurs: Vec<(u64, Option<LogPlace>)> = Vec::new();
-    for (transaction, receipt) in block.transactions.iter().zip(receipts) {
-        let parties = [Some(transaction.signer()), recipient(transaction), receipt.contract_address];
-        let parties = parties.iter().flatten();
-        occurs.extend(parties.map(|party| (word(Kind::Party as u8, party.as_slice()), None)));
-        for log in receipt.receipt.logs() {
-            let place = places.next();
-            occurs.push((word(Kind::Emitter as u8, log.address.as_slice()), place));
-            let topics = (Kind::Topic as u8..).zip(log.data.topics());
-            occurs.extend(
-                topics.map(|(position, topic): (u8, &B256)| (word(position, topic.as_slice()), place)),
-            );
-        }
+    for transaction in &block.transactions {
+        occurs.extend([Some(transaction.signer()), recipient(transaction)].iter().flatten().map(party));
     }
+    log_scan::walk(receipts, |item| {
+        match item {
+            Item::Contract(made) => occurs.push(party(&made)),
+            Item::Log(place, log) => {
+                let (emitter, mut topics) = log_scan::address_and_topics(log)?;
+                occurs.push((word(Kind::Emitter as u8, emitter), Some(place)));
+                let mut position = Kind::Topic as u8;
+                while let Some(topic) = log_scan::next_topic(&mut topics)? {
+                    occurs.push((word(position, topic), Some(place)));
+                    position = position.saturating_add(1);
+                }
+            }
+        }
+        Ok(())
+    })?;
     occurs.sort_unstable();
     occurs.dedup();
     let of_word = occurs.chunk_by(|one, next| one.0 == next.0);
-    of_word.filter_map(|found| Some((found.first()?.0, encode(block.hash, found)))).collect()
+    Ok(of_word.filter_map(|found| Some((found.first()?.0, encode(block.hash, found)))).collect())
 }
 
 fn encode(block: B256, found: &[(u64, Option<LogPlace>)]) -> Vec<u8> {

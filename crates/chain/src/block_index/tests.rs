@@ -5,7 +5,7 @@ use crate::bulk::BULK_MIN;
 use alloy_consensus::{Header, Receipt, ReceiptEnvelope, ReceiptWithBloom};
 use alloy_primitives::{Log, LogData};
 use bxp_storage::Durability;
-use bxp_types::{B256, NetworkId};
+use bxp_types::{B256, NetworkId, StoredReceipt};
 
 fn address(seed: u8) -> Address {
     Address::repeat_byte(seed)
@@ -36,7 +36,7 @@ fn index(blocks: &[&[(u8, u8)]]) -> (tempfile::TempDir, BlockIndex) {
     let index = BlockIndex::open(&store).unwrap();
     for (height, logs) in (0_u64..).zip(blocks) {
         let (block, receipts) = block(height, logs);
-        index.put(&block, &receipts);
+        index.put(&block, &codec::encode_receipts(&receipts)).unwrap();
     }
     (folder, index)
 }
@@ -90,7 +90,7 @@ fn what_is_stored_and_what_is_gathered_are_one_index() {
     batch.commit(Durability::Buffered).unwrap();
     assert_eq!((index.indexed(), all(false)), (Some(Height(1)), [0, 1].map(Height).to_vec()));
     let (second, receipts) = block(2, &[(1, 9)]);
-    index.put(&second, &receipts);
+    index.put(&second, &codec::encode_receipts(&receipts)).unwrap();
     assert_eq!(find(&index, &[1], &[9], (0, 9), 99), (vec![2], Some(2)));
     let again = BlockIndex::open(&index.store).unwrap();
     assert_eq!(again.indexed(), Some(Height(1)), "what was gathered is read from the blocks again");

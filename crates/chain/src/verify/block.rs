@@ -1,7 +1,7 @@
 //! One block, by itself and by its parent: everything that needs no execution.
 
 use super::Verifier;
-use crate::{ChainError, proposal};
+use crate::{ChainError, codec, proposal};
 use alloy_consensus::{
     TxReceipt as _,
     constants::EMPTY_WITHDRAWALS,
@@ -28,14 +28,16 @@ impl Verifier<'_> {
         let stored = self.read(height, "block", stored)?;
         let block = self.check_senders(height, stored)?;
         self.check_header(height, &block, parent);
-        let receipts = self.blocks.receipts(height);
-        let receipts = self.read(height, "receipts", receipts);
+        let encoded = self.blocks.encoded_receipts(height);
+        let encoded = self.read(height, "receipts", encoded);
+        let receipts = encoded.as_ref().map(|encoded| codec::decode_receipts(encoded));
+        let receipts = receipts.and_then(|receipts| self.read(height, "receipts", receipts.map(Some)));
         if let Some(receipts) = &receipts {
             self.check_receipts(&block, receipts);
         }
         self.check_index(&block);
-        if let Some(receipts) = &receipts {
-            self.check_index_of(&block, receipts);
+        if let Some(encoded) = encoded.filter(|_| receipts.is_some()) {
+            self.check_index_of(&block, &encoded);
         }
         if height > Height(0) && height <= self.report.certified {
             let certificate = self.blocks.certificate(height);
@@ -138,7 +140,7 @@ impl Verifier<'_> {
     }
 
     /// Its addresses and topics are in the index of logs and accounts.
-    fn check_index_of(&mut self, block: &StoredBlock, receipts: &[StoredReceipt]) {
+    fn check_index_of(&mut self, block: &StoredBlock, receipts: &[u8]) {
         let height = block.height();
         if self.index_stored.is_none_or(|stored| height > stored) {
             return;

@@ -175,10 +175,10 @@ fn fill_index(stopped: &Stopped) {
     });
     let genesis = blocks.block(Height(0)).unwrap().unwrap();
     let transactions = with_transaction.unwrap().transactions[..1].to_vec();
-    index.put(&StoredBlock { transactions, ..genesis }, &[receipt]);
+    index.put(&StoredBlock { transactions, ..genesis }, &codec::encode_receipts(&[receipt])).unwrap();
     for height in (1..=stopped.head.0).map(Height) {
-        let receipts = blocks.receipts(height).unwrap().unwrap();
-        index.put(&blocks.block(height).unwrap().unwrap(), &receipts);
+        let receipts = codec::encode_receipts(&blocks.receipts(height).unwrap().unwrap());
+        index.put(&blocks.block(height).unwrap().unwrap(), &receipts).unwrap();
     }
     index.settle().unwrap();
 }
