@@ -25,11 +25,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run one node until Ctrl-C.
+    /// Run one node until Ctrl-C; or see and change in which countries nodes stand.
     Node(commands::node::Arguments),
     /// Run a network of validators on this machine until Ctrl-C.
     Devnet(commands::devnet::Arguments),
-    /// Hand files of FHIR or HL7 v2 in at a node.
+    /// Hand files of FHIR, HL7 v2 or C-CDA in at a node.
     Ingest(commands::ingest::Arguments),
     /// Look at HL7 v2 messages that a node did not take, and try them again.
     Hl7(commands::hl7::Arguments),
@@ -43,9 +43,9 @@ enum Command {
     Content(commands::content::Arguments),
     /// Prove and measure de-identification.
     Privacy(commands::privacy::Arguments),
-    /// One record's way through four validators in three countries, told as it goes.
+    /// Show one record's way through four validators in three countries, told as it goes.
     Demo(commands::demo::Arguments),
-    /// What developers need.
+    /// Run what developers need: a chain to test contracts on, invented patients, Ethereum's own test cases.
     Dev(commands::dev::Arguments),
     /// Measure this build on this machine.
     Bench(commands::bench::Arguments),

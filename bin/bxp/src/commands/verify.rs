@@ -13,7 +13,7 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Every block, receipt and certificate; with --deep also every state, by executing all blocks anew.
+    /// Verify every block, receipt and certificate; with --deep also every state, by executing all blocks anew.
     Chain(chain::Arguments),
 }
 
