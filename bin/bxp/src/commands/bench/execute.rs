@@ -3,6 +3,7 @@
 //! Times are CPU time of this process: what other programs do on the machine meanwhile does not count.
 
 mod naive;
+mod rounds;
 mod running;
 mod scene;
 mod trie;
@@ -21,6 +22,7 @@ use running::Running;
 use scene::{Kind, Scene};
 use serde::Serialize;
 use std::time::Instant;
+use trie::Tries;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -33,7 +35,7 @@ pub(crate) struct Arguments {
     /// Blocks of each kind.
     #[arg(long, default_value_t = 3)]
     blocks: usize,
-    /// Blocks that ours and revm alone run in turns.
+    /// Blocks that ours and revm alone run in turns, and batches with which ours and a plain trie are updated in turns.
     #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// Begin without reading the state once: only what blocks have touched is in memory then.
@@ -96,9 +98,12 @@ struct Report {
     erc20_ratio_to_bare_revm: f64,
     /// (bare revm + trie) / (transactions + roots + commit) of an ERC-20 transfer.
     erc20_ratio_to_bound: f64,
-    /// Updates of accounts a second on one core.
+    /// Updating accounts in the trie alone, beside a plain trie.
+    tries: Tries,
+    /// Updates of accounts a second on one core, in the middle of all rounds.
     trie_updates_per_second: f64,
     naive_trie_updates_per_second: f64,
+    /// The plain one / ours, in the middle of all rounds.
     trie_ratio_to_naive: f64,
     /// Memory of all nodes of our trie.
     trie_bytes: usize,
@@ -133,7 +138,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mixed = measure(Kind::Mixed)?;
     let running = running::measure(&chain, &scene, arguments.rounds)?;
     drop(chain);
-    let tries = trie::measure(&scene)?;
+    let tries = trie::measure(&scene, arguments.rounds)?;
     // A transfer changes two accounts, one of the token an account and two slots.
     let bound = transfers.recovery_cpu_us + 2.0 * tries.ours_cpu_us;
     let erc20_bound = running.bare_revm_cpu_us + 3.0 * tries.ours_cpu_us;
@@ -152,8 +157,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         mixed,
         trie_updates_per_second: 1e6 / tries.ours_cpu_us,
         naive_trie_updates_per_second: 1e6 / tries.naive_cpu_us,
-        trie_ratio_to_naive: tries.naive_cpu_us / tries.ours_cpu_us,
+        trie_ratio_to_naive: tries.ratio,
         trie_bytes: tries.known_bytes,
+        tries,
     };
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);

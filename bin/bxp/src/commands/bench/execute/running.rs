@@ -1,9 +1,8 @@
 //! Running ERC-20 transfers beside revm alone on the same accounts, round by round.
-//!
-//! A host that gives a machine more and less processor moves both figures of a round alike, and not their ratio.
 
 use super::{
     Chain,
+    rounds::{Ratios, Rounds},
     scene::{Kind, Scene},
 };
 use crate::commands::bench::{cpu_us, thread_cpu_us};
@@ -34,18 +33,18 @@ pub(super) struct Running {
 
 /// Costs of the rounds.
 #[derive(Default)]
-struct Rounds {
-    bare_cpu_us: Vec<f64>,
-    one_cpu_us: Vec<f64>,
-    one_seconds: Vec<f64>,
-    parallel_cpu_us: Vec<f64>,
-    parallel_seconds: Vec<f64>,
+struct Measured {
+    bare_cpu_us: Rounds,
+    one_cpu_us: Rounds,
+    one_seconds: Rounds,
+    parallel_cpu_us: Rounds,
+    parallel_seconds: Rounds,
 }
 
 /// Runs `rounds` blocks of ERC-20 transfers each way. Nothing of ours is kept; revm alone keeps what it changes.
 pub(super) fn measure(chain: &Chain, scene: &Scene, rounds: usize) -> Result<Running> {
     let mut bare_revm = BareRevm::new(&scene.genesis)?;
-    let mut measured = Rounds::default();
+    let mut measured = Measured::default();
     // The round before the first is not counted: it makes code and data known to the processor.
     for round in 0..=rounds as u64 {
         let input = chain.input(scene.unsigned(Kind::Token, chain.blocks, round));
@@ -75,13 +74,10 @@ pub(super) fn measure(chain: &Chain, scene: &Scene, rounds: usize) -> Result<Run
     Ok(measured.summed_up(scene.senders.len(), rounds))
 }
 
-impl Rounds {
+impl Measured {
     fn summed_up(&self, transactions: usize, rounds: usize) -> Running {
-        let count = transactions as f64;
-        let of_transaction = |rounds: &[f64]| median(&counted(rounds)) / count;
-        let mut ratios: Vec<f64> =
-            self.bare_cpu_us.iter().zip(&self.one_cpu_us).skip(1).map(|(bare, one)| bare / one).collect();
-        ratios.sort_unstable_by(f64::total_cmp);
+        let of_transaction = |rounds: &Rounds| rounds.median() / transactions as f64;
+        let Ratios { lowest, middle, highest } = self.bare_cpu_us.over(&self.one_cpu_us);
         Running {
             rounds,
             bare_revm_cpu_us: of_transaction(&self.bare_cpu_us),
@@ -90,21 +86,9 @@ impl Rounds {
             threads: rayon::current_num_threads(),
             parallel_cpu_us: of_transaction(&self.parallel_cpu_us),
             parallel_per_second: 1.0 / of_transaction(&self.parallel_seconds),
-            ratio_lowest: ratios.first().copied().unwrap_or_default(),
-            ratio: median(&ratios),
-            ratio_highest: ratios.last().copied().unwrap_or_default(),
+            ratio_lowest: lowest,
+            ratio: middle,
+            ratio_highest: highest,
         }
     }
-}
-
-/// All rounds but the first, in order of size.
-fn counted(rounds: &[f64]) -> Vec<f64> {
-    let mut counted = rounds.get(1..).unwrap_or_default().to_vec();
-    counted.sort_unstable_by(f64::total_cmp);
-    counted
-}
-
-/// The one in the middle of sorted values.
-fn median(sorted: &[f64]) -> f64 {
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }

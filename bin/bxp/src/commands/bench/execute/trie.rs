@@ -1,22 +1,40 @@
-//! The trie alone, ours beside the plain one: the accounts that a block of transfers changes.
+//! The trie alone, ours beside the plain one, round by round: the accounts that a block of transfers changes.
+//!
+//! Both run on one and the same thread, on which ours finds no other to hand work to.
 
-use super::{cpu_us, naive::NaiveTrie, scene::Scene};
+use super::{
+    naive::NaiveTrie,
+    rounds::{Ratios, Rounds},
+    scene::Scene,
+};
+use crate::commands::bench::thread_cpu_us;
 use alloy_consensus::{TrieAccount, constants::KECCAK_EMPTY};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bxp_trie::{EMPTY_ROOT, KnownTrie, Nibbles, NodeReadError, NodeReader, TrieUpdate};
+use serde::Serialize;
 use std::collections::HashMap;
 
-/// CPU microseconds for an update of one account.
+/// What an update of one account costs in the middle of all rounds, in CPU microseconds.
+#[derive(Debug, Serialize)]
 pub(super) struct Tries {
+    pub(super) rounds: usize,
+    /// Accounts that a round changes, others in each.
+    pub(super) updates: usize,
+    /// Ours on one thread, with what is to be stored.
     pub(super) ours_cpu_us: f64,
+    /// The plain one, which has nothing to store.
     pub(super) naive_cpu_us: f64,
+    /// The plain one / ours, of each round, in order of size: the lowest, the one in the middle, the highest.
+    pub(super) ratio_lowest: f64,
+    pub(super) ratio: f64,
+    pub(super) ratio_highest: f64,
     /// Memory that ours takes for the nodes of all accounts.
+    #[serde(skip)]
     pub(super) known_bytes: usize,
 }
 
-/// Batches of updates that are measured, with other balances each.
-const ROUNDS: u64 = 5;
+type Leaves = Vec<(B256, Option<Vec<u8>>)>;
 
 /// The stored nodes, and what is in memory of them, as a node has it of its accounts.
 #[derive(Default)]
@@ -35,10 +53,11 @@ impl NodeReader for Nodes {
 }
 
 impl Ours {
-    fn update(&mut self, leaves: Vec<(B256, Option<Vec<u8>>)>) -> Result<TrieUpdate> {
+    fn update(&mut self, leaves: Leaves) -> Result<TrieUpdate> {
         Ok(bxp_trie::update_known(&self.nodes, &mut self.known, leaves)?)
     }
 
+    /// What a node puts into its database; the plain trie has none.
     fn store(&mut self, update: TrieUpdate) {
         for (path, change) in update.nodes {
             match change.after {
@@ -49,44 +68,69 @@ impl Ours {
     }
 }
 
-pub(super) fn measure(scene: &Scene) -> Result<Tries> {
+impl NaiveTrie {
+    fn update(&mut self, leaves: Leaves) -> B256 {
+        leaves.into_iter().for_each(|(key, value)| self.insert(key, value.unwrap_or_default()));
+        self.root()
+    }
+}
+
+/// Updates both tries with `rounds` batches of as many accounts as a block of transfers changes.
+pub(super) fn measure(scene: &Scene, rounds: usize) -> Result<Tries> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().context("start a thread")?;
+    pool.install(|| on_this_thread(scene, rounds))
+}
+
+fn on_this_thread(scene: &Scene, rounds: usize) -> Result<Tries> {
     let everyone: Vec<Address> = scene.genesis.accounts.keys().copied().collect();
-    let leaves = |balance: u64, addresses: &[Address]| -> Vec<(B256, Option<Vec<u8>>)> {
-        addresses.iter().map(|address| (keccak256(address), Some(leaf(balance)))).collect()
+    let leaves = |balance: u64, addresses: &mut dyn Iterator<Item = &Address>| -> Leaves {
+        addresses.map(|address| (keccak256(address), Some(leaf(balance)))).collect()
     };
-    let whole = leaves(1, &everyone);
-    let step = everyone.len() / (2 * scene.senders.len()) + 1;
-    let changed: Vec<Address> = everyone.iter().step_by(step).copied().collect();
-    let count = (changed.len() as u64 * ROUNDS) as f64;
-
-    let (mut ours, mut ours_us, mut roots) = (Ours::default(), 0, Vec::new());
-    let update = ours.update(whole.clone())?;
+    let (mut ours, mut naive) = (Ours::default(), NaiveTrie::default());
+    let update = ours.update(leaves(1, &mut everyone.iter()))?;
     ours.store(update);
+    naive.update(leaves(1, &mut everyone.iter()));
     let known_bytes = ours.known.bytes();
-    for round in 0..ROUNDS {
-        let block = leaves(2 + round, &changed);
-        let begun = cpu_us()?;
-        let update = ours.update(block)?;
-        ours_us += cpu_us()? - begun;
-        roots.push(update.root);
-        // What a node puts into its database; the plain trie has none.
-        ours.store(update);
-    }
-    drop(ours);
 
-    let (mut naive, mut naive_us, mut others) = (NaiveTrie::default(), 0, Vec::new());
-    whole.into_iter().for_each(|(key, value)| naive.insert(key, value.unwrap_or_default()));
-    naive.root();
-    for round in 0..ROUNDS {
-        let block = leaves(2 + round, &changed);
-        let begun = cpu_us()?;
-        block.into_iter().for_each(|(key, value)| naive.insert(key, value.unwrap_or_default()));
-        others.push(naive.root());
-        naive_us += cpu_us()? - begun;
+    let updates = 2 * scene.senders.len();
+    let step = everyone.len() / updates;
+    let (mut ours_us, mut naive_us) = (Rounds::default(), Rounds::default());
+    // The one before the first is not counted.
+    for round in 0..=rounds {
+        let changed = || everyone.iter().skip(round % step).step_by(step).take(updates);
+        let block = || Some(leaves(2 + round as u64, &mut changed()));
+        let (mut for_ours, mut for_naive, mut roots) = (block(), block(), Vec::new());
+        // Who comes second finds caches as the other left them, so each is first in half of the rounds.
+        let ours_first = round % 2 == 0;
+        for is_ours in [ours_first, !ours_first] {
+            let begun = thread_cpu_us()?;
+            if let Some(block) = for_ours.take_if(|_| is_ours) {
+                let update = ours.update(block)?;
+                ours_us.push((thread_cpu_us()? - begun) as f64);
+                roots.push(update.root);
+                ours.store(update);
+            } else if let Some(block) = for_naive.take() {
+                roots.push(naive.update(block));
+                naive_us.push((thread_cpu_us()? - begun) as f64);
+            }
+        }
+        ensure!(
+            matches!(roots[..], [one, other] if one == other && one != EMPTY_ROOT),
+            "the two tries give the same roots"
+        );
     }
-    ensure!(roots == others && !roots.contains(&EMPTY_ROOT), "the two tries give the same roots");
-    let (ours_cpu_us, naive_cpu_us) = (ours_us as f64 / count, naive_us as f64 / count);
-    Ok(Tries { ours_cpu_us, naive_cpu_us, known_bytes })
+    let of_update = |rounds: &Rounds| rounds.median() / updates as f64;
+    let Ratios { lowest, middle, highest } = naive_us.over(&ours_us);
+    Ok(Tries {
+        rounds,
+        updates,
+        ours_cpu_us: of_update(&ours_us),
+        naive_cpu_us: of_update(&naive_us),
+        ratio_lowest: lowest,
+        ratio: middle,
+        ratio_highest: highest,
+        known_bytes,
+    })
 }
 
 fn leaf(balance: u64) -> Vec<u8> {
