@@ -8,25 +8,59 @@ use alloy_trie::Nibbles;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Update {
     pub(crate) key: B256,
-    pub(crate) value: Option<Box<[u8]>>,
+    pub(crate) value: Option<Vec<u8>>,
 }
 
 /// The updates in key order, one for a key.
 pub(crate) fn sorted(mut updates: Vec<(B256, Option<Vec<u8>>)>) -> Result<Vec<Update>, TrieError> {
-    // The sort is stable, so the last update of a key comes last among its equals.
-    updates.sort_by_key(|update| update.0);
+    // Nearly always the first eight bytes tell two keys apart, and are all that has to be moved.
+    let beginning =
+        |(at, (key, _)): (usize, &(B256, _))| (key.first_chunk().copied().map_or(0, u64::from_be_bytes), at);
+    let mut order: Vec<(u64, usize)> = updates.iter().enumerate().map(beginning).collect();
+    let key = |at: usize| updates.get(at).map(|update| update.0);
+    // Of equal keys the last update comes last.
+    order.sort_unstable_by(|(one, at), (other, behind)| {
+        one.cmp(other).then_with(|| key(*at).cmp(&key(*behind))).then_with(|| at.cmp(behind))
+    });
     let mut unique: Vec<Update> = Vec::with_capacity(updates.len());
-    for (key, value) in updates {
+    for (_, at) in order {
+        let Some((key, value)) = updates.get_mut(at).map(|(key, value)| (*key, value.take())) else {
+            continue;
+        };
         if value.as_ref().is_some_and(Vec::is_empty) {
             return Err(TrieError::EmptyValue { key });
         }
-        let value = value.map(Vec::into_boxed_slice);
         match unique.last_mut() {
             Some(last) if last.key == key => last.value = value,
             _ => unique.push(Update { key, value }),
         }
     }
     Ok(unique)
+}
+
+/// Values that were replaced, in one buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Replaced {
+    bytes: Vec<u8>,
+    /// Each key, and where its value begins and ends. Where there is nothing, there was no value.
+    keys: Vec<(B256, usize, usize)>,
+}
+
+impl Replaced {
+    /// Notes the value of a key before it is changed.
+    pub(crate) fn push(&mut self, key: B256, value: Option<&[u8]>) {
+        let begins = self.bytes.len();
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+        self.keys.push((key, begins, self.bytes.len()));
+    }
+
+    /// The updates that lead back.
+    pub(crate) fn updates(&self) -> impl Iterator<Item = Update> {
+        self.keys.iter().map(|(key, begins, ends)| {
+            let value = self.bytes.get(*begins..*ends).filter(|value| !value.is_empty());
+            Update { key: *key, value: value.map(<[u8]>::to_vec) }
+        })
+    }
 }
 
 /// The nibble of `key` at `depth`, which is below 64.
@@ -95,7 +129,7 @@ mod tests {
 
     #[test]
     fn updates_below_a_path_are_found_with_what_is_beside() {
-        let set = |first: &[u8]| Update { key: key(first), value: Some(Box::new([1])) };
+        let set = |first: &[u8]| Update { key: key(first), value: Some(vec![1]) };
         let gone = |first: &[u8]| Update { key: key(first), value: None };
         let path = Nibbles::from_nibbles([0xa, 0xb]);
         let mut batch = vec![gone(&[0x01]), set(&[0xab, 1]), set(&[0xab, 2]), gone(&[0xff])];

@@ -2,7 +2,7 @@
 
 use alloy_primitives::Bytes;
 use alloy_trie::Nibbles;
-use std::{cmp::Ordering, iter::Peekable, vec::IntoIter};
+use std::{cmp::Ordering, iter::Peekable};
 
 /// What one entry was before and is after; none where there is no entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,14 +16,17 @@ pub struct Change<T> {
 /// Nodes by their paths, written into one buffer: there are too many of them to ask for memory one by one.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    bytes: Vec<u8>,
-    /// Each row's path, and where it begins and ends in the buffer. A row without bytes is none.
-    places: Vec<(Nibbles, usize, usize)>,
+    pub(crate) bytes: Vec<u8>,
+    rows: Vec<Row>,
 }
 
-/// A row whose node is not yet known.
+/// A path, and where its node begins and ends in the buffer. A row without bytes is none.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Row(usize);
+struct Row {
+    path: Nibbles,
+    begins: usize,
+    ends: usize,
+}
 
 /// Bytes of nodes that an update of a large trie changes, nearly, and the number of nodes.
 const NODE_BYTES_AN_UPDATE: usize = 640;
@@ -34,77 +37,90 @@ impl Rows {
     pub(crate) fn with_room_for(updates: usize) -> Self {
         Self {
             bytes: Vec::with_capacity(updates.saturating_mul(NODE_BYTES_AN_UPDATE)),
-            places: Vec::with_capacity(updates.saturating_mul(NODES_AN_UPDATE)),
+            rows: Vec::with_capacity(updates.saturating_mul(NODES_AN_UPDATE)),
         }
     }
 
     /// Begins a row, which stands before those that are begun later.
-    pub(crate) fn begin(&mut self, path: Nibbles) -> Row {
-        self.places.push((path, 0, 0));
-        Row(self.places.len() - 1)
+    pub(crate) fn begin(&mut self, path: Nibbles) -> usize {
+        self.rows.push(Row { path, begins: 0, ends: 0 });
+        self.rows.len() - 1
     }
 
-    /// Gives a row its node, as `encode` writes it, and returns that.
-    pub(crate) fn fill(&mut self, row: Row, encode: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
-        let begins = self.bytes.len();
-        encode(&mut self.bytes);
-        if let Some(place) = self.places.get_mut(row.0) {
-            (place.1, place.2) = (begins, self.bytes.len());
+    /// Gives a row its node: what stands in the buffer from `begins` on.
+    pub(crate) fn end(&mut self, row: usize, begins: usize) {
+        if let Some(row) = self.rows.get_mut(row) {
+            (row.begins, row.ends) = (begins, self.bytes.len());
         }
-        self.bytes.get(begins..).unwrap_or_default()
-    }
-
-    /// How many rows have been begun.
-    pub(crate) const fn begun(&self) -> usize {
-        self.places.len()
     }
 
     /// A row's node.
-    pub(crate) fn get(&self, row: Row) -> &[u8] {
-        let place = self.places.get(row.0);
-        place.and_then(|(_, begins, ends)| self.bytes.get(*begins..*ends)).unwrap_or_default()
+    pub(crate) fn get(&self, row: usize) -> &[u8] {
+        self.rows.get(row).and_then(|row| self.bytes.get(row.begins..row.ends)).unwrap_or_default()
     }
 
-    /// Makes a row one that has no node.
-    pub(crate) fn hide(&mut self, row: Row) {
-        if let Some(place) = self.places.get_mut(row.0) {
-            (place.1, place.2) = (0, 0);
-        }
-    }
-
-    /// Brings the rows from the one at `begun` on into the order of their paths. Those who hold one of them must not use it
-    /// any more.
-    pub(crate) fn sort_from(&mut self, begun: usize) {
-        self.places.get_mut(begun..).unwrap_or_default().sort_unstable_by_key(|(path, ..)| *path);
-    }
-
-    /// Takes the node out of the row that was filled last.
-    pub(crate) fn clear(&mut self, row: Row) {
-        if let Some(place) = self.places.get_mut(row.0) {
-            self.bytes.truncate(place.1);
-            (place.1, place.2) = (0, 0);
-        }
+    pub(crate) const fn len(&self) -> usize {
+        self.rows.len()
     }
 
     /// Adds a row with its node.
     pub(crate) fn push(&mut self, path: Nibbles, encode: impl FnOnce(&mut Vec<u8>)) {
-        let row = self.begin(path);
-        self.fill(row, encode);
+        let (row, begins) = (self.begin(path), self.bytes.len());
+        encode(&mut self.bytes);
+        self.end(row, begins);
+    }
+
+    /// Adds the rows of others behind these.
+    pub(crate) fn append(&mut self, others: &Self) {
+        let moved = self.bytes.len();
+        self.bytes.extend_from_slice(&others.bytes);
+        self.rows.extend(others.rows.iter().map(|row| Row {
+            path: row.path,
+            begins: row.begins + moved,
+            ends: row.ends + moved,
+        }));
     }
 
     /// The rows as slices of one buffer.
-    pub(crate) fn into_nodes(self, nodes: &mut Vec<(Nibbles, Bytes)>) {
+    pub(crate) fn nodes(self) -> impl Iterator<Item = (Nibbles, Bytes)> {
         let bytes = Bytes::from(self.bytes);
-        let present = self.places.into_iter().filter(|(_, begins, ends)| begins < ends);
-        nodes.extend(present.map(|(path, begins, ends)| (path, bytes.slice(begins..ends))));
+        let present = self.rows.into_iter().filter(|row| row.begins < row.ends);
+        present.map(move |row| (row.path, bytes.slice(row.begins..row.ends)))
     }
 }
 
+/// Changes in the order of their paths.
+pub(crate) type Changes = Vec<(Nibbles, Change<Bytes>)>;
+
+/// What the rows are before and after; both are in order.
+pub(crate) fn difference_of_rows(before: Rows, after: Rows) -> Changes {
+    let mut changes = Vec::with_capacity(before.len().max(after.len()));
+    add_difference(before.nodes(), after.nodes(), &mut changes);
+    changes
+}
+
+/// Puts changes together with those of `parts`. Each part has all changes below one path, and is in order.
+pub(crate) fn together(others: Changes, mut parts: Vec<Changes>) -> Changes {
+    parts.retain(|part| !part.is_empty());
+    let first = |part: &Changes| part.first().map(|(path, _)| *path);
+    if !parts.is_sorted_by_key(first) {
+        parts.sort_by_key(first);
+    }
+    let mut all = Vec::with_capacity(others.len() + parts.iter().map(Vec::len).sum::<usize>());
+    let mut others = others.into_iter().peekable();
+    for part in parts {
+        let begins = first(&part);
+        while let Some(other) = others.next_if(|(path, _)| Some(*path) < begins) {
+            all.push(other);
+        }
+        all.extend(part);
+    }
+    all.extend(others);
+    all
+}
+
 /// The paths whose node differs from before, in order, with both.
-pub(crate) fn difference(
-    mut before: Vec<(Nibbles, Bytes)>,
-    mut after: Vec<(Nibbles, Bytes)>,
-) -> Vec<(Nibbles, Change<Bytes>)> {
+pub(crate) fn difference(mut before: Vec<(Nibbles, Bytes)>, mut after: Vec<(Nibbles, Bytes)>) -> Changes {
     for side in [&mut before, &mut after] {
         // Nearly always they are.
         if !side.is_sorted_by_key(|(path, _)| *path) {
@@ -112,19 +128,29 @@ pub(crate) fn difference(
         }
     }
     let mut changes = Vec::with_capacity(before.len().max(after.len()));
-    let (mut before, mut after) = (before.into_iter().peekable(), after.into_iter().peekable());
+    add_difference(before.into_iter(), after.into_iter(), &mut changes);
+    changes
+}
+
+/// Adds to `changes` what differs; both sides are in order.
+fn add_difference(
+    before: impl Iterator<Item = (Nibbles, Bytes)>,
+    after: impl Iterator<Item = (Nibbles, Bytes)>,
+    changes: &mut Changes,
+) {
+    let (mut before, mut after) = (before.peekable(), after.peekable());
     while let Some((path, change)) = next(&mut before, &mut after) {
         if change.before != change.after {
             changes.push((path, change));
         }
     }
-    changes
 }
 
-type Nodes = Peekable<IntoIter<(Nibbles, Bytes)>>;
-
 /// The next path of either side.
-fn next(before: &mut Nodes, after: &mut Nodes) -> Option<(Nibbles, Change<Bytes>)> {
+fn next(
+    before: &mut Peekable<impl Iterator<Item = (Nibbles, Bytes)>>,
+    after: &mut Peekable<impl Iterator<Item = (Nibbles, Bytes)>>,
+) -> Option<(Nibbles, Change<Bytes>)> {
     let order = match (before.peek(), after.peek()) {
         (Some((one, _)), Some((other, _))) => one.cmp(other),
         (Some(_), None) => Ordering::Less,
@@ -161,15 +187,27 @@ mod tests {
         let mut rows = Rows::default();
         let first = rows.begin(Nibbles::new());
         rows.push(Nibbles::from_nibbles([1]), |bytes| bytes.extend([1, 2]));
-        let empty = rows.begin(Nibbles::from_nibbles([2]));
-        assert_eq!(rows.fill(empty, |bytes| bytes.push(5)), [5]);
-        rows.clear(empty);
-        assert_eq!(rows.fill(first, |bytes| bytes.push(3)), [3]);
-        let mut nodes = Vec::new();
-        rows.into_nodes(&mut nodes);
+        rows.begin(Nibbles::from_nibbles([2]));
+        rows.bytes.push(3);
+        rows.end(first, 2);
         assert_eq!(
-            nodes,
-            [(Nibbles::new(), Bytes::from(vec![3])), (Nibbles::from_nibbles([1]), Bytes::from(vec![1, 2]))]
+            (rows.get(first), rows.get(1), rows.get(2)),
+            ([3].as_slice(), [1, 2].as_slice(), [].as_slice())
         );
+        let mut others = Rows::default();
+        others.push(Nibbles::from_nibbles([3]), |bytes| bytes.push(4));
+        rows.append(&others);
+        let row = |path: &[u8], node: &[u8]| (Nibbles::from_nibbles(path), Bytes::copy_from_slice(node));
+        assert_eq!(rows.nodes().collect::<Vec<_>>(), [row(&[], &[3]), row(&[1], &[1, 2]), row(&[3], &[4])]);
+    }
+
+    #[test]
+    fn parts_are_put_between_the_others() {
+        let change = |path: &[u8]| (Nibbles::from_nibbles(path), Change { before: None, after: None });
+        let others = vec![change(&[]), change(&[1]), change(&[3])];
+        let parts = vec![vec![change(&[4, 1])], vec![], vec![change(&[1, 2]), change(&[1, 2, 5])]];
+        let all = together(others, parts);
+        let paths: &[&[u8]] = &[&[], &[1], &[1, 2], &[1, 2, 5], &[3], &[4, 1]];
+        assert_eq!(all, paths.iter().map(|path| change(path)).collect::<Vec<_>>());
     }
 }

@@ -5,9 +5,9 @@
 
 use crate::{
     EMPTY_ROOT, NodeReader, TrieError, TrieUpdate,
-    batch::Update,
-    changes::difference,
-    settle::Settling,
+    batch::{Replaced, Update},
+    changes::{difference, together},
+    settle::settle_root,
     tree::{Child, Node},
     walk::Walk,
 };
@@ -26,7 +26,7 @@ pub struct KnownTrie {
     /// Memory that the nodes take, or more where some have been deleted.
     bytes: usize,
     /// The root before the last update, with each key's value before it.
-    last: Option<(B256, Vec<Update>)>,
+    last: Option<(B256, Vec<Replaced>)>,
 }
 
 impl KnownTrie {
@@ -35,7 +35,7 @@ impl KnownTrie {
     pub fn root(&self) -> Option<B256> {
         match self.root.node {
             Node::Empty => Some(EMPTY_ROOT),
-            _ => self.root.link.as_hash(),
+            _ => self.root.link.hash(),
         }
     }
 
@@ -56,7 +56,9 @@ impl KnownTrie {
     /// # Errors
     /// [`TrieError`]; nothing is known then.
     pub fn take_back(&mut self, reader: &impl NodeReader) -> Result<(), TrieError> {
-        let Some((root, mut updates)) = self.last.take() else { return Ok(()) };
+        let Some((root, replaced)) = self.last.take() else { return Ok(()) };
+        let mut updates: Vec<Update> = replaced.iter().flat_map(Replaced::updates).collect();
+        updates.sort_unstable_by_key(|update| update.key);
         let back = self.update(reader, &mut updates);
         self.last = None;
         if !back.as_ref().is_ok_and(|back| back.root == root) {
@@ -76,21 +78,15 @@ impl KnownTrie {
         let count = updates.len();
         let mut walk = Walk::new(reader, self.generation, count);
         walk.open_root(&mut self.root)?;
+        walk.ask_ahead(&self.root, updates);
         walk.apply(&Nibbles::new(), &mut self.root, updates)?;
         let walked = walk.finish();
-        let mut settling = Settling::default();
-        settling.settle_root(&mut self.root, count);
+        let settled = settle_root(&mut self.root, count);
         self.bytes = self.bytes.saturating_add(walked.bytes);
-        self.last = before.map(|root| {
-            let mut values: Vec<Update> =
-                walked.before.into_iter().map(|(key, value)| Update { key, value }).collect();
-            values.sort_unstable_by_key(|update| update.key);
-            (root, values)
-        });
+        self.last = before.map(|root| (root, walked.before));
         let root = self.root().unwrap_or(EMPTY_ROOT);
-        let mut settled = settling.finish();
-        settled.extend(walked.settled);
-        Ok(TrieUpdate { root, nodes: difference(walked.opened, settled) })
+        let nodes = together(difference(walked.opened, settled), walked.settled);
+        Ok(TrieUpdate { root, nodes })
     }
 
     /// Where the nodes take more than `bytes_max`, lets those go that were used longest ago, so that at most three

@@ -1,211 +1,154 @@
-//! Keccak-256 of many inputs at once: eight side by side, where the processor has registers of 512 bits (AVX-512).
-//!
-//! One input after the other takes 3.5 times as long for a permutation. Registers of 256 bits hold too little of the state
-//! to gain anything, so other processors hash one by one.
+//! Keccak-256 of many inputs at once, side by side in the lanes of wide registers: eight where the processor has registers of
+//! 512 bits (AVX-512), four where it has those of 256 (AVX2).
+
+#[cfg(target_arch = "x86_64")]
+mod eight;
+#[cfg(target_arch = "x86_64")]
+mod four;
 
 use alloy_primitives::{B256, keccak256};
-
-/// Inputs side by side.
-const LANES: usize = 8;
-
-/// Fewer inputs than this are faster one by one.
-const LANES_USED_MIN: usize = 3;
 
 /// Bytes that a permutation takes in (FIPS 202: 1,600 bits less twice the digest's).
 const RATE_BYTES: usize = 136;
 const WORD_BYTES: usize = 8;
+const RATE_WORDS: usize = RATE_BYTES / WORD_BYTES;
 
-/// Inputs of more permutations than this are rare, and hashed one by one. A full branch takes four.
-const PERMUTATIONS_MAX: usize = 4;
+/// The 25 words of each lane's state, word by word.
+type State<const LANES: usize> = [[u64; LANES]; 25];
+
+/// FIPS 202, 3.2.5.
+const ROUND_CONSTANTS: [u64; 24] = [
+    0x0000_0000_0000_0001,
+    0x0000_0000_0000_8082,
+    0x8000_0000_0000_808a,
+    0x8000_0000_8000_8000,
+    0x0000_0000_0000_808b,
+    0x0000_0000_8000_0001,
+    0x8000_0000_8000_8081,
+    0x8000_0000_0000_8009,
+    0x0000_0000_0000_008a,
+    0x0000_0000_0000_0088,
+    0x0000_0000_8000_8009,
+    0x0000_0000_8000_000a,
+    0x0000_0000_8000_808b,
+    0x8000_0000_0000_008b,
+    0x8000_0000_0000_8089,
+    0x8000_0000_0000_8003,
+    0x8000_0000_0000_8002,
+    0x8000_0000_0000_0080,
+    0x0000_0000_0000_800a,
+    0x8000_0000_8000_000a,
+    0x8000_0000_8000_8081,
+    0x8000_0000_0000_8080,
+    0x0000_0000_8000_0001,
+    0x8000_0000_8000_8008,
+];
 
 /// The Keccak-256 hash of each of `inputs`, in their order.
 #[must_use]
 pub fn keccak256_all(inputs: &[&[u8]]) -> Vec<B256> {
     let mut hashes = vec![B256::ZERO; inputs.len()];
-    let mut waiting: [Group; PERMUTATIONS_MAX] = Default::default();
-    for (place, input) in inputs.iter().enumerate() {
-        // The padding takes a byte at the least.
-        match waiting.get_mut(input.len() / RATE_BYTES) {
-            Some(group) if wide::is_there() => {
-                group.places[group.length] = place;
-                group.length += 1;
-                if group.length == LANES {
-                    group.hash(inputs, &mut hashes);
-                }
-            }
-            _ => hashes[place] = keccak256(input),
-        }
-    }
-    for group in &mut waiting {
-        group.hash(inputs, &mut hashes);
-    }
+    keccak256_into(inputs, &mut hashes);
     hashes
 }
 
-/// Inputs that take equally many permutations and wait for others.
-#[derive(Default)]
-struct Group {
-    places: [usize; LANES],
-    length: usize,
+/// Writes the Keccak-256 hash of each of `inputs` to its place in `hashes`.
+pub(crate) fn keccak256_into(inputs: &[&[u8]], hashes: &mut [B256]) {
+    #[cfg(target_arch = "x86_64")]
+    if inputs.len() >= four::LANES_USED_MIN {
+        use pulp::x86::{V3, V4};
+        if let Some(processor) = V4::try_new() {
+            return hash(inputs, hashes, eight::LANES_USED_MIN, |state| eight::permute(processor, state));
+        }
+        if let Some(processor) = V3::try_new() {
+            return hash(inputs, hashes, four::LANES_USED_MIN, |state| four::permute(processor, state));
+        }
+    }
+    one_by_one(inputs, hashes);
 }
 
-impl Group {
-    fn hash(&mut self, inputs: &[&[u8]], hashes: &mut [B256]) {
-        let places = &self.places[..self.length];
-        let lanes = if places.len() < LANES_USED_MIN { None } else { wide::hash(places, inputs) };
-        match lanes {
-            Some(lanes) => places.iter().zip(lanes).for_each(|(place, hash)| hashes[*place] = hash),
-            None => places.iter().for_each(|place| hashes[*place] = keccak256(inputs[*place])),
-        }
-        self.length = 0;
-    }
+fn one_by_one(inputs: &[&[u8]], hashes: &mut [B256]) {
+    inputs.iter().zip(hashes).for_each(|(input, hash)| *hash = keccak256(input));
 }
 
-#[cfg(target_arch = "x86_64")]
-mod wide {
-    use super::{LANES, RATE_BYTES, WORD_BYTES};
-    use alloy_primitives::B256;
-    use pulp::{NullaryFnOnce, x86::V4};
+/// What a lane works on.
+struct Lane<'a> {
+    /// Which input it is.
+    place: usize,
+    /// What has not been taken in of it.
+    rest: &'a [u8],
+    is_begun: bool,
+    is_done: bool,
+}
 
-    /// The 25 words of each lane's state, word by word.
-    type State = [[u64; LANES]; 25];
-
-    /// FIPS 202, 3.2.5.
-    const ROUND_CONSTANTS: [u64; 24] = [
-        0x0000_0000_0000_0001,
-        0x0000_0000_0000_8082,
-        0x8000_0000_0000_808a,
-        0x8000_0000_8000_8000,
-        0x0000_0000_0000_808b,
-        0x0000_0000_8000_0001,
-        0x8000_0000_8000_8081,
-        0x8000_0000_0000_8009,
-        0x0000_0000_0000_008a,
-        0x0000_0000_0000_0088,
-        0x0000_0000_8000_8009,
-        0x0000_0000_8000_000a,
-        0x0000_0000_8000_808b,
-        0x8000_0000_0000_008b,
-        0x8000_0000_0000_8089,
-        0x8000_0000_0000_8003,
-        0x8000_0000_0000_8002,
-        0x8000_0000_0000_0080,
-        0x0000_0000_0000_800a,
-        0x8000_0000_8000_000a,
-        0x8000_0000_8000_8081,
-        0x8000_0000_0000_8080,
-        0x0000_0000_8000_0001,
-        0x8000_0000_8000_8008,
-    ];
-
-    /// FIPS 202, 3.2.2: how far the word at x + 5y is turned.
-    const TURNS: [u32; 25] =
-        [0, 1, 62, 28, 27, 36, 44, 6, 55, 20, 3, 10, 43, 25, 39, 41, 45, 15, 21, 8, 18, 2, 61, 56, 14];
-
-    pub(super) fn is_there() -> bool {
-        V4::try_new().is_some()
-    }
-
-    /// The hashes of the inputs at `places`, all of which take equally many permutations.
-    pub(super) fn hash(places: &[usize], inputs: &[&[u8]]) -> Option<[B256; LANES]> {
-        let processor = V4::try_new()?;
-        let mut state: State = [[0; LANES]; 25];
-        let permutations = inputs[*places.first()?].len() / RATE_BYTES + 1;
-        for permutation in 0..permutations {
-            for (lane, place) in places.iter().enumerate() {
-                let rest = inputs[*place].get(permutation * RATE_BYTES..).unwrap_or_default();
-                match rest.first_chunk::<RATE_BYTES>() {
-                    Some(block) => absorb(&mut state, lane, block),
-                    None => absorb(&mut state, lane, &padded(rest)),
-                }
-            }
-            processor.vectorize(Permutation(&mut state));
+/// Hashes in lanes. One whose input is done takes the next, so that inputs need not be of one length. Fewer inputs than
+/// `used_min` are hashed one by one, which is faster.
+fn hash<const LANES: usize>(
+    inputs: &[&[u8]],
+    hashes: &mut [B256],
+    used_min: usize,
+    permute: impl Fn(&mut State<LANES>),
+) {
+    let mut state = [[0; LANES]; 25];
+    let mut lanes = [const { None }; LANES];
+    let mut waiting = inputs.iter().enumerate();
+    loop {
+        for lane in lanes.iter_mut().filter(|lane| lane.is_none()) {
+            let next = waiting.next();
+            *lane = next.map(|(place, rest)| Lane { place, rest, is_begun: false, is_done: false });
         }
-        let mut hashes = [B256::ZERO; LANES];
-        for (lane, hash) in hashes.iter_mut().enumerate() {
-            for (bytes, word) in hash.chunks_exact_mut(WORD_BYTES).zip(&state) {
-                bytes.copy_from_slice(&word[lane].to_le_bytes());
+        if lanes.iter().flatten().count() < used_min && !lanes.iter().flatten().any(|lane| lane.is_begun) {
+            let left = lanes.iter().flatten();
+            return left.for_each(|lane| hashes[lane.place] = keccak256(inputs[lane.place]));
+        }
+        for (at, lane) in lanes.iter_mut().enumerate() {
+            if let Some(lane) = lane {
+                lane.absorb(at, &mut state);
             }
         }
-        Some(hashes)
-    }
-
-    /// The last block of an input, of which `rest` is left (Keccak's own padding, as Ethereum has it).
-    fn padded(rest: &[u8]) -> [u8; RATE_BYTES] {
-        let mut block = [0; RATE_BYTES];
-        block[..rest.len()].copy_from_slice(rest);
-        block[rest.len()] = 0x01;
-        block[RATE_BYTES - 1] |= 0x80;
-        block
-    }
-
-    fn absorb(state: &mut State, lane: usize, block: &[u8; RATE_BYTES]) {
-        for (word, bytes) in state.iter_mut().zip(block.as_chunks::<WORD_BYTES>().0) {
-            word[lane] ^= u64::from_le_bytes(*bytes);
-        }
-    }
-
-    /// Keccak-f\[1600\] of all lanes.
-    struct Permutation<'a>(&'a mut State);
-
-    impl NullaryFnOnce for Permutation<'_> {
-        type Output = ();
-
-        /// Written so that each step over all lanes is one instruction, or few.
-        #[inline(always)]
-        fn call(self) {
-            let state = self.0;
-            for constant in ROUND_CONSTANTS {
-                let mut columns = [[0; LANES]; 5];
-                for (x, column) in columns.iter_mut().enumerate() {
-                    for lane in 0..LANES {
-                        column[lane] = state[x][lane]
-                            ^ state[x + 5][lane]
-                            ^ state[x + 10][lane]
-                            ^ state[x + 15][lane]
-                            ^ state[x + 20][lane];
-                    }
-                }
-                let mut turned: State = [[0; LANES]; 25];
-                for x in 0..5 {
-                    let (left, right) = (columns[(x + 4) % 5], columns[(x + 1) % 5]);
-                    for y in 0..5 {
-                        let (from, to) = (x + 5 * y, y + 5 * ((2 * x + 3 * y) % 5));
-                        for lane in 0..LANES {
-                            let word = state[from][lane] ^ left[lane] ^ right[lane].rotate_left(1);
-                            turned[to][lane] = word.rotate_left(TURNS[from]);
-                        }
-                    }
-                }
-                for y in 0..5 {
-                    for x in 0..5 {
-                        let (one, next, after) =
-                            (turned[x + 5 * y], turned[(x + 1) % 5 + 5 * y], turned[(x + 2) % 5 + 5 * y]);
-                        for lane in 0..LANES {
-                            state[x + 5 * y][lane] = one[lane] ^ (!next[lane] & after[lane]);
-                        }
-                    }
-                }
-                for word in &mut state[0] {
-                    *word ^= constant;
-                }
+        permute(&mut state);
+        for (at, lane) in lanes.iter_mut().enumerate() {
+            if let Some(done) = lane.take_if(|lane| lane.is_done) {
+                let words = hashes[done.place].chunks_exact_mut(WORD_BYTES).zip(&state);
+                words.for_each(|(bytes, word)| bytes.copy_from_slice(&word[at].to_le_bytes()));
             }
         }
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-mod wide {
-    use super::LANES;
-    use alloy_primitives::B256;
-
-    pub(super) const fn is_there() -> bool {
-        false
+impl Lane<'_> {
+    /// Takes the next block of the input in.
+    fn absorb<const LANES: usize>(&mut self, lane: usize, state: &mut State<LANES>) {
+        let padded;
+        let block = match self.rest.split_first_chunk() {
+            Some((block, rest)) => {
+                self.rest = rest;
+                block
+            }
+            None => {
+                self.is_done = true;
+                padded = self::padded(self.rest);
+                &padded
+            }
+        };
+        let words = block.as_chunks::<WORD_BYTES>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
+        if std::mem::replace(&mut self.is_begun, true) {
+            state.iter_mut().zip(words).for_each(|(state, word)| state[lane] ^= word);
+        } else {
+            // What the input before has left is not taken over.
+            state.iter_mut().zip(words).for_each(|(state, word)| state[lane] = word);
+            state[RATE_WORDS..].iter_mut().for_each(|state| state[lane] = 0);
+        }
     }
+}
 
-    pub(super) const fn hash(_: &[usize], _: &[&[u8]]) -> Option<[B256; LANES]> {
-        None
-    }
+/// The last block of an input, of which `rest` is left (Keccak's own padding, as Ethereum has it).
+fn padded(rest: &[u8]) -> [u8; RATE_BYTES] {
+    let mut block = [0; RATE_BYTES];
+    block[..rest.len()].copy_from_slice(rest);
+    block[rest.len()] = 0x01;
+    block[RATE_BYTES - 1] |= 0x80;
+    block
 }
 
 #[cfg(test)]
@@ -213,19 +156,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn alone(inputs: &[Vec<u8>]) -> Vec<B256> {
-        inputs.iter().map(keccak256).collect()
-    }
-
-    fn together(inputs: &[Vec<u8>]) -> Vec<B256> {
-        keccak256_all(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    /// The hashes as the program makes them, and with each number of lanes that a processor may have, whatever this one has.
+    fn check(inputs: &[Vec<u8>]) {
+        let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+        let alone: Vec<B256> = inputs.iter().map(keccak256).collect();
+        assert_eq!(keccak256_all(&inputs), alone);
+        #[cfg(target_arch = "x86_64")]
+        for used_min in [1, eight::LANES_USED_MIN] {
+            let mut hashes = vec![B256::ZERO; inputs.len()];
+            hash(&inputs, &mut hashes, used_min, eight::permute_anywhere);
+            assert_eq!(hashes, alone, "in eight lanes, from {used_min} on");
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(processor) = pulp::x86::V3::try_new() {
+            let mut hashes = vec![B256::ZERO; inputs.len()];
+            hash(&inputs, &mut hashes, 1, |state| four::permute(processor, state));
+            assert_eq!(hashes, alone, "in four lanes");
+        }
     }
 
     #[test]
     fn every_length_up_to_six_permutations_hashes_as_it_does_alone() {
         for length in 0..6 * RATE_BYTES {
-            let inputs: Vec<Vec<u8>> = (0..LANES as u8).map(|lane| vec![lane ^ 0x5a; length]).collect();
-            assert_eq!(together(&inputs), alone(&inputs), "{length} bytes");
+            check(&(0..9).map(|lane| vec![lane ^ 0x5a; length]).collect::<Vec<_>>());
         }
     }
 
@@ -234,7 +187,7 @@ mod tests {
         fn any_inputs_hash_as_they_do_alone(
             inputs in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..700), 0..40),
         ) {
-            prop_assert_eq!(together(&inputs), alone(&inputs));
+            check(&inputs);
         }
     }
 }

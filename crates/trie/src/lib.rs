@@ -22,6 +22,7 @@
 //! The stored nodes are therefore exactly the elements of all possible proofs, and they are a function of the
 //! key-value pairs alone: no order of updates leaves other nodes behind.
 
+mod ahead;
 mod batch;
 mod changes;
 mod error;

@@ -9,12 +9,10 @@ use alloy_trie::Nibbles;
 use rayon::prelude::*;
 
 /// The subtree at `depth` of pairs in key order, and the memory that it takes.
-pub(crate) fn built(generation: u32, depth: usize, pairs: &mut [Update]) -> (Node, usize) {
+pub(crate) fn built(generation: u32, depth: usize, pairs: &[Update]) -> (Node, usize) {
     let (Some(first), Some(last)) = (pairs.first(), pairs.last()) else { return (Node::Empty, 0) };
     if pairs.len() == 1 {
-        let key = first.key;
-        let value = pairs.first_mut().and_then(|pair| pair.value.take()).unwrap_or_default();
-        let node = Node::Leaf(Box::new(Leaf { key, value }));
+        let node = Node::Leaf(Leaf::new(&first.key, first.value.as_deref().unwrap_or_default()));
         let bytes = node.bytes();
         return (node, bytes);
     }
@@ -24,11 +22,11 @@ pub(crate) fn built(generation: u32, depth: usize, pairs: &mut [Update]) -> (Nod
     while let Some(first) = rest.first() {
         let nibble = nibble(&first.key, fork);
         let length = run(fork, nibble, rest);
-        let (part, others) = std::mem::take(&mut rest).split_at_mut(length);
+        let (part, others) = rest.split_at(length);
         rest = others;
         parts.push((nibble, part));
     }
-    let child = |(nibble, part): (u8, &mut [Update])| {
+    let child = |(nibble, part): (u8, &[Update])| {
         let (node, bytes) = built(generation, fork + 1, part);
         (nibble, Child::new(node, generation), bytes)
     };
@@ -37,13 +35,13 @@ pub(crate) fn built(generation: u32, depth: usize, pairs: &mut [Update]) -> (Nod
     } else {
         parts.into_iter().map(child).collect()
     };
-    let mut branch = Branch { mask: 0, children: Vec::with_capacity(children.len()) };
-    let mut bytes = 0;
+    let (mut mask, mut bytes, mut list) = (0, 0, Vec::with_capacity(children.len()));
     for (nibble, child, below) in children {
-        branch.insert(nibble, child);
+        mask |= 1 << nibble;
+        list.push(child);
         bytes += below;
     }
-    let node = Node::Branch(Box::new(branch));
+    let node = Node::Branch(Branch::new(mask, list));
     bytes += node.bytes();
     if fork == depth {
         return (node, bytes);

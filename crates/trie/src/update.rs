@@ -68,7 +68,8 @@ pub(crate) fn read(reader: &impl NodeReader, path: &Nibbles) -> Result<Option<By
 
 /// Decodes the node that begins at `path`.
 pub(crate) fn decode(path: &Nibbles, rlp: &[u8]) -> Result<Node, TrieError> {
-    Ok(Node::decoded(path, decode_stored(path, rlp)?))
+    let malformed = |reason| TrieError::Malformed { path: *path, reason };
+    Node::decoded(path, decode_stored(path, rlp)?).map_err(malformed)
 }
 
 /// The same as it is encoded.

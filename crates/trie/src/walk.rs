@@ -3,19 +3,19 @@
 //! The batch is sorted by key and handed down: a branch gives each child the part of the batch below it, so that a node is
 //! looked at once, whatever the size of the batch. A node on the way is opened: read if it is not in memory, noted as it is
 //! stored, and its parent's link to it emptied. The second half ([`crate::settle`]) encodes and hashes all open nodes. Small
-//! parts of the trie are given to it as soon as they are changed, while they are in the processor's cache.
+//! parts of the trie are given to it as soon as they are changed, while they are in the processor's cache, into which they were
+//! asked for before ([`crate::ahead`]).
 
 use crate::{
-    NodeReader, TrieError,
-    batch::{Update, below, nibble, run, shared_with},
-    changes::Rows,
-    node::{self, Reference},
-    settle::Settling,
+    NodeReader, TrieError, ahead,
+    batch::{Replaced, Update, below, nibble, run, shared_with},
+    changes::{Changes, Rows, difference_of_rows},
+    settle::settle_part,
     shape::{built, grown, prefix},
-    tree::{self, Branch, Child, Extension, Node},
+    tree::{self, Branch, Child, Extension, Hole, Link, Node},
     update::{decode, read},
 };
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::Bytes;
 use alloy_trie::Nibbles;
 use rayon::prelude::*;
 
@@ -26,9 +26,8 @@ const PARALLEL_UPDATES_MIN: usize = 256;
 /// Below this many nibbles nothing is handed out to other threads.
 const PARALLEL_DEPTH_END: usize = 2;
 
-/// Branches below this many nibbles are settled as soon as all below them is changed. They stay where they are, whatever
-/// becomes of the nodes above.
-const SETTLED_DEPTH: usize = 2;
+/// Below this many nibbles parts are settled as soon as all below them is changed, where there are so many updates.
+const PARTS: [(usize, usize); 2] = [(8_192, 2), (256, 1)];
 
 /// Whether children at `depth` are handed out when `updates` concern them.
 pub(crate) const fn is_parallel(depth: usize, updates: usize) -> bool {
@@ -45,52 +44,64 @@ pub(crate) fn child_path(mut path: Nibbles, nibble: u8) -> Nibbles {
 pub(crate) struct Walk<'a, R> {
     reader: &'a R,
     generation: u32,
-    /// What was stored of the nodes that were opened, without those that `parts` did.
+    /// Branches below this many nibbles are settled as soon as all below them is changed, if at all. They stay where they
+    /// are, whatever becomes of the nodes above.
+    settled_depth: Option<usize>,
+    /// What was stored of the nodes that were opened and are not settled, without those that other threads opened.
     opened: Rows,
-    /// What other threads opened and settled.
-    parts: Vec<(Nibbles, Bytes)>,
-    settled_parts: Vec<(Nibbles, Bytes)>,
-    settling: Settling,
+    /// What they opened.
+    opened_elsewhere: Vec<(Nibbles, Bytes)>,
+    /// What has been settled, part by part.
+    settled: Vec<Changes>,
     /// Every key that was changed, with its value before.
-    before: Vec<(B256, Option<Box<[u8]>>)>,
+    before: Replaced,
+    before_elsewhere: Vec<Replaced>,
     /// Memory that has been taken up.
     bytes: usize,
+    /// Nodes that are noted have no holes.
+    no_holes: Vec<Hole>,
 }
 
 /// What a walk has found.
 #[derive(Debug, Default)]
 pub(crate) struct Walked {
+    /// What was stored of nodes that are open still.
     pub(crate) opened: Vec<(Nibbles, Bytes)>,
-    /// What is settled of it already.
-    pub(crate) settled: Vec<(Nibbles, Bytes)>,
-    pub(crate) before: Vec<(B256, Option<Box<[u8]>>)>,
+    /// What is settled already, part by part.
+    pub(crate) settled: Vec<Changes>,
+    pub(crate) before: Vec<Replaced>,
     pub(crate) bytes: usize,
 }
 
 impl<'a, R: NodeReader> Walk<'a, R> {
-    /// A walk with about so many updates.
+    /// A walk with so many updates.
     pub(crate) fn new(reader: &'a R, generation: u32, updates: usize) -> Self {
-        let here = if is_parallel(0, updates) { 0 } else { updates };
+        let depth = PARTS.iter().find(|(updates_min, _)| updates >= *updates_min).map(|(_, depth)| *depth);
+        let here = if depth.is_none() { updates } else { 0 };
+        Self::to_depth(reader, generation, depth, here)
+    }
+
+    fn to_depth(reader: &'a R, generation: u32, settled_depth: Option<usize>, updates: usize) -> Self {
         Self {
             reader,
             generation,
-            opened: Rows::with_room_for(here),
-            parts: Vec::new(),
-            settled_parts: Vec::new(),
-            settling: Settling::with_room_for(here),
-            before: Vec::with_capacity(updates),
+            settled_depth,
+            opened: Rows::with_room_for(updates),
+            opened_elsewhere: Vec::new(),
+            settled: Vec::new(),
+            before: Replaced::default(),
+            before_elsewhere: Vec::new(),
             bytes: 0,
+            no_holes: Vec::new(),
         }
     }
 
-    pub(crate) fn finish(self) -> Walked {
-        let mut opened = Vec::new();
+    pub(crate) fn finish(mut self) -> Walked {
         // Rows of this thread are above those of others, and few where there are others.
-        self.opened.into_nodes(&mut opened);
-        opened.extend(self.parts);
-        let mut settled = self.settling.finish();
-        settled.extend(self.settled_parts);
-        Walked { opened, settled, before: self.before, bytes: self.bytes }
+        let mut opened: Vec<(Nibbles, Bytes)> = self.opened.nodes().collect();
+        opened.extend(self.opened_elsewhere);
+        self.before_elsewhere.push(self.before);
+        Walked { opened, settled: self.settled, before: self.before_elsewhere, bytes: self.bytes }
     }
 
     /// Opens the root.
@@ -111,6 +122,13 @@ impl<'a, R: NodeReader> Walk<'a, R> {
         Ok(())
     }
 
+    /// Asks for the memory that the update will need, where it is not asked for part by part.
+    pub(crate) fn ask_ahead(&self, root: &Child, updates: &[Update]) {
+        if self.settled_depth.is_none() {
+            ahead::ask_for(root, 0, updates);
+        }
+    }
+
     /// A node that this update read or made.
     fn made(&mut self, node: Node) -> Child {
         self.bytes += node.bytes();
@@ -129,27 +147,26 @@ impl<'a, R: NodeReader> Walk<'a, R> {
             return Ok(());
         }
         self.note(path, child);
-        child.link = Default::default();
+        child.link = Link::Open;
         Ok(())
     }
 
     /// Notes how a node in memory is stored.
     fn note(&mut self, path: &Nibbles, child: &Child) {
         if child.is_stored() && !matches!(child.node, Node::Empty) {
-            self.opened.push(*path, |bytes| child.node.encode(path.len(), bytes));
+            let holes = &mut self.no_holes;
+            self.opened.push(*path, |bytes| child.node.encode(path.len(), bytes, holes));
         }
     }
 
     /// Reads the node at `path`, which is not in memory; with its RLP where it has an entry of its own.
     fn read(&self, path: &Nibbles, child: &Child) -> Result<(Node, Option<Bytes>), TrieError> {
         let malformed = |reason| TrieError::Malformed { path: *path, reason };
-        match node::reference(&child.link).map_err(malformed)? {
-            Reference::Inline(_) => Ok((tree::inline(path, &child.link).map_err(malformed)?, None)),
-            Reference::Hash(_) => {
-                let rlp = read(self.reader, path)?.ok_or(TrieError::Missing { path: *path })?;
-                Ok((decode(path, &rlp)?, Some(rlp)))
-            }
+        if let Link::Short(short) = &child.link {
+            return Ok((tree::inline(path, short).map_err(malformed)?, None));
         }
+        let rlp = read(self.reader, path)?.ok_or(TrieError::Missing { path: *path })?;
+        Ok((decode(path, &rlp)?, Some(rlp)))
     }
 
     /// Applies `updates`, all of them below `path`, to the open node that begins there.
@@ -177,50 +194,43 @@ impl<'a, R: NodeReader> Walk<'a, R> {
     /// Applies `updates` to a subtree that so far is one leaf.
     fn apply_to_leaf(&mut self, depth: usize, child: &mut Child, updates: &mut [Update]) {
         let Node::Leaf(leaf) = &mut child.node else { return };
-        let key = leaf.key;
-        let Ok(at) = updates.binary_search_by_key(&key, |update| update.key) else {
-            if updates.iter().all(|update| update.value.is_none()) {
-                return;
-            }
-            let kept = Update { key, value: Some(std::mem::take(&mut leaf.value)) };
-            let mut pairs: Vec<Update> = updates.iter_mut().filter_map(take_set).collect();
-            self.before.extend(pairs.iter().map(|pair| (pair.key, None)));
-            pairs.insert(pairs.partition_point(|pair| pair.key < key), kept);
-            child.node = self.built(depth, &mut pairs);
-            return;
-        };
-        let value = updates.get_mut(at).and_then(|update| update.value.take());
-        let is_set = value.is_some();
-        let old = std::mem::replace(&mut leaf.value, value.unwrap_or_default());
-        self.before.push((key, Some(old)));
-        if updates.iter().all(|update| update.value.is_none()) {
-            if !is_set {
+        let key = leaf.key();
+        let found = updates.binary_search_by_key(&key, |update| update.key);
+        let updated = found.ok().and_then(|at| updates.get(at));
+        if let Some(update) = updated {
+            self.before.push(key, Some(leaf.value()));
+            leaf.set(update.value.as_deref().unwrap_or_default());
+        }
+        let is_gone = updated.is_some_and(|update| update.value.is_none());
+        let others = updates.iter_mut().filter(|update| update.key != key);
+        let mut pairs: Vec<Update> = others.filter_map(take_set).collect();
+        if pairs.is_empty() {
+            if is_gone {
                 child.node = Node::Empty;
             }
             return;
         }
-        let mut pairs: Vec<Update> = updates.iter_mut().filter_map(take_set).collect();
-        self.before.extend(pairs.iter().map(|pair| (pair.key, None)));
-        if is_set {
-            let kept = Update { key, value: Some(std::mem::take(&mut leaf.value)) };
+        pairs.iter().for_each(|pair| self.before.push(pair.key, None));
+        if !is_gone {
+            let kept = Update { key, value: Some(leaf.value().to_vec()) };
             pairs.insert(pairs.partition_point(|pair| pair.key < key), kept);
         }
-        child.node = self.built(depth, &mut pairs);
+        child.node = self.built(depth, &pairs);
     }
 
     /// Builds the subtree at `depth` of what `updates` set, where so far there is none.
     fn build(&mut self, depth: usize, updates: &mut [Update]) -> Node {
-        let absent = updates.iter().filter(|update| update.value.is_some()).map(|update| (update.key, None));
-        self.before.extend(absent);
+        let set = updates.iter().filter(|update| update.value.is_some());
+        set.for_each(|update| self.before.push(update.key, None));
         if updates.iter().all(|update| update.value.is_some()) {
             return self.built(depth, updates);
         }
-        let mut pairs: Vec<Update> = updates.iter_mut().filter_map(take_set).collect();
-        self.built(depth, &mut pairs)
+        let pairs: Vec<Update> = updates.iter_mut().filter_map(take_set).collect();
+        self.built(depth, &pairs)
     }
 
     /// The subtree at `depth` of pairs in key order.
-    fn built(&mut self, depth: usize, pairs: &mut [Update]) -> Node {
+    fn built(&mut self, depth: usize, pairs: &[Update]) -> Node {
         let (node, bytes) = built(self.generation, depth, pairs);
         self.bytes += bytes;
         node
@@ -259,7 +269,7 @@ impl<'a, R: NodeReader> Walk<'a, R> {
         if let Some(nibble) = end.get(shared) {
             branch.insert(nibble, remainder);
         }
-        let mut forked = self.made(Node::Branch(Box::new(branch)));
+        let mut forked = self.made(Node::Branch(branch));
         self.apply(&fork, &mut forked, updates)?;
         if shared == path.len() {
             child.node = forked.node;
@@ -279,7 +289,9 @@ impl<'a, R: NodeReader> Walk<'a, R> {
         updates: &mut [Update],
     ) -> Result<(), TrieError> {
         let depth = path.len();
-        if is_parallel(depth, updates.len()) {
+        // What is settled at once is one thread's, with all that it opens.
+        let is_above_parts = self.settled_depth.is_some_and(|settled| depth < settled);
+        if is_above_parts && is_parallel(depth, updates.len()) {
             self.apply_in_parallel(path, branch, updates)?;
         } else {
             let mut rest = updates;
@@ -310,12 +322,24 @@ impl<'a, R: NodeReader> Walk<'a, R> {
         child: &mut Child,
         updates: &mut [Update],
     ) -> Result<(), TrieError> {
+        if self.settled_depth != Some(path.len()) {
+            if !matches!(child.node, Node::Empty) {
+                self.open(path, child)?;
+            }
+            return self.apply(path, child, updates);
+        }
+        ahead::ask_for(child, path.len(), updates);
+        let above = std::mem::replace(&mut self.opened, Rows::with_room_for(updates.len()));
         if !matches!(child.node, Node::Empty) {
             self.open(path, child)?;
         }
         self.apply(path, child, updates)?;
-        if path.len() == SETTLED_DEPTH && matches!(child.node, Node::Branch(_)) {
-            self.settling.settle(*path, child, 0);
+        let opened = std::mem::replace(&mut self.opened, above);
+        if matches!(child.node, Node::Branch(_)) {
+            let settled = settle_part(*path, child, updates.len());
+            self.settled.push(difference_of_rows(opened, settled));
+        } else {
+            self.opened.append(&opened);
         }
         Ok(())
     }
@@ -328,8 +352,10 @@ impl<'a, R: NodeReader> Walk<'a, R> {
         updates: &mut [Update],
     ) -> Result<(), TrieError> {
         let (reader, generation, depth) = (self.reader, self.generation, path.len());
+        let settled_depth = self.settled_depth;
         let nibbles: Vec<u8> = branch.nibbles().collect();
-        let mut children = nibbles.into_iter().zip(std::mem::take(&mut branch.children)).peekable();
+        let mut children =
+            nibbles.into_iter().zip(std::mem::take(&mut branch.children).into_vec()).peekable();
         let mut rest = updates;
         let work: Vec<(u8, Child, &mut [Update])> = (0..16)
             .map(|nibble| {
@@ -343,21 +369,26 @@ impl<'a, R: NodeReader> Walk<'a, R> {
         let done: Vec<(u8, Child, Walked)> = work
             .into_par_iter()
             .map(|(nibble, mut child, part)| {
-                let mut walk = Walk::new(reader, generation, part.len());
+                let mut walk = Walk::to_depth(reader, generation, settled_depth, 0);
                 if !part.is_empty() {
                     walk.apply_to_child(&child_path(*path, nibble), &mut child, part)?;
                 }
                 Ok((nibble, child, walk.finish()))
             })
             .collect::<Result<_, TrieError>>()?;
-        branch.mask = 0;
+        let (mut mask, mut list) = (0, Vec::with_capacity(done.len()));
         for (nibble, child, walked) in done {
-            branch.insert(nibble, child);
-            self.parts.extend(walked.opened);
-            self.settled_parts.extend(walked.settled);
-            self.before.extend(walked.before);
+            if !matches!(child.node, Node::Empty) {
+                mask |= 1 << nibble;
+                list.push(child);
+            }
+            self.opened_elsewhere.extend(walked.opened);
+            self.settled.extend(walked.settled);
+            self.before_elsewhere.extend(walked.before);
             self.bytes += walked.bytes;
         }
+        list.shrink_to_fit();
+        *branch = Branch::new(mask, list);
         Ok(())
     }
 
@@ -368,10 +399,11 @@ impl<'a, R: NodeReader> Walk<'a, R> {
         if branch.children.len() > 1 {
             return Ok(());
         }
-        let (Some(nibble), Some(mut last)) = (branch.nibbles().next(), branch.children.pop()) else {
+        let (Some(nibble), Some(last)) = (branch.nibbles().next(), branch.children.first_mut()) else {
             child.node = Node::Empty;
             return Ok(());
         };
+        let mut last = std::mem::take(last);
         // A leaf or an extension moves up into the branch's place; a branch stays where it is, below an extension.
         let below = child_path(*path, nibble);
         if matches!(last.node, Node::Unread) {

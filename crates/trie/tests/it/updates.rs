@@ -193,6 +193,45 @@ fn large_batches_agree_with_the_oracle() {
     assert_eq!(built(&pairs).1, nodes);
 }
 
+/// A batch that is so large that parts two nibbles deep are settled one by one: some end, some begin, some become a leaf that
+/// moves up, and the update is taken back.
+#[test]
+fn a_very_large_batch_agrees_with_the_oracle_and_is_taken_back() {
+    let mut random = ChaCha8Rng::seed_from_u64(11);
+    let (mut nodes, mut pairs, mut known) = (Nodes::new(), Pairs::new(), KnownTrie::default());
+    let mut key = || B256::from(random.random::<[u8; 32]>());
+    let first: Batch = (0..10_000).map(|number| (key(), Some(vec![1; 1 + number % 60]))).collect();
+    let set = (0..4_000).map(|number| (key(), Some(vec![2; 1 + number % 60])));
+    let second: Batch = first
+        .iter()
+        .enumerate()
+        .map(|(at, (key, value))| match (key.0[0] >> 4, at % 3) {
+            // Below these nothing stays, or a single leaf.
+            (0x3 | 0xb, _) => (*key, None),
+            (_, 0) => (*key, None),
+            (_, 1) => (*key, value.clone()),
+            _ => (*key, Some(vec![3; 50])),
+        })
+        .chain(set.filter(|(key, _)| !matches!(key.0[0] >> 4, 0x3 | 0xb)))
+        .chain([(B256::repeat_byte(0xb5), Some(vec![4; 50]))])
+        .collect();
+    apply(&mut pairs, &first);
+    let done = update_known(&nodes, &mut known, first).unwrap();
+    assert_eq!(done.root, oracle_root(&pairs));
+    store(&mut nodes, done);
+    let before = known.root();
+    let lost = update_known(&nodes, &mut known, second.clone()).unwrap();
+    assert_eq!(lost, update(&nodes, second.clone()).unwrap());
+    known.take_back(&nodes).unwrap();
+    assert_eq!(known.root(), before);
+    apply(&mut pairs, &second);
+    let done = update_known(&nodes, &mut known, second).unwrap();
+    assert_eq!(done, lost);
+    assert_eq!(done.root, oracle_root(&pairs));
+    store(&mut nodes, done);
+    assert_eq!(built(&pairs).1, nodes);
+}
+
 #[test]
 fn of_several_updates_of_a_key_the_last_counts() {
     let key = B256::repeat_byte(1);
