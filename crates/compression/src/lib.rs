@@ -21,26 +21,75 @@ static ENCODER: LazyLock<EncoderDictionary<'static>> =
 static DECODER: LazyLock<DecoderDictionary<'static>> = LazyLock::new(|| DecoderDictionary::copy(DICTIONARY));
 
 thread_local! {
-    // A context holds its tables for reuse; making one for each resource would cost more than compressing it.
-    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    // A context holds its tables for reuse; making one for each resource would cost more than compressing it. So would
+    // filling the memory for its frame with zeros.
+    static COMPRESSOR: RefCell<Option<(Compressor<'static>, Vec<u8>)>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
-/// The most bytes that `length` bytes of text are compressed to.
-#[must_use]
-pub fn bound(length: usize) -> usize {
-    zstd::zstd_safe::compress_bound(length)
-}
+/// A frame of more bytes than this gives its memory back.
+const FRAME_BYTES_KEPT: usize = 1 << 20;
 
-/// Compresses `text` into `out`, which has [`bound`] bytes, and gives the length of the frame.
+/// Compresses `text` and hands the frame to `take`.
 ///
 /// # Errors
-/// `out` is too short, or there is no memory for a context.
-pub fn compress_into(text: &[u8], out: &mut [u8]) -> io::Result<usize> {
-    COMPRESSOR.with_borrow_mut(|slot| match slot {
-        Some(compressor) => compressor.compress_to_buffer(text, out),
-        None => slot.insert(Compressor::with_prepared_dictionary(&ENCODER)?).compress_to_buffer(text, out),
+/// There is no memory for a context.
+pub fn compressed<T>(text: &[u8], take: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    COMPRESSOR.with_borrow_mut(|slot| {
+        let (compressor, frame) = match slot {
+            Some(ready) => ready,
+            None => slot.insert((Compressor::with_prepared_dictionary(&ENCODER)?, Vec::new())),
+        };
+        frame.clear();
+        frame.reserve(zstd::zstd_safe::compress_bound(text.len()));
+        compressor.compress_to_buffer(text, frame)?;
+        let taken = take(frame);
+        frame.shrink_to(FRAME_BYTES_KEPT);
+        Ok(taken)
     })
+}
+
+/// The longest text that a frame of one block holds as it is (RFC 8878, section 3.1.1.2.4).
+pub const STORED_BYTES_MAX: usize = 64 << 10;
+
+/// How a frame begins that holds a text as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredHead {
+    bytes: [u8; 10],
+    length: usize,
+}
+
+impl StoredHead {
+    /// For a text of `length` bytes, which follows and ends the frame; none if it is longer than [`STORED_BYTES_MAX`].
+    #[must_use]
+    pub fn new(length: usize) -> Option<Self> {
+        const SINGLE_SEGMENT: u8 = 1 << 5;
+        const LENGTH_OF_TWO_BYTES: u8 = 1 << 6;
+        const LAST_BLOCK: u32 = 1;
+        let block = u32::try_from(length).ok().filter(|_| length <= STORED_BYTES_MAX)?;
+        let mut head = Self { bytes: [0; 10], length: 0 };
+        let mut push = |part: &[u8]| {
+            head.bytes[head.length..head.length + part.len()].copy_from_slice(part);
+            head.length += part.len();
+        };
+        push(&[0x28, 0xb5, 0x2f, 0xfd]);
+        match (u8::try_from(length), u16::try_from(length.wrapping_sub(256))) {
+            (Ok(length), _) => push(&[SINGLE_SEGMENT, length]),
+            (_, Ok(more)) => {
+                push(&[SINGLE_SEGMENT | LENGTH_OF_TWO_BYTES]);
+                push(&more.to_le_bytes());
+            }
+            _ => return None,
+        }
+        push(&(block << 3 | LAST_BLOCK).to_le_bytes()[..3]);
+        Some(head)
+    }
+
+    /// The bytes before the text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
 }
 
 /// Reads a frame back, of whose text at most `length_max` bytes are made.
@@ -63,10 +112,7 @@ mod tests {
     const TEXT: &[u8] = br#"{"resourceType":"Observation","status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"vital-signs","display":"Vital signs"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"8302-2","display":"Body Height"}],"text":"Body Height"},"valueQuantity":{"value":158.4,"unit":"cm","system":"http://unitsofmeasure.org","code":"cm"}}"#;
 
     fn compress(text: &[u8]) -> Vec<u8> {
-        let mut frame = vec![0; bound(text.len())];
-        let length = compress_into(text, &mut frame).unwrap();
-        frame.truncate(length);
-        frame
+        compressed(text, <[u8]>::to_vec).unwrap()
     }
 
     #[test]
@@ -95,6 +141,19 @@ mod tests {
     fn a_frame_without_a_dictionary_is_read_too() {
         let plain = zstd::bulk::compress(TEXT, 3).unwrap();
         assert_eq!(decompress(&plain, TEXT.len()).unwrap(), TEXT);
+    }
+
+    #[test]
+    fn a_text_that_is_stored_is_a_frame_like_any_other() {
+        for length in [0, 1, 255, 256, 257, 511, 512, 4096, STORED_BYTES_MAX] {
+            let text = vec![b'x'; length];
+            let head = StoredHead::new(length).unwrap();
+            let frame = [head.as_bytes(), &text].concat();
+            assert_eq!(decompress(&frame, length).unwrap(), text, "with the dictionary");
+            assert_eq!(zstd::bulk::decompress(&frame, length).unwrap(), text, "by any reader of zstd");
+            assert!(length == 0 || decompress(&frame, length - 1).is_err());
+        }
+        assert!(StoredHead::new(STORED_BYTES_MAX + 1).is_none());
     }
 
     #[test]

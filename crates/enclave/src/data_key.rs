@@ -35,12 +35,39 @@ impl DataKey {
     /// # Errors
     /// [`EnclaveError::Randomness`], [`EnclaveError::TooLong`].
     pub fn seal(plaintext: &[u8], aad: &[u8]) -> Result<(Vec<u8>, Self), EnclaveError> {
-        let (mut key, mut nonce) = (Zeroizing::new([0; 32]), [0; NONCE_LEN]);
-        fill_random(&mut *key)?;
-        fill_random(&mut nonce)?;
-        let key = Self::from_bytes(*key);
-        let sealed = seal_with(key.expose(), nonce, &nonce, plaintext, aad)?;
+        let mut sealed = Vec::with_capacity(plaintext.len() + SEALED_OVERHEAD);
+        sealed.extend_from_slice(&[0; NONCE_LEN]);
+        sealed.extend_from_slice(plaintext);
+        let key = Self::seal_in_place(&mut sealed, 0, aad)?;
         Ok((sealed, key))
+    }
+
+    /// As [`DataKey::seal`] of what stands in `buffer`: from `at` on twelve bytes of any value, which become the nonce, and
+    /// the plaintext, which becomes the ciphertext. The tag is appended.
+    ///
+    /// # Errors
+    /// As [`DataKey::seal`]; `buffer` is of no use then.
+    pub fn seal_in_place(buffer: &mut Vec<u8>, at: usize, aad: &[u8]) -> Result<Self, EnclaveError> {
+        let mut random = Zeroizing::new([0; 32 + NONCE_LEN]);
+        fill_random(&mut *random)?;
+        let (mut key, mut nonce) = (Zeroizing::new([0; 32]), [0; NONCE_LEN]);
+        key.copy_from_slice(&random[..32]);
+        nonce.copy_from_slice(&random[32..]);
+        let too_long = EnclaveError::TooLong(buffer.len());
+        let Some((prefix, plaintext)) =
+            buffer.get_mut(at..).and_then(<[u8]>::split_first_chunk_mut::<NONCE_LEN>)
+        else {
+            return Err(too_long);
+        };
+        if plaintext.len() as u64 > PLAINTEXT_BYTES_MAX {
+            return Err(too_long);
+        }
+        *prefix = nonce;
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag =
+            gcm(&key)?.seal_in_place_separate_tag(nonce, Aad::from(aad), plaintext).map_err(|_| too_long)?;
+        buffer.extend_from_slice(tag.as_ref());
+        Ok(Self::from_bytes(*key))
     }
 
     /// HMAC-SHA256 of `content` under a key derived from this one for `domain`. It says whether content is the one
@@ -114,9 +141,20 @@ fn from_system(bytes: &mut [u8]) -> Result<(), EnclaveError> {
     SystemRandom::new().fill(bytes).map_err(|_| EnclaveError::Randomness)
 }
 
-/// AES-256-GCM: `prefix || ciphertext || tag`. The caller answers for a nonce that `key` never saw.
+/// AES-256-GCM: `prefix || ciphertext || tag (16)`. The caller answers for a nonce that `key` never saw.
 pub(crate) fn seal_with(
     key: &[u8; 32],
+    nonce: [u8; NONCE_LEN],
+    prefix: &[u8],
+    plaintext: &[u8],
+    aad: &[u8],
+) -> Result<Vec<u8>, EnclaveError> {
+    seal_under(&gcm(key)?, nonce, prefix, plaintext, aad)
+}
+
+/// As [`seal_with`], under a key that is ready for use.
+pub(crate) fn seal_under(
+    key: &LessSafeKey,
     nonce: [u8; NONCE_LEN],
     prefix: &[u8],
     plaintext: &[u8],
@@ -129,12 +167,9 @@ pub(crate) fn seal_with(
     let mut out = Vec::with_capacity(prefix.len() + plaintext.len() + MAX_TAG_LEN);
     out.extend_from_slice(prefix);
     out.extend_from_slice(plaintext);
-    let tag = gcm(key)?
-        .seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(aad),
-            &mut out[prefix.len()..],
-        )
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let tag = key
+        .seal_in_place_separate_tag(nonce, Aad::from(aad), &mut out[prefix.len()..])
         .map_err(|_| too_long())?;
     out.extend_from_slice(tag.as_ref());
     Ok(out)
@@ -156,7 +191,8 @@ pub(crate) fn open_with(
     Ok(out)
 }
 
-fn gcm(key: &[u8; 32]) -> Result<LessSafeKey, EnclaveError> {
+/// A key that is ready for use. It is not wiped when it goes, so it is made for the moment.
+pub(crate) fn gcm(key: &[u8; 32]) -> Result<LessSafeKey, EnclaveError> {
     UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new).map_err(|_| EnclaveError::Unsealable)
 }
 

@@ -262,6 +262,19 @@ impl Enclave {
         DataKey::seal(plaintext, aad)
     }
 
+    /// As [`Enclave::seal`], of what stands in `buffer`; see [`DataKey::seal_in_place`].
+    ///
+    /// # Errors
+    /// As [`Enclave::seal`].
+    pub fn seal_in_place(
+        &self,
+        buffer: &mut Vec<u8>,
+        at: usize,
+        aad: &[u8],
+    ) -> Result<DataKey, EnclaveError> {
+        DataKey::seal_in_place(buffer, at, aad)
+    }
+
     /// Opens what [`Enclave::seal`] gave.
     ///
     /// # Errors
@@ -321,7 +334,20 @@ impl Enclave {
         key: &DataKey,
         context: &[u8],
     ) -> Result<Vec<u8>, EnclaveError> {
-        self.0.patients.wrap(patient, key, context)
+        let [wrapped] = self.wrap_keys(patient, [(key, context)])?;
+        Ok(wrapped)
+    }
+
+    /// As [`Enclave::wrap_key`], several of one patient at once.
+    ///
+    /// # Errors
+    /// As [`Enclave::wrap_key`].
+    pub fn wrap_keys<const N: usize>(
+        &self,
+        patient: &PatientId,
+        keys: [(&DataKey, &[u8]); N],
+    ) -> Result<[Vec<u8>; N], EnclaveError> {
+        self.0.patients.wrap(patient, keys)
     }
 
     /// Takes out what [`Enclave::wrap_key`] wrapped.

@@ -12,7 +12,7 @@
 
 use crate::{
     DataKey, EnclaveError,
-    data_key::{fill_random, open_with, seal_with},
+    data_key::{fill_random, gcm, open_with, seal_under},
     files::{self, failed},
     master::Master,
 };
@@ -112,7 +112,7 @@ impl Patients {
             missing.dedup();
             missing
         };
-        if missing(patients).is_empty() {
+        if patients.iter().all(|patient| self.has(patient)) {
             return Ok(());
         }
         let mut writing = self.writing.lock();
@@ -164,21 +164,29 @@ impl Patients {
         self.keys.read().contains_key(patient)
     }
 
-    /// Wraps a data key: `version (u32 BE) || nonce (12) || key || tag (16)`.
-    pub(crate) fn wrap(
+    /// Wraps data keys of one patient, each for its context: `version (u32 BE) || nonce (12) || key || tag (16)`.
+    pub(crate) fn wrap<const N: usize>(
         &self,
         patient: &PatientId,
-        key: &DataKey,
-        context: &[u8],
-    ) -> Result<Vec<u8>, EnclaveError> {
-        let keys = self.keys.read();
-        let newest = keys.get(patient).and_then(|versions| versions.last());
-        let (version, patient_key) = newest.ok_or(EnclaveError::NoPatientKey)?;
-        // A patient's key wraps some thousand keys, far below the bound for random nonces.
-        let mut nonce = [0; NONCE_LEN];
-        fill_random(&mut nonce)?;
-        let prefix = [version.to_be_bytes().as_slice(), &nonce].concat();
-        seal_with(patient_key.expose(), nonce, &prefix, key.expose(), &bound(patient, context))
+        keys: [(&DataKey, &[u8]); N],
+    ) -> Result<[Vec<u8>; N], EnclaveError> {
+        let (version, patient_key) = {
+            let known = self.keys.read();
+            let newest = known.get(patient).and_then(|versions| versions.last());
+            let (version, patient_key) = newest.ok_or(EnclaveError::NoPatientKey)?;
+            (*version, gcm(patient_key.expose())?)
+        };
+        let mut wrapped = [const { Vec::new() }; N];
+        for (wrapped, (key, context)) in wrapped.iter_mut().zip(keys) {
+            // A patient's key wraps some thousand keys, far below the bound for random nonces.
+            let mut nonce = [0; NONCE_LEN];
+            fill_random(&mut nonce)?;
+            let mut prefix = [0; 4 + NONCE_LEN];
+            prefix[..4].copy_from_slice(&version.to_be_bytes());
+            prefix[4..].copy_from_slice(&nonce);
+            *wrapped = seal_under(&patient_key, nonce, &prefix, key.expose(), &bound(patient, context))?;
+        }
+        Ok(wrapped)
     }
 
     /// Takes out what [`Patients::wrap`] wrapped.
@@ -320,13 +328,17 @@ mod tests {
         DataKey::from_bytes([9; 32])
     }
 
+    fn wrap(patients: &Patients, patient: PatientId) -> Result<Vec<u8>, EnclaveError> {
+        patients.wrap(&patient, [(&data_key(), b"cid".as_slice())]).map(|[wrapped]| wrapped)
+    }
+
     #[test]
     fn a_key_wraps_for_its_patient_and_context_alone_and_comes_back() {
         let (_dir, path, master) = folder();
         let patients = Patients::open(&path, &master).unwrap();
-        assert!(matches!(patients.wrap(&JANE, &data_key(), b"cid"), Err(EnclaveError::NoPatientKey)));
+        assert!(matches!(wrap(&patients, JANE), Err(EnclaveError::NoPatientKey)));
         patients.ensure(&master, &[JANE, JOHN, JANE]).unwrap();
-        let wrapped = patients.wrap(&JANE, &data_key(), b"cid").unwrap();
+        let wrapped = wrap(&patients, JANE).unwrap();
         drop(patients);
         let patients = Patients::open(&path, &master).unwrap();
         patients.ensure(&master, &[JANE]).unwrap();
@@ -345,7 +357,7 @@ mod tests {
         let (_dir, path, master) = folder();
         let patients = Patients::open(&path, &master).unwrap();
         patients.ensure(&master, &[JANE, JOHN]).unwrap();
-        let wrapped = [JANE, JOHN].map(|patient| patients.wrap(&patient, &data_key(), b"cid").unwrap());
+        let wrapped = [JANE, JOHN].map(|patient| wrap(&patients, patient).unwrap());
         let row = |patient: PatientId| {
             let bytes = fs::read(path.join(FILE)).unwrap();
             bytes.windows(16).any(|window| window == patient)
@@ -365,9 +377,9 @@ mod tests {
         let (_dir, path, master) = folder();
         let patients = Patients::open(&path, &master).unwrap();
         patients.ensure(&master, &[JANE]).unwrap();
-        let old = patients.wrap(&JANE, &data_key(), b"cid").unwrap();
+        let old = wrap(&patients, JANE).unwrap();
         patients.renew(&master, &[JANE, JOHN]).unwrap();
-        let new = patients.wrap(&JANE, &data_key(), b"cid").unwrap();
+        let new = wrap(&patients, JANE).unwrap();
         assert!(patients.unwrap(&JANE, &old, b"cid").is_ok() && !patients.has(&JOHN));
         let patients = Patients::open(&path, &master).unwrap();
         assert_eq!(patients.renewing(), [JANE], "a crash in between is seen");

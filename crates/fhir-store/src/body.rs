@@ -4,7 +4,7 @@
 //! the work on a text is done before its version is known. Everything else comes back character by character, in order.
 
 use crate::{StoreError, value::date::instant};
-use bxp_compression::{bound, compress_into, decompress};
+use bxp_compression::{compressed, decompress};
 use sonic_rs::{JsonContainerTrait, Value};
 
 /// The shortest text that is worth compressing, in bytes.
@@ -60,17 +60,14 @@ fn push(text: &mut String, name: &str, value: &Value) -> Result<(), StoreError> 
 }
 
 fn pack(text: &[u8]) -> Vec<u8> {
-    const HEAD: usize = 5;
-    if let (true, Ok(length)) = (text.len() >= COMPRESSED_FROM, u32::try_from(text.len())) {
-        let mut stored = vec![0; HEAD + bound(text.len())];
-        stored[0] = ZSTD;
-        stored[1..HEAD].copy_from_slice(&length.to_le_bytes());
-        if let Ok(packed) = compress_into(text, &mut stored[HEAD..])
-            && packed + HEAD < text.len()
-        {
-            stored.truncate(HEAD + packed);
-            return stored;
-        }
+    let shorter = |frame: &[u8], length: u32| {
+        let stored = || [&[ZSTD], length.to_le_bytes().as_slice(), frame].concat();
+        (frame.len() + 5 < text.len()).then(stored)
+    };
+    if let (true, Ok(length)) = (text.len() >= COMPRESSED_FROM, u32::try_from(text.len()))
+        && let Ok(Some(stored)) = compressed(text, |frame| shorter(frame, length))
+    {
+        return stored;
     }
     [&[PLAIN], text].concat()
 }

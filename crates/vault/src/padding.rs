@@ -1,12 +1,12 @@
 //! Plaintext as it is sealed: compressed, then padded.
 //!
 //! Layout: `content length (u32 BE) || compressed length (u32 BE) || zstd frame || zeros`, a multiple of
-//! [`BUCKET_BYTES`]; the frame is one of `bxp-compression`. Compression comes before sealing, since ciphertext does not
+//! [`BUCKET_BYTES`]; the frame is one of `bxp-compression`, which may hold its content as it is (ADR 85). Compression comes before sealing, since ciphertext does not
 //! compress. The length of a sealed block therefore tells how well its content compresses, rounded up to a bucket; the
 //! padding leaves an observer with few distinct lengths, but a long note still makes a longer block than a short one.
 
 use crate::VaultError;
-use bxp_compression::{bound, compress_into, decompress};
+use bxp_compression::{StoredHead, compressed, decompress};
 
 /// Sealed plaintexts have a multiple of this many bytes.
 pub const BUCKET_BYTES: usize = 256;
@@ -15,26 +15,76 @@ pub const BUCKET_BYTES: usize = 256;
 pub const PLAINTEXT_BYTES_MAX: usize = 64 << 20;
 
 const HEADER_LEN: usize = 8;
+/// Of content that fills no bucket.
+const STORED_HEAD_LEN: usize = 9;
 const WHAT: &str = "padded content";
 
-/// Compresses and pads `content`.
-pub(crate) fn pack(content: &[u8]) -> Result<Vec<u8>, VaultError> {
+/// What is done to content to make it short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// It is compressed.
+    Compress,
+    /// It is compressed if it is long, and else taken as it is.
+    CompressLong,
+}
+
+impl Effort {
+    /// Content of more bytes is compressed.
+    const fn stored_bytes_max(self) -> usize {
+        match self {
+            // It fills a bucket in any case, so compression saves nothing.
+            Self::Compress => BUCKET_BYTES - HEADER_LEN - STORED_HEAD_LEN,
+            Self::CompressLong => 4096,
+        }
+    }
+}
+
+/// Content that is ready to be padded.
+pub(crate) struct Packed<'a> {
+    header: [u8; HEADER_LEN],
+    /// The frame, in two parts.
+    frame: [&'a [u8]; 2],
+}
+
+impl<'a> Packed<'a> {
+    fn new(length: u32, frame: [&'a [u8]; 2]) -> Option<Self> {
+        let mut header = [0; HEADER_LEN];
+        header[..4].copy_from_slice(&length.to_be_bytes());
+        let frame_len = u32::try_from(frame[0].len() + frame[1].len()).ok()?;
+        header[4..].copy_from_slice(&frame_len.to_be_bytes());
+        Some(Self { header, frame })
+    }
+
+    /// The bytes that [`Packed::write`] writes.
+    pub(crate) const fn len(&self) -> usize {
+        (HEADER_LEN + self.frame[0].len() + self.frame[1].len()).next_multiple_of(BUCKET_BYTES)
+    }
+
+    /// Appends the padded content.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let end = out.len() + self.len();
+        out.extend_from_slice(&self.header);
+        self.frame.iter().for_each(|part| out.extend_from_slice(part));
+        out.resize(end, 0);
+    }
+}
+
+/// Makes `content` short and hands it to `take`, which compresses nothing itself.
+pub(crate) fn pack<T>(
+    content: &[u8],
+    effort: Effort,
+    take: impl FnOnce(&Packed<'_>) -> Result<T, VaultError>,
+) -> Result<T, VaultError> {
     let too_large =
         || VaultError::TooLarge { what: "a record's content", size: content.len(), max: PLAINTEXT_BYTES_MAX };
-    if content.len() > PLAINTEXT_BYTES_MAX {
-        return Err(too_large());
+    let length = u32::try_from(content.len()).ok().filter(|_| content.len() <= PLAINTEXT_BYTES_MAX);
+    let length = length.ok_or_else(too_large)?;
+    let take = |frame: [&[u8]; 2]| take(&Packed::new(length, frame).ok_or_else(too_large)?);
+    let head = StoredHead::new(content.len()).filter(|_| content.len() <= effort.stored_bytes_max());
+    match head {
+        Some(head) => take([head.as_bytes(), content]),
+        None => compressed(content, |frame| take([frame, &[]])).map_err(VaultError::Compression)?,
     }
-    let length = u32::try_from(content.len()).map_err(|_| too_large())?;
-    let bound = bound(content.len());
-    let mut out = Vec::with_capacity((HEADER_LEN + bound).next_multiple_of(BUCKET_BYTES));
-    out.resize(HEADER_LEN + bound, 0);
-    let written = compress_into(content, &mut out[HEADER_LEN..]).map_err(VaultError::Compression)?;
-    let compressed = u32::try_from(written).map_err(|_| too_large())?;
-    out[..4].copy_from_slice(&length.to_be_bytes());
-    out[4..HEADER_LEN].copy_from_slice(&compressed.to_be_bytes());
-    out.truncate(HEADER_LEN + written);
-    out.resize(out.len().next_multiple_of(BUCKET_BYTES), 0);
-    Ok(out)
 }
 
 /// Undoes [`pack`], refusing anything else.
@@ -58,16 +108,49 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn pack_by(effort: Effort, content: &[u8]) -> Vec<u8> {
+        super::pack(content, effort, |packed| {
+            let mut out = Vec::new();
+            packed.write(&mut out);
+            assert_eq!(out.len(), packed.len());
+            Ok(out)
+        })
+        .unwrap()
+    }
+
+    fn pack(content: &[u8]) -> Vec<u8> {
+        pack_by(Effort::Compress, content)
+    }
+
+    #[test]
+    fn what_is_not_long_is_stored_and_what_is_short_anyway() {
+        let text = vec![b'a'; 4097];
+        let lengths = |length: usize| {
+            [Effort::Compress, Effort::CompressLong].map(|effort| pack_by(effort, &text[..length]).len())
+        };
+        assert_eq!(lengths(239), [256, 256]);
+        assert_eq!(lengths(240), [256, 512], "compressed, stored");
+        assert_eq!(lengths(4096), [256, 4352]);
+        assert_eq!(lengths(4097), [256, 256], "both compressed");
+    }
+
+    #[test]
+    fn content_that_is_too_large_is_refused() {
+        let refused =
+            super::pack(&vec![0; PLAINTEXT_BYTES_MAX + 1], Effort::Compress, |packed| Ok(packed.len()));
+        assert!(matches!(refused, Err(VaultError::TooLarge { .. })));
+    }
+
     #[test]
     fn lengths_fall_into_buckets() {
         let lengths: std::collections::BTreeSet<_> =
-            (0..200_usize).map(|length| pack(&vec![b'a'; length]).unwrap().len()).collect();
+            (0..200_usize).map(|length| pack(&vec![b'a'; length]).len()).collect();
         assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [256]);
     }
 
     #[test]
     fn a_frame_that_unpacks_to_more_than_it_says_is_refused() {
-        let mut bomb = pack(&vec![0; 1 << 20]).unwrap();
+        let mut bomb = pack(&vec![0; 1 << 20]);
         bomb[..4].copy_from_slice(&16_u32.to_be_bytes());
         assert!(unpack(&bomb).is_err());
         bomb[..4].copy_from_slice(&u32::MAX.to_be_bytes());
@@ -76,8 +159,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn content_comes_back(content in proptest::collection::vec(any::<u8>(), 0..3000)) {
-            let packed = pack(&content).unwrap();
+        fn content_comes_back(
+            content in proptest::collection::vec(any::<u8>(), 0..5000),
+            effort in prop::sample::select(vec![Effort::Compress, Effort::CompressLong]),
+        ) {
+            let packed = pack_by(effort, &content);
             prop_assert_eq!(packed.len() % BUCKET_BYTES, 0);
             prop_assert_eq!(unpack(&packed).unwrap(), content);
             let longer = [packed.as_slice(), &[0; BUCKET_BYTES]].concat();

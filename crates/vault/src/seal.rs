@@ -1,7 +1,8 @@
 //! Sealing a record: CPU only, so that any number of threads can do it at once.
 
-use crate::{RecordEntry, Vault, VaultError, envelope};
+use crate::{RecordEntry, Vault, VaultError, envelope, error::enclave};
 use alloy_primitives::Address;
+use bxp_enclave::{DataKey, EnclaveError};
 use bxp_types::{BlockClass, Bytes, Jurisdiction, Phi, RecordId, SealedBlock, SubjectId};
 
 /// One version of one FHIR resource, already taken apart.
@@ -66,13 +67,25 @@ impl Vault {
                 &record.deidentified,
             ),
         };
-        self.ensure_patients(&[record.subject])?;
-        Ok(SealedRecord {
-            identity_key: self.wrap_key(record.subject, &identity.cid, &identity_key)?,
-            deidentified_key: self.wrap_key(record.subject, &deidentified.cid, &deidentified_key)?,
-            entry,
-            identity,
-            deidentified,
-        })
+        let (identity_name, deidentified_name) = (identity.cid.to_bytes(), deidentified.cid.to_bytes());
+        let keys = [(&identity_key, identity_name.as_slice()), (&deidentified_key, &deidentified_name)];
+        let [identity_key, deidentified_key] = self.wrap_new_keys(record.subject, keys)?;
+        Ok(SealedRecord { identity_key, deidentified_key, entry, identity, deidentified })
+    }
+
+    /// Wraps the keys of a new record under its patient's key, which is made if there is none.
+    fn wrap_new_keys(
+        &self,
+        subject: SubjectId,
+        keys: [(&DataKey, &[u8]); 2],
+    ) -> Result<[Vec<u8>; 2], VaultError> {
+        match self.enclave.wrap_keys(&subject.0, keys) {
+            Err(EnclaveError::NoPatientKey) => {
+                self.ensure_patients(&[subject])?;
+                self.enclave.wrap_keys(&subject.0, keys)
+            }
+            wrapped => wrapped,
+        }
+        .map_err(enclave("wrap data keys"))
     }
 }
