@@ -58,13 +58,13 @@ impl RandomNames {
         split(resource, &SplitContext { mapping: &|literal| self.pseudonym(literal), now_year })
     }
 
-    /// As [`RandomNames::split`], giving the de-identified side as the text that is sealed.
+    /// As [`RandomNames::split`], from the resource's text to the text that is sealed.
     ///
     /// # Errors
     /// Why it cannot be split.
     pub fn split_text(
         &self,
-        resource: &Value,
+        resource: &str,
         clock: &Clock,
     ) -> Result<bxp_privacy::SplitText, bxp_privacy::SplitError> {
         let (now_year, _, _) = CivilDay::of_time_ms(clock.now_ms()).civil();

@@ -19,6 +19,7 @@ pub mod risk;
 mod rules;
 pub mod scan;
 pub mod split;
+mod tape;
 
 pub use identifier::{IdentifierKind, Removed};
 pub use join::{JoinError, join};

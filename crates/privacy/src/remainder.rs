@@ -4,18 +4,32 @@
 //! `of` the first sixteen bytes of the SHA-256 of the de-identified side's text, so that the sides of two records
 //! are never joined. The items of a patch are told in `split::walk`.
 
-use crate::{JoinError, json};
+use crate::{JoinError, json, rules_digest};
 use sha2::{Digest as _, Sha256};
 use sonic_rs::{JsonContainerTrait as _, JsonValueTrait as _, Value};
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 const VERSION: u64 = 1;
-/// How a remainder of this version begins.
-const HEAD: &[u8] = br#"{"v":1,"rules":""#;
+const RULES: &[u8] = br#"{"v":1,"rules":""#;
+const OF: &[u8] = br#"","of":""#;
+const PATCH: &[u8] = br#"","patch":"#;
 const MATCH_BYTES: usize = 16;
+/// Where the digits of `of` begin.
+const OF_AT: usize = RULES.len() + 64 + OF.len();
+/// What stands before the patch.
+const HEAD_LEN: usize = OF_AT + 2 * MATCH_BYTES + PATCH.len();
 
 /// A removed value of [`json::DEPTH_MAX`] levels, in a patch as deep as the rules go.
 const PATCH_DEPTH_MAX: usize = 2 * json::DEPTH_MAX;
+
+/// How an encoding under this program's own rules begins.
+static OWN_HEAD: LazyLock<Vec<u8>> = LazyLock::new(|| head(rules_digest()));
+
+/// What stands before the patch, with zeros for what it belongs to.
+fn head(rules: [u8; 32]) -> Vec<u8> {
+    let rules = rules.map(hex_digits);
+    [RULES, rules.as_flattened(), OF, &[b'0'; 2 * MATCH_BYTES], PATCH].concat()
+}
 
 /// What [`crate::join`] needs beside the de-identified side to give the resource back.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,16 +44,19 @@ pub(crate) struct Parts {
 }
 
 impl Remainder {
-    /// `deidentified` is the other side's text, `patch` a JSON array.
-    pub(crate) fn new(rules: [u8; 32], deidentified: &[u8], patch: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(patch.len().saturating_add(160));
-        bytes.extend_from_slice(HEAD);
-        write_hex(&mut bytes, &rules);
-        bytes.extend_from_slice(b"\",\"of\":\"");
-        write_hex(&mut bytes, &match_bytes(deidentified));
-        bytes.extend_from_slice(b"\",\"patch\":");
-        bytes.extend_from_slice(patch);
+    /// Begins an encoding, to which a patch, a JSON array of about `patch_len` bytes, is appended for [`Self::finish`].
+    pub(crate) fn begin(patch_len: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(patch_len.saturating_add(HEAD_LEN + 1));
+        bytes.extend_from_slice(&OWN_HEAD);
+        bytes
+    }
+
+    /// Ends what [`Self::begin`] began; `deidentified` is the other side's text.
+    pub(crate) fn finish(mut bytes: Vec<u8>, deidentified: &[u8]) -> Self {
         bytes.push(b'}');
+        let digits = match_bytes(deidentified).map(hex_digits);
+        let place = bytes.iter_mut().skip(OF_AT);
+        place.zip(digits.as_flattened()).for_each(|(place, digit)| *place = *digit);
         Self { bytes }
     }
 
@@ -97,11 +114,9 @@ fn hex_member<const N: usize>(root: &Value, name: &str) -> Result<[u8; N], JoinE
     Ok(bytes)
 }
 
-fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+const fn hex_digits(byte: u8) -> [u8; 2] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.extend(
-        bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
-    );
+    [DIGITS[(byte >> 4) as usize], DIGITS[(byte & 15) as usize]]
 }
 
 fn match_bytes(deidentified: &[u8]) -> [u8; MATCH_BYTES] {
@@ -132,9 +147,14 @@ impl fmt::Debug for Remainder {
 mod tests {
     use super::*;
 
+    fn of(rules: [u8; 32], patch: &[u8]) -> Remainder {
+        let bytes = [head(rules).as_slice(), patch].concat();
+        Remainder::finish(bytes, b"{}")
+    }
+
     #[test]
     fn the_encoding_is_stable() {
-        let remainder = Remainder::new([0xab; 32], b"{}", br#"[1,"id","x"]"#);
+        let remainder = of([0xab; 32], br#"[1,"id","x"]"#);
         let expected = format!(
             r#"{{"v":1,"rules":"{}","of":"44136fa355b3678a1146ad16f7e8649e","patch":[1,"id","x"]}}"#,
             "ab".repeat(32)
@@ -148,7 +168,7 @@ mod tests {
 
     #[test]
     fn damage_is_told() {
-        let good = Remainder::new([1; 32], b"{}", b"[]").into_bytes();
+        let good = of([1; 32], b"[]").into_bytes();
         let text = String::from_utf8(good).unwrap();
         for (from, to) in
             [("\"v\":1", "\"v\":2"), ("\"of\":\"4", "\"of\":\"z"), ("[]", "{}"), ("{", "["), ("}", "")]

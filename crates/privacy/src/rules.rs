@@ -1,16 +1,20 @@
 //! The rule table: what may leave, compiled once from the text files in `rules/`.
 
+mod lookup;
+mod names;
 mod parse;
 mod systems;
 mod tree;
 
+pub(crate) use names::{Name, Names};
 pub(crate) use systems::CodeCheck;
 pub(crate) use tree::{NodeId, Rule, SetId};
 
 use crate::IdentifierKind;
+use lookup::{Lookup, names_alone};
 use sha2::{Digest as _, Sha256};
-use std::{collections::BTreeMap, collections::BTreeSet, collections::HashMap, sync::LazyLock};
-use tree::Tree;
+use std::{collections::BTreeMap, collections::BTreeSet, sync::LazyLock};
+use tree::Finished;
 
 /// The name of the rule table. It changes with any change of what may leave.
 pub const RULES_VERSION: &str = "safe-harbor-r4/1";
@@ -89,13 +93,12 @@ pub(crate) enum RemovedAs {
 /// The table in the form that a split walks.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    tree: Tree,
-    sets: Vec<BTreeSet<String>>,
-    /// Looked up for every coding and never gone through in an order.
-    systems: HashMap<String, CodeCheck>,
-    removed: BTreeMap<String, RemovedAs>,
-    resource_types: SetId,
-    other: NodeId,
+    nodes: Vec<Finished>,
+    sets: Vec<Lookup<()>>,
+    systems: Lookup<CodeCheck>,
+    pub(crate) names: Names,
+    /// The lines of each resource type of FHIR R4.
+    resources: Lookup<NodeId>,
     /// What [`Rules::is_vocabulary`] knows beside the systems.
     vocabulary: BTreeSet<String>,
     pub(crate) known: KnownSets,
@@ -132,58 +135,55 @@ impl Rules {
             age_loinc: set("age-loinc")?,
         };
         let systems = parse::systems(code_systems)?;
-        let listed = systems.values().filter_map(CodeCheck::codes).flatten();
+        let listed = systems.values().filter_map(CodeCheck::codes).flat_map(Lookup::names).map(str::to_owned);
         let members = DATA_TYPE_MEMBERS.map(str::to_owned);
+        let names = Names::new(tree.names(), &removed);
         let vocabulary =
-            sets.iter().flatten().chain(listed).cloned().chain(tree.names()).chain(members).collect();
+            sets.iter().flatten().cloned().chain(listed).chain(tree.names()).chain(members).collect();
+        let lines = |name: &String| (name.as_str().into(), tree.root(name).unwrap_or(other));
         Ok(Self {
-            tree,
-            sets,
-            systems: systems.into_iter().collect(),
-            removed,
-            resource_types,
-            other,
+            resources: Lookup::new(types.iter().map(lines)),
+            systems: Lookup::new(systems.into_iter().map(|(name, check)| (name.into_boxed_str(), check))),
+            nodes: tree.finish(&names),
+            names,
             vocabulary,
             known,
+            sets: sets.into_iter().map(|codes| Lookup::new(names_alone(codes))).collect(),
         })
     }
 
     /// The lines of a resource type; of `Other` for one without lines; `None` if FHIR R4 has no such type.
     pub(crate) fn resource(&self, resource_type: &str) -> Option<NodeId> {
-        let known = self.contains(self.resource_types, resource_type);
-        known.then(|| self.tree.root(resource_type).unwrap_or(self.other))
+        self.resources.get(resource_type.as_bytes()).map(|(_, node)| *node)
     }
 
     pub(crate) fn is_resource_type(&self, name: &str) -> bool {
-        self.contains(self.resource_types, name)
+        self.resources.contains(name.as_bytes())
     }
 
     /// The rule for the member `name`, and its place among the members.
-    pub(crate) fn member(&self, node: NodeId, name: &str) -> Option<(usize, Rule)> {
-        self.tree.member(node, name)
+    #[inline]
+    pub(crate) fn member(&self, node: NodeId, name: Name) -> Option<(usize, Rule)> {
+        self.nodes.get(node.0)?.member(name)
     }
 
     pub(crate) fn url(&self, node: NodeId) -> Option<&str> {
-        self.tree.url(node)
+        self.nodes.get(node.0)?.url.as_deref()
     }
 
     pub(crate) fn contains(&self, set: SetId, code: &str) -> bool {
-        self.sets.get(set.0).is_some_and(|codes| codes.contains(code))
+        self.sets.get(set.0).is_some_and(|codes| codes.contains(code.as_bytes()))
     }
 
     /// Whether `text` is a word of a closed vocabulary: a code of a value set or of a listed code system, a known system
     /// or extension, a resource type, or the name of a listed element.
     pub(crate) fn is_vocabulary(&self, text: &str) -> bool {
-        self.systems.contains_key(text) || self.vocabulary.contains(text)
+        self.systems.contains(text.as_bytes()) || self.vocabulary.contains(text)
     }
 
     /// Whether `code` is a code of the known code system `system`.
     pub(crate) fn knows_code(&self, system: &str, code: &str) -> bool {
-        self.systems.get(system).is_some_and(|check| check.accepts(code))
-    }
-
-    pub(crate) fn removed_as(&self, name: &str) -> RemovedAs {
-        self.removed.get(name).copied().unwrap_or(RemovedAs::Kind(IdentifierKind::Other))
+        self.systems.get(system.as_bytes()).is_some_and(|(_, check)| check.accepts(code))
     }
 }
 
@@ -195,9 +195,10 @@ mod tests {
     fn the_table_reads_and_covers_the_resources_that_hospitals_send() {
         let rules = rules().unwrap();
         for name in ["Patient", "Observation", "Claim", "Coverage", "ServiceRequest"] {
-            assert_ne!(rules.resource(name), Some(rules.other), "{name}");
+            assert_ne!(rules.resource(name), rules.resource("Basic"), "{name}");
         }
-        assert_eq!(rules.resource("Basic"), Some(rules.other), "a type of FHIR R4 without lines");
+        let lines = rules.resource("Basic").unwrap();
+        assert!(rules.member(lines, Name::CODE).is_none(), "a type of FHIR R4 without lines");
         assert_eq!(rules.resource("JaneDoe"), None, "no type of FHIR R4");
         assert_eq!(rules.resource("Timing"), None, "a data type is no resource type");
     }

@@ -6,7 +6,13 @@ pub(crate) mod date;
 mod scalar;
 mod walk;
 
-use crate::{Remainder, Removed, json::DEPTH_MAX, rules::rules, rules_digest};
+use crate::{
+    Remainder, Removed,
+    json::{DEPTH_MAX, write_value},
+    rules::rules,
+    rules_digest,
+    tape::Tape,
+};
 use bxp_types::Phi;
 use sonic_rs::Value;
 
@@ -81,23 +87,28 @@ pub enum SplitError {
 /// # Errors
 /// The value is no FHIR R4 resource, or the mapping gives an unusable pseudonym.
 pub fn split(resource: &Value, context: &SplitContext<'_>) -> Result<Split, SplitError> {
-    let SplitText { identity, deidentified, removed, rules } = split_text(resource, context)?;
+    let mut text = Vec::new();
+    write_value(&mut text, resource).map_err(|_| SplitError::TooDeep)?;
+    let text = std::str::from_utf8(&text).map_err(|_| SplitError::NotAResource)?;
+    let SplitText { identity, deidentified, removed, rules } = split_text(text, context)?;
     let deidentified = sonic_rs::from_slice(&deidentified).map_err(|_| SplitError::Encode)?;
     Ok(Split { identity, deidentified, removed, rules })
 }
 
-/// As [`split`], without reading the de-identified text back: for who seals it.
+/// As [`split`], from the JSON text of a resource to the text of its de-identified side: for who seals it.
+///
+/// What stays behind is taken over as it stands, so a text without spaces makes a short identity side.
 ///
 /// # Errors
-/// As [`split`].
-pub fn split_text(resource: &Value, context: &SplitContext<'_>) -> Result<SplitText, SplitError> {
+/// As [`split`]; [`SplitError::NotAResource`] also for a text that is no JSON.
+pub fn split_text(resource: &str, context: &SplitContext<'_>) -> Result<SplitText, SplitError> {
     let table = rules().map_err(|_| SplitError::Rules)?;
-    let sides = walk::resource(table, context, resource)?;
-    let rules = rules_digest();
+    let tape = Tape::read(resource, &table.names)?;
+    let sides = walk::resource(table, context, tape.root(), Remainder::begin(resource.len()))?;
     Ok(SplitText {
-        identity: Phi::new(Remainder::new(rules, &sides.deidentified, &sides.patch)),
+        identity: Phi::new(Remainder::finish(sides.patch, &sides.deidentified)),
         deidentified: sides.deidentified,
         removed: sides.removed,
-        rules,
+        rules: rules_digest(),
     })
 }

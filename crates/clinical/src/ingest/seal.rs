@@ -6,7 +6,7 @@ use super::{
     subjects::Whose,
     tables::{Fingerprint, Named, Patient, Version},
 };
-use crate::{ClinicalError, fhir::CivilDay, source::Entry};
+use crate::{ClinicalError, fhir::CivilDay};
 use bxp_privacy::{Removed, SplitContext, split_text};
 use bxp_types::Phi;
 use bxp_vault::{NewRecord, SealedRecord};
@@ -17,6 +17,8 @@ pub(super) struct Taken {
     /// Its number in the submission.
     pub(super) at: usize,
     pub(super) named: Named,
+    /// Its text, which is split.
+    pub(super) text: Phi<String>,
     pub(super) content: Fingerprint,
     pub(super) whose: Whose,
     /// The version that was here before.
@@ -33,7 +35,6 @@ impl Inner {
     /// Seals all; an inner error is the reason why that one resource is refused.
     pub(super) fn seal_all(
         &self,
-        entries: &[Entry],
         names: &Names<'_>,
         taken: &[Taken],
         whose: impl Fn(Whose) -> Patient + Sync,
@@ -41,7 +42,7 @@ impl Inner {
         let (now_year, _, _) = CivilDay::of_time_ms(self.clock.now_ms()).civil();
         let seal = |one: &Taken| {
             let context = SplitContext { mapping: &|literal| names.pseudonym(literal), now_year };
-            let parts = match split_text(entries[one.at].resource.expose(), &context) {
+            let parts = match split_text(one.text.expose(), &context) {
                 Ok(parts) => parts,
                 Err(error) => return Ok(Err(error.to_string())),
             };

@@ -17,7 +17,7 @@ use crate::{
 };
 use bxp_fhir_store::{NewVersion, Parameters, Prepared, Writer, extract::is_id};
 use bxp_storage::{Batch, Durability};
-use bxp_types::RecordId;
+use bxp_types::{Phi, RecordId};
 use bxp_vault::{MerkleBatch, SealedRecord};
 use rayon::prelude::*;
 use std::{collections::HashMap, sync::atomic::Ordering};
@@ -33,6 +33,8 @@ const RESOURCE_BYTES_MAX: usize = 7 << 20;
 
 /// An entry that passed validation, with the fingerprint of its content and of its names.
 pub(super) struct CheckedEntry {
+    /// The resource, without spaces.
+    text: Phi<String>,
     content: Fingerprint,
     names: EntryNames,
     warnings: usize,
@@ -59,20 +61,20 @@ pub(super) fn check(inner: &Inner, entries: &[Entry]) -> Vec<Result<CheckedEntry
             return Err(refuse(reason));
         }
         let warnings = validation.issues.iter().filter(|issue| issue.severity >= Severity::Warning).count();
-        let bytes = sonic_rs::to_vec(resource).map_err(|_| refuse("it cannot be encoded".to_owned()))?;
-        if bytes.len() > RESOURCE_BYTES_MAX {
+        let text = sonic_rs::to_string(resource).map_err(|_| refuse("it cannot be encoded".to_owned()))?;
+        if text.len() > RESOURCE_BYTES_MAX {
             return Err(refuse(format!(
                 "larger than {RESOURCE_BYTES_MAX} bytes; move attachments to Binary resources"
             )));
         }
-        let content = inner.tables.fingerprint("content", &bytes);
+        let content = inner.tables.fingerprint("content", text.as_bytes());
         let names = EntryNames::new(&inner.tables, entry, &content);
         let kind = validation.resource_type.and_then(|name| Parameters::r4().kind(name));
         let prepared = match kind.filter(|_| keeps_whole) {
             None => None,
             Some(kind) => Some(Prepared::new(kind, resource).map_err(|error| refuse(error.to_string()))?),
         };
-        Ok(CheckedEntry { content, names, warnings, prepared })
+        Ok(CheckedEntry { text: Phi::new(text), content, names, warnings, prepared })
     };
     entries.par_iter().map(check).collect()
 }
@@ -161,9 +163,12 @@ impl Inner {
         let mut taken = Vec::new();
         let mut seen: HashMap<_, Fingerprint> = HashMap::new();
         for (at, one) in checked.into_iter().enumerate() {
-            let (Ok(one), Some(named)) = (&one, &own[at]) else {
-                refused.extend(one.err());
-                continue;
+            let (one, named) = match (one, &own[at]) {
+                (Ok(one), Some(named)) => (one, named),
+                (one, _) => {
+                    refused.extend(one.err());
+                    continue;
+                }
             };
             let refusal = |reason: String| Refusal {
                 position: entries[at].position,
@@ -194,7 +199,8 @@ impl Inner {
                 continue;
             }
             report.warnings += one.warnings as u64;
-            taken.push(Taken { at, named: named.clone(), content: one.content, whose, earlier });
+            let (named, CheckedEntry { text, content, .. }) = (named.clone(), one);
+            taken.push(Taken { at, named, text, content, whose, earlier });
         }
         if whole && !refused.is_empty() {
             return Ok(());
@@ -259,7 +265,7 @@ impl Inner {
         let _sealing = self.vault.sealing();
         let subjects: Vec<_> = taken.iter().map(|one| whose(one.whose).subject).collect();
         self.vault.ensure_patients(&subjects)?;
-        let sealed = self.seal_all(entries, names, &taken, whose);
+        let sealed = self.seal_all(names, &taken, whose);
         let mut batch = self.store.batch();
         let mut records: Vec<SealedRecord> = Vec::with_capacity(taken.len());
         let mut written: Vec<(usize, Noted)> = Vec::with_capacity(taken.len());

@@ -1,6 +1,10 @@
 //! Reads the rule files.
 
-use super::{CodeCheck, RemovedAs, Rule, RulesError, SetId, tree::Tree};
+use super::{
+    CodeCheck, RemovedAs, Rule, RulesError, SetId,
+    lookup::{Lookup, names_alone},
+    tree::Tree,
+};
 use crate::IdentifierKind;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +49,7 @@ pub(super) fn systems(text: &str) -> Result<BTreeMap<String, CodeCheck>, RulesEr
         let system = words.next().unwrap_or_default();
         let check = match words.next() {
             Some("pattern") => words.next().and_then(CodeCheck::pattern),
-            Some("codes") => Some(CodeCheck::Codes(codes(words))),
+            Some("codes") => Some(CodeCheck::Codes(Lookup::new(names_alone(codes(words))))),
             _ => None,
         };
         let check = check.ok_or(RulesError::new("no known check", &entry))?;
@@ -157,7 +161,10 @@ fn parts(path: &str) -> Vec<(&str, Option<&str>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::names::{Name, Names},
+        *,
+    };
 
     fn read(text: &str) -> Result<(Tree, BTreeMap<String, RemovedAs>), RulesError> {
         let sets = BTreeMap::from([("status".to_owned(), SetId(0))]);
@@ -178,8 +185,13 @@ mod tests {
         let Some((_, Rule::Node(extension))) = tree.member(list, "http://e.x/y") else {
             panic!("no extension")
         };
-        assert_eq!(tree.url(extension), Some("http://e.x/y"));
         assert_eq!(tree.member(extension, "v").map(|(_, rule)| rule), Some(Rule::Coding));
+        let names = Names::new(tree.names(), &BTreeMap::new());
+        let finished = &tree.finish(&names)[extension.0];
+        assert_eq!(finished.url.as_deref(), Some("http://e.x/y"));
+        assert_eq!(finished.member(names.get(b"v")).map(|(_, rule)| rule), Some(Rule::Coding));
+        assert_eq!(finished.member(names.get(b"b")).map(|(_, rule)| rule), None);
+        assert_eq!(finished.member(Name::UNKNOWN).map(|(_, rule)| rule), None);
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //! A code is a string like any other, so a number of another kind may stand in its place. Where a system has a check
 //! digit it is checked; where its codes are few they are listed; otherwise their form is held as narrow as the system's own.
 
-use std::collections::BTreeSet;
+use super::lookup::Lookup;
 
 /// How the codes of a system are told.
 #[derive(Debug)]
 pub(crate) enum CodeCheck {
     /// One of these.
-    Codes(BTreeSet<String>),
+    Codes(Lookup<()>),
     /// Of the system's own form.
     Form(fn(&[u8]) -> bool),
 }
@@ -34,7 +34,7 @@ impl CodeCheck {
     }
 
     /// The codes, where they are few enough to be listed.
-    pub(super) const fn codes(&self) -> Option<&BTreeSet<String>> {
+    pub(super) const fn codes(&self) -> Option<&Lookup<()>> {
         match self {
             Self::Codes(codes) => Some(codes),
             Self::Form(_) => None,
@@ -43,7 +43,7 @@ impl CodeCheck {
 
     pub(super) fn accepts(&self, code: &str) -> bool {
         match self {
-            Self::Codes(codes) => codes.contains(code),
+            Self::Codes(codes) => codes.contains(code.as_bytes()),
             Self::Form(form) => form(code.as_bytes()),
         }
     }

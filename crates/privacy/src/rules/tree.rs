@@ -1,5 +1,6 @@
 //! The path tree: one node for each object that may leave, one rule for each of its members.
 
+use super::names::{Name, Names};
 use std::collections::BTreeMap;
 
 /// A node's place in the tree.
@@ -48,6 +49,49 @@ struct Node {
     url: Option<Box<str>>,
 }
 
+/// A node of a finished tree.
+#[derive(Debug)]
+pub(super) struct Finished {
+    /// The members' names, each near the place of its number; mostly unknown, which is none.
+    slots: Vec<Name>,
+    /// Beside each name its place among the members, and its rule.
+    rules: Vec<(usize, Rule)>,
+    /// The URL, if the node is an extension.
+    pub(super) url: Option<Box<str>>,
+}
+
+impl Finished {
+    fn new(node: Node, names: &Names) -> Self {
+        let size = node.members.len().saturating_mul(2).max(1).next_power_of_two();
+        let mut finished =
+            Self { slots: vec![Name::UNKNOWN; size], rules: vec![(0, Rule::Checked); size], url: node.url };
+        for (place, (name, rule)) in node.members.iter().enumerate() {
+            let name = names.get(name.as_bytes());
+            let mut slot = usize::from(name.0) & (size - 1);
+            while finished.slots[slot] != Name::UNKNOWN {
+                slot = (slot + 1) & (size - 1);
+            }
+            finished.slots[slot] = name;
+            finished.rules[slot] = (place, *rule);
+        }
+        finished
+    }
+
+    /// The rule for a member, and its place among the members.
+    #[inline]
+    pub(super) fn member(&self, name: Name) -> Option<(usize, Rule)> {
+        let mut slot = usize::from(name.0) & (self.slots.len() - 1);
+        // At most half of the slots are taken, so an unknown name is always met.
+        loop {
+            match self.slots[slot] {
+                Name::UNKNOWN => return None,
+                known if known == name => return self.rules.get(slot).copied(),
+                _ => slot = (slot + 1) & (self.slots.len() - 1),
+            }
+        }
+    }
+}
+
 /// All nodes, and the names of those that stand for a type.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
@@ -81,8 +125,9 @@ impl Tree {
         members.get(index).map(|&(_, rule)| (index, rule))
     }
 
-    pub(super) fn url(&self, node: NodeId) -> Option<&str> {
-        self.nodes.get(node.0)?.url.as_deref()
+    /// The nodes in the form in which a walk asks for them.
+    pub(super) fn finish(self, names: &Names) -> Vec<Finished> {
+        self.nodes.into_iter().map(|node| Finished::new(node, names)).collect()
     }
 
     /// Puts a rule in place; false if another stands there or the node is full.

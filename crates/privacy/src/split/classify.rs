@@ -2,21 +2,20 @@
 
 use crate::{
     IdentifierKind, Removed,
-    rules::{RemovedAs, Rules},
+    rules::{Name, RemovedAs, Rules},
+    tape::Element,
 };
-use sonic_rs::{JsonContainerTrait as _, JsonValueTrait as _, Value};
 
 /// Counts a removed member; a list counts once for each of its elements.
-pub(super) fn count(rules: &Rules, removed: &mut Removed, name: &str, value: &Value) {
-    let name = name.strip_prefix('_').unwrap_or(name);
-    let kind = rules.removed_as(name);
-    match value.as_array() {
-        Some(array) => array.iter().for_each(|element| removed.add(kind_of(kind, element), 1)),
+pub(super) fn count(rules: &Rules, removed: &mut Removed, name: Name, value: Element<'_>) {
+    let kind = rules.names.removed_as(name);
+    match value.array() {
+        Some(array) => array.for_each(|element| removed.add(kind_of(kind, element), 1)),
         None => removed.add(kind_of(kind, value), 1),
     }
 }
 
-fn kind_of(removed_as: RemovedAs, value: &Value) -> IdentifierKind {
+fn kind_of(removed_as: RemovedAs, value: Element<'_>) -> IdentifierKind {
     match removed_as {
         RemovedAs::Kind(kind) => kind,
         RemovedAs::Telecom => telecom(value),
@@ -25,8 +24,8 @@ fn kind_of(removed_as: RemovedAs, value: &Value) -> IdentifierKind {
 }
 
 /// By ContactPoint.system (hl7.org/fhir/R4/valueset-contact-point-system.html).
-fn telecom(contact_point: &Value) -> IdentifierKind {
-    match contact_point.get("system").and_then(|system| system.as_str()) {
+fn telecom(contact_point: Element<'_>) -> IdentifierKind {
+    match contact_point.object().and_then(|object| object.get_str(Name::SYSTEM)).as_deref() {
         Some("phone" | "sms" | "pager") => IdentifierKind::Telephone,
         Some("fax") => IdentifierKind::Fax,
         Some("email") => IdentifierKind::Email,
@@ -36,12 +35,12 @@ fn telecom(contact_point: &Value) -> IdentifierKind {
 }
 
 /// By Identifier.type (HL7 v2 table 0203), then by the naming system.
-fn identifier(identifier: &Value) -> IdentifierKind {
-    let codings = identifier.pointer(["type", "coding"]);
-    let codes = codings.and_then(|codings| codings.as_array()).into_iter().flatten();
-    let by_type = codes.filter_map(|coding| coding.get("code")?.as_str().and_then(by_type_code)).next();
-    let system = identifier.get("system").and_then(|system| system.as_str()).unwrap_or_default();
-    by_type.unwrap_or_else(|| by_system(system))
+fn identifier(identifier: Element<'_>) -> IdentifierKind {
+    let Some(identifier) = identifier.object() else { return by_system("") };
+    let codings = identifier.get(Name::TYPE).and_then(|kind| kind.object()?.get(Name::CODING)?.array());
+    let codes = codings.into_iter().flatten();
+    let by_type = codes.filter_map(|coding| by_type_code(&coding.object()?.get_str(Name::CODE)?)).next();
+    by_type.unwrap_or_else(|| by_system(&identifier.get_str(Name::SYSTEM).unwrap_or_default()))
 }
 
 fn by_type_code(code: &str) -> Option<IdentifierKind> {

@@ -2,13 +2,13 @@
 
 use super::{
     SplitError, scalar,
-    walk::{Listed, Outcome, Walk, member_str},
+    walk::{Listed, Outcome, Walk},
 };
 use crate::{
     IdentifierKind,
-    rules::{Rule, Rules},
+    rules::{Name, Rule, Rules},
+    tape::{Element, Object, Shape},
 };
-use sonic_rs::{JsonContainerTrait as _, JsonValueTrait as _, Object, Value};
 
 const UCUM: &str = "http://unitsofmeasure.org";
 const LOINC: &str = "http://loinc.org";
@@ -17,85 +17,85 @@ const LOINC: &str = "http://loinc.org";
 const AGE_LIMITS: [(&str, u64); 5] = [("a", 89), ("mo", 1079), ("wk", 4679), ("d", 32_849), ("h", 788_399)];
 
 /// Whether an Observation's code, or one of its components', is of an age.
-pub(super) fn tells_age(rules: &Rules, resource_type: &str, resource: &Object) -> bool {
+pub(super) fn tells_age(rules: &Rules, resource_type: &str, resource: Object<'_>) -> bool {
     if resource_type != "Observation" {
         return false;
     }
-    let code_is_age = |object: &Object| {
-        let code = object.iter().find(|(key, _)| *key == "code").map(|(_, code)| code);
-        let codings = code.and_then(|code| code.get("coding")).and_then(|codings| codings.as_array());
-        codings.into_iter().flatten().filter_map(Value::as_object).any(|coding| {
-            member_str(coding, "system") == Some(LOINC)
-                && member_str(coding, "code").is_some_and(|code| rules.contains(rules.known.age_loinc, code))
-        })
+    let coding_is_age = |coding: Object<'_>| {
+        coding.get_str(Name::SYSTEM).as_deref() == Some(LOINC)
+            && coding.get_str(Name::CODE).is_some_and(|code| rules.contains(rules.known.age_loinc, &code))
     };
-    let components =
-        resource.iter().find(|(key, _)| *key == "component").and_then(|(_, value)| value.as_array());
-    code_is_age(resource) || components.into_iter().flatten().filter_map(Value::as_object).any(code_is_age)
-}
-
-/// The literal of a number.
-fn literal(value: &Value) -> Option<String> {
-    match value.as_raw_number() {
-        Some(raw) => Some(raw.as_str().to_owned()),
-        None => value.as_number().map(|number| number.to_string()),
-    }
+    let code_is_age = |object: Object<'_>| {
+        let codings = object.get(Name::CODE).and_then(|code| code.object()?.get(Name::CODING)?.array());
+        codings.into_iter().flatten().filter_map(|coding| coding.object()).any(coding_is_age)
+    };
+    let components = resource.get(Name::COMPONENT).and_then(|components| components.array());
+    code_is_age(resource)
+        || components.into_iter().flatten().filter_map(|component| component.object()).any(code_is_age)
 }
 
 impl<'a> Walk<'a> {
     /// A code of a known system leaves with its system. `display` and `version` are free text.
-    pub(super) fn coding(&mut self, coding: &'a Object) -> Result<Outcome, SplitError> {
-        let (system, code) = (member_str(coding, "system"), member_str(coding, "code"));
-        let known = system.zip(code).is_some_and(|(system, code)| self.rules.knows_code(system, code));
+    pub(super) fn coding(&mut self, coding: Object<'a>) -> Result<Outcome, SplitError> {
+        let (system, code) = (coding.get_str(Name::SYSTEM), coding.get_str(Name::CODE));
+        let known = system.zip(code).is_some_and(|(system, code)| self.rules.knows_code(&system, &code));
         if !known {
             return Ok(Outcome::Removed);
         }
-        self.object(coding, |name, _| match name {
-            "system" => Some((0, Rule::Checked)),
-            "code" => Some((1, Rule::Checked)),
+        self.object(coding, |name| match name {
+            Name::SYSTEM => Some((0, Rule::Checked)),
+            Name::CODE => Some((1, Rule::Checked)),
             _ => None,
         })
     }
 
     /// A number leaves with its unit. If it has a unit that is not known, it stays behind: a number without its unit
     /// would be read wrongly.
-    pub(super) fn quantity(&mut self, quantity: &'a Object) -> Result<Outcome, SplitError> {
+    pub(super) fn quantity(&mut self, quantity: Object<'a>) -> Result<Outcome, SplitError> {
         let rules = self.rules;
-        let [system, code, unit] = ["system", "code", "unit"].map(|name| member_str(quantity, name));
+        let [system, code, unit] = [Name::SYSTEM, Name::CODE, Name::UNIT].map(|name| quantity.get_str(name));
         let known = |unit: Option<&str>| unit.is_some_and(|unit| rules.knows_code(UCUM, unit));
-        let (code_known, unit_known) = (system == Some(UCUM) && known(code), known(unit));
-        let has_unit = quantity.iter().any(|(name, _)| matches!(name, "code" | "unit"));
+        let code_known = system.as_deref() == Some(UCUM) && known(code.as_deref());
+        let unit_known = known(unit.as_deref());
+        let has_unit = quantity.get(Name::CODE).or(quantity.get(Name::UNIT)).is_some();
         if (has_unit && !code_known && !unit_known) || self.is_old_age(quantity) {
             return Ok(Outcome::Removed);
         }
         let comparator = rules.known.comparator;
-        self.object(quantity, |name, _| match name {
-            "value" => Some((0, Rule::Decimal)),
-            "comparator" => Some((1, Rule::Code(comparator))),
-            "unit" if unit_known => Some((2, Rule::Checked)),
-            "system" if code_known => Some((3, Rule::Checked)),
-            "code" if code_known => Some((4, Rule::Checked)),
+        self.object(quantity, |name| match name {
+            Name::VALUE => Some((0, Rule::Decimal)),
+            Name::COMPARATOR => Some((1, Rule::Code(comparator))),
+            Name::UNIT if unit_known => Some((2, Rule::Checked)),
+            Name::SYSTEM if code_known => Some((3, Rule::Checked)),
+            Name::CODE if code_known => Some((4, Rule::Checked)),
             _ => None,
         })
     }
 
     /// Whether a quantity is a time of more than 89 years (45 CFR 164.514(b)(2)(i)(C)).
-    fn is_old_age(&self, quantity: &Object) -> bool {
-        let unit = member_str(quantity, "code").or(member_str(quantity, "unit"));
-        let limit = AGE_LIMITS.iter().find(|(name, _)| Some(*name) == unit).map(|&(_, limit)| limit);
-        let limit = limit.or(self.tells_age.then_some(89));
-        let mut values = quantity.iter().filter(|(name, _)| *name == "value");
+    fn is_old_age(&self, quantity: Object<'_>) -> bool {
+        let unit = quantity.get_str(Name::CODE).or(quantity.get_str(Name::UNIT));
+        let limit = AGE_LIMITS.iter().find(|(name, _)| Some(*name) == unit.as_deref());
+        let limit = limit.map(|&(_, limit)| limit).or(self.tells_age.then_some(89));
+        let mut values = quantity.filter(|(key, _)| key.name() == Name::VALUE);
         limit.is_some_and(|limit| {
-            values.any(|(_, value)| literal(value).is_none_or(|literal| scalar::is_above(&literal, limit)))
+            values.any(|(_, value)| match value.shape() {
+                Shape::Number(literal) => scalar::is_above(literal, limit),
+                _ => true,
+            })
         })
     }
 
-    pub(super) fn number(&mut self, value: &Value, rule: Rule) -> Result<Outcome, SplitError> {
-        let Some(literal) = literal(value) else { return Ok(Outcome::Removed) };
-        if self.tells_age && rule == Rule::Integer && scalar::is_above(&literal, 89) {
+    pub(super) fn number(
+        &mut self,
+        literal: &str,
+        value: Element<'_>,
+        rule: Rule,
+    ) -> Result<Outcome, SplitError> {
+        if self.tells_age && rule == Rule::Integer && scalar::is_above(literal, 89) {
             return Ok(Outcome::Removed);
         }
-        match scalar::number(&literal, rule == Rule::Decimal) {
+        match scalar::number(literal, rule == Rule::Decimal) {
             scalar::Number::Whole => {
                 self.out.extend_from_slice(literal.as_bytes());
                 Ok(Outcome::Kept)
@@ -103,23 +103,23 @@ impl<'a> Walk<'a> {
             scalar::Number::Shortened(short) => {
                 self.out.extend_from_slice(short.as_bytes());
                 self.removed.add(IdentifierKind::Other, 1);
-                self.original(value)?;
+                self.original(value);
                 Ok(Outcome::Changed)
             }
             scalar::Number::None => Ok(Outcome::Removed),
         }
     }
 
-    pub(super) fn reference(&mut self, reference: &'a Object) -> Result<Outcome, SplitError> {
-        self.object(reference, |name, _| match name {
-            "reference" => Some((0, Rule::ReferenceTarget)),
-            "type" => Some((1, Rule::ResourceType)),
+    pub(super) fn reference(&mut self, reference: Object<'a>) -> Result<Outcome, SplitError> {
+        self.object(reference, |name| match name {
+            Name::REFERENCE => Some((0, Rule::ReferenceTarget)),
+            Name::TYPE => Some((1, Rule::ResourceType)),
             _ => None,
         })
     }
 
     /// Puts the pseudonym in the place of the original.
-    pub(super) fn reference_target(&mut self, text: &str, value: &Value) -> Result<Outcome, SplitError> {
+    pub(super) fn reference_target(&mut self, text: &str, value: Element<'_>) -> Result<Outcome, SplitError> {
         if let Some(local) = text.strip_prefix('#') {
             return self.contained_target(local, text, value);
         }
@@ -133,7 +133,12 @@ impl<'a> Walk<'a> {
     }
 
     /// A contained resource is named by its place; `#` alone is the resource around it.
-    fn contained_target(&mut self, local: &str, text: &str, value: &Value) -> Result<Outcome, SplitError> {
+    fn contained_target(
+        &mut self,
+        local: &str,
+        text: &str,
+        value: Element<'_>,
+    ) -> Result<Outcome, SplitError> {
         match (local, self.contained.get(local)) {
             ("", _) => self.replace("#", text, value, IdentifierKind::Other),
             (_, Some(place)) => self.replace(&format!("#c{place}"), text, value, IdentifierKind::Other),
@@ -141,7 +146,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    pub(super) fn id(&mut self, id: &str, value: &Value) -> Result<Outcome, SplitError> {
+    pub(super) fn id(&mut self, id: &str, value: Element<'_>) -> Result<Outcome, SplitError> {
         if let Some(place) = self.within {
             return self.replace(&format!("c{place}"), id, value, IdentifierKind::Other);
         }
@@ -163,27 +168,27 @@ impl<'a> Walk<'a> {
             (None, Some(_)) => return Err(SplitError::Pseudonym),
             (None, None) => pseudonym,
         };
-        let fresh = id != last_part(original);
+        let fresh = !scalar::ends_in_part(original, id);
         if scalar::is_id(id) && fresh { Ok(()) } else { Err(SplitError::Pseudonym) }
     }
 
     /// The country; in the United States the state and the area of the ZIP code too.
-    pub(super) fn address(&mut self, address: &'a Object) -> Result<Outcome, SplitError> {
+    pub(super) fn address(&mut self, address: Object<'a>) -> Result<Outcome, SplitError> {
         let (rules, known) = (self.rules, self.rules.known);
-        let country = member_str(address, "country").unwrap_or_default();
-        let united_states = rules.contains(known.united_states, country);
-        self.object(address, |name, _| -> Listed {
+        let country = address.get_str(Name::COUNTRY).unwrap_or_default();
+        let united_states = rules.contains(known.united_states, &country);
+        self.object(address, |name| -> Listed {
             match name {
-                "country" => Some((0, Rule::Code(known.country))),
-                "state" if united_states => Some((1, Rule::Code(known.state))),
-                "postalCode" if united_states => Some((2, Rule::Zip)),
+                Name::COUNTRY => Some((0, Rule::Code(known.country))),
+                Name::STATE if united_states => Some((1, Rule::Code(known.state))),
+                Name::POSTAL_CODE if united_states => Some((2, Rule::Zip)),
                 _ => None,
             }
         })
     }
 
     /// The first three digits of a ZIP code, or 000 for an area of few people.
-    pub(super) fn zip(&mut self, text: &str, value: &Value) -> Result<Outcome, SplitError> {
+    pub(super) fn zip(&mut self, text: &str, value: Element<'_>) -> Result<Outcome, SplitError> {
         let digits = |part: &str, length: usize| part.len() == length && scalar::digits(part);
         let (zip, extension) = text.split_once('-').map_or((text, None), |(zip, rest)| (zip, Some(rest)));
         let area = zip.get(..3).filter(|_| digits(zip, 5) && extension.is_none_or(|rest| digits(rest, 4)));

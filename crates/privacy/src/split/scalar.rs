@@ -105,8 +105,15 @@ pub(super) fn is_above(literal: &str, bound: u64) -> bool {
 
 /// An id that FHIR would take (hl7.org/fhir/R4/datatypes.html#id).
 pub(super) fn is_id(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+    // Looking at every byte without a way out lets the compiler look at many at once.
+    let of_id = |byte: &u8| byte.is_ascii_alphanumeric() | (*byte == b'-') | (*byte == b'.');
+    (1..=64).contains(&text.len()) && text.as_bytes().iter().fold(true, |all, byte| all & of_id(byte))
+}
+
+/// Whether `id`, which has no separator in it, is what stands behind the last `/` or `:` of `reference`.
+pub(super) fn ends_in_part(reference: &str, id: &str) -> bool {
+    let before = reference.strip_suffix(id);
+    before.is_some_and(|before| before.is_empty() || before.ends_with(['/', ':']))
 }
 
 #[cfg(test)]
@@ -135,6 +142,24 @@ mod tests {
         ] {
             assert_eq!(year(text, 2026), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn the_last_part_of_a_reference_is_told() {
+        for (reference, id, expected) in [
+            ("Patient/12", "12", true),
+            ("urn:uuid:12", "12", true),
+            ("12", "12", true),
+            ("Patient/112", "12", false),
+            ("Patient/12/x", "12", false),
+            ("Patient/", "", true),
+        ] {
+            assert_eq!(ends_in_part(reference, id), expected, "{reference} {id}");
+        }
+        for (id, expected) in [("a-B.9", true), ("", false), ("a/b", false), ("é", false), ("a b", false)] {
+            assert_eq!(is_id(id), expected, "{id}");
+        }
+        assert!(is_id(&"x".repeat(64)) && !is_id(&"x".repeat(65)));
     }
 
     #[test]

@@ -8,15 +8,16 @@
 use super::{SplitContext, SplitError, classify, datatype, scalar};
 use crate::{
     Removed,
-    json::{self, write_string},
-    rules::{NodeId, Rule, Rules},
+    json::write_string,
+    rules::{Name, NodeId, Rule, Rules},
+    tape::{Array, Element, Object, Shape, Unreadable},
 };
-use sonic_rs::{Array, JsonContainerTrait as _, JsonValueTrait as _, Object, Value};
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// The text of both sides.
 pub(super) struct Sides {
     pub(super) deidentified: Vec<u8>,
+    /// Behind what the caller put there.
     pub(super) patch: Vec<u8>,
     pub(super) removed: Removed,
 }
@@ -46,54 +47,52 @@ pub(super) struct Walk<'a> {
     /// The type of the resource that is being walked, for its id.
     pub(super) resource_type: &'a str,
     /// The places of the contained resources, by id.
-    pub(super) contained: BTreeMap<&'a str, usize>,
+    pub(super) contained: BTreeMap<Cow<'a, str>, usize>,
     /// The place of the contained resource that is being walked.
     pub(super) within: Option<usize>,
     /// The resource tells an age: a number above 89 stays behind.
     pub(super) tells_age: bool,
 }
 
-impl From<json::TooDeep> for SplitError {
-    fn from(_: json::TooDeep) -> Self {
-        Self::TooDeep
+impl From<Unreadable> for SplitError {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::Damaged => Self::NotAResource,
+            Unreadable::TooDeep => Self::TooDeep,
+        }
     }
 }
 
-/// Takes a resource apart.
+/// Takes a resource apart. The patch is written behind `patch`.
 pub(super) fn resource<'a>(
     rules: &'a Rules,
     context: &'a SplitContext<'a>,
-    resource: &'a Value,
+    resource: Element<'a>,
+    patch: Vec<u8>,
 ) -> Result<Sides, SplitError> {
-    let object = resource.as_object().ok_or(SplitError::NotAResource)?;
-    let resource_type = member_str(object, "resourceType").ok_or(SplitError::NotAResource)?;
-    let node = rules.resource(resource_type).ok_or(SplitError::UnknownResourceType)?;
+    let object = resource.object().ok_or(SplitError::NotAResource)?;
+    let resource_type = object.get_str(Name::RESOURCE_TYPE).ok_or(SplitError::NotAResource)?;
+    let node = rules.resource(&resource_type).ok_or(SplitError::UnknownResourceType)?;
     let mut walk = Walk {
         rules,
         context,
-        out: Vec::with_capacity(1024),
-        patch: Vec::with_capacity(1024),
+        out: Vec::with_capacity(resource.raw().len().saturating_add(128)),
+        patch,
         removed: Removed::default(),
-        resource_type,
+        resource_type: &resource_type,
         contained: contained_places(object),
         within: None,
-        tells_age: datatype::tells_age(rules, resource_type, object),
+        tells_age: datatype::tells_age(rules, &resource_type, object),
     };
-    walk.object(object, |name, _| rules.member(node, name))?;
+    walk.object(object, |name| rules.member(node, name))?;
     Ok(Sides { deidentified: walk.out, patch: walk.patch, removed: walk.removed })
 }
 
-/// The only member of that name, if it is a string.
-pub(super) fn member_str<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
-    object.iter().find(|(key, _)| *key == name).and_then(|(_, value)| value.as_str())
-}
-
-fn contained_places(resource: &Object) -> BTreeMap<&str, usize> {
-    let contained =
-        resource.iter().find(|(key, _)| *key == "contained").and_then(|(_, value)| value.as_array());
+fn contained_places(resource: Object<'_>) -> BTreeMap<Cow<'_, str>, usize> {
+    let contained = resource.get(Name::CONTAINED).and_then(|contained| contained.array());
     let mut places = BTreeMap::new();
     for (place, value) in contained.into_iter().flatten().enumerate() {
-        if let Some(id) = value.as_object().and_then(|object| member_str(object, "id")) {
+        if let Some(id) = value.object().and_then(|object| object.get_str(Name::ID)) {
             places.entry(id).or_insert(place);
         }
     }
@@ -104,15 +103,15 @@ impl<'a> Walk<'a> {
     /// Walks an object. `list` says which members may leave.
     pub(super) fn object(
         &mut self,
-        object: &'a Object,
-        mut list: impl FnMut(&str, &Value) -> Listed,
+        object: Object<'a>,
+        mut list: impl FnMut(Name) -> Listed,
     ) -> Result<Outcome, SplitError> {
         let mut seen = 0_u128;
         let mut changed = false;
         let mut kept = 0;
         self.begin(b'{');
         for (key, value) in object {
-            let listed = list(key, value);
+            let listed = list(key.name());
             let (out_mark, patch_mark) = (self.out.len(), self.patch.len());
             let outcome = match listed {
                 None => Outcome::Removed,
@@ -123,7 +122,7 @@ impl<'a> Walk<'a> {
                     }
                     seen |= bit;
                     self.separate_out(b'{');
-                    write_string(&mut self.out, key);
+                    self.keep(key);
                     self.out.push(b':');
                     self.flush(kept);
                     self.element(value, rule)?
@@ -139,13 +138,13 @@ impl<'a> Walk<'a> {
                     self.out.truncate(out_mark);
                     self.patch.truncate(patch_mark);
                     if outcome == Outcome::Removed {
-                        classify::count(self.rules, &mut self.removed, key, value);
+                        classify::count(self.rules, &mut self.removed, key.name(), value);
                     }
                     self.flush(kept);
                     self.separate_patch();
-                    write_string(&mut self.patch, key);
+                    self.patch.extend_from_slice(key.raw());
                     self.patch.push(b',');
-                    json::write_value(&mut self.patch, value)?;
+                    self.patch.extend_from_slice(value.raw());
                     (changed, kept) = (true, 0);
                 }
             }
@@ -154,19 +153,20 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks an array whose elements follow one rule.
-    fn array(&mut self, array: &'a Array, rule: Rule) -> Result<Outcome, SplitError> {
+    fn array(&mut self, array: Array<'a>, rule: Rule) -> Result<Outcome, SplitError> {
         let mut changed = false;
         let mut kept = 0;
         self.begin(b'[');
-        for (index, value) in array.iter().enumerate() {
+        for (index, value) in array.enumerate() {
             let (out_mark, patch_mark) = (self.out.len(), self.patch.len());
             self.separate_out(b'[');
             self.flush(kept);
-            let outcome = match rule {
+            let outcome = match (value.shape(), rule) {
                 // Arrays of arrays are no FHIR.
-                _ if value.is_array() => Outcome::Removed,
-                Rule::Contained => self.contained_resource(value, index)?,
-                rule => self.single(value, rule)?,
+                (Shape::Array(_), _) => Outcome::Removed,
+                (Shape::Object(object), Rule::Contained) => self.contained_resource(object, index)?,
+                (_, Rule::Contained) => Outcome::Removed,
+                (_, rule) => self.element(value, rule)?,
             };
             match outcome {
                 Outcome::Kept => {
@@ -178,12 +178,12 @@ impl<'a> Walk<'a> {
                     self.out.truncate(out_mark);
                     self.patch.truncate(patch_mark);
                     if outcome == Outcome::Removed {
-                        classify::count(self.rules, &mut self.removed, "", value);
+                        classify::count(self.rules, &mut self.removed, Name::UNKNOWN, value);
                     }
                     self.flush(kept);
                     self.separate_patch();
                     self.patch.extend_from_slice(b"{\"+\":");
-                    json::write_value(&mut self.patch, value)?;
+                    self.patch.extend_from_slice(value.raw());
                     self.patch.push(b'}');
                     (changed, kept) = (true, 0);
                 }
@@ -192,23 +192,27 @@ impl<'a> Walk<'a> {
         Ok(self.end(b'[', kept, changed))
     }
 
-    fn element(&mut self, value: &'a Value, rule: Rule) -> Result<Outcome, SplitError> {
-        // Most values are strings, and asking for the type costs as much as asking for the string.
-        match value.as_str() {
-            Some(text) => self.text(text, value, rule),
-            None => match value.as_array() {
-                Some(array) => self.array(array, rule),
-                None => self.single(value, rule),
+    fn element(&mut self, value: Element<'a>, rule: Rule) -> Result<Outcome, SplitError> {
+        match value.shape() {
+            Shape::Plain(text) => self.text(text, value, rule),
+            Shape::Escaped => match value.string() {
+                Some(text) => self.text(&text, value, rule),
+                None => Ok(Outcome::Removed),
             },
+            Shape::Array(array) => self.array(array, rule),
+            Shape::Object(object) => self.composite(object, rule),
+            Shape::Number(literal) if matches!(rule, Rule::Decimal | Rule::Integer) => {
+                self.number(literal, value, rule)
+            }
+            Shape::Boolean(truth) if rule == Rule::Boolean => {
+                self.out.extend_from_slice(if truth { b"true" } else { b"false" });
+                Ok(Outcome::Kept)
+            }
+            Shape::Number(_) | Shape::Boolean(_) | Shape::Null => Ok(Outcome::Removed),
         }
     }
 
-    /// What is no array.
-    fn single(&mut self, value: &'a Value, rule: Rule) -> Result<Outcome, SplitError> {
-        if let Some(text) = value.as_str() {
-            return self.text(text, value, rule);
-        }
-        let Some(object) = value.as_object() else { return self.scalar(value, rule) };
+    fn composite(&mut self, object: Object<'a>, rule: Rule) -> Result<Outcome, SplitError> {
         match rule {
             Rule::Node(node) => self.node(object, node),
             Rule::Extensions(list) => self.extension(object, list),
@@ -220,50 +224,35 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn node(&mut self, object: &'a Object, node: NodeId) -> Result<Outcome, SplitError> {
+    fn node(&mut self, object: Object<'a>, node: NodeId) -> Result<Outcome, SplitError> {
         let rules = self.rules;
-        self.object(object, |name, _| rules.member(node, name))
+        self.object(object, |name| rules.member(node, name))
     }
 
-    fn extension(&mut self, object: &'a Object, list: NodeId) -> Result<Outcome, SplitError> {
-        let url = member_str(object, "url").unwrap_or_default();
-        match self.rules.member(list, url) {
+    fn extension(&mut self, object: Object<'a>, list: NodeId) -> Result<Outcome, SplitError> {
+        let url = object.get_str(Name::URL).unwrap_or_default();
+        match self.rules.member(list, self.rules.names.get(url.as_bytes())) {
             Some((_, Rule::Node(node))) => self.node(object, node),
             _ => Ok(Outcome::Removed),
         }
     }
 
     /// A resource within a resource: by the lines of its own type, under its place as id.
-    fn contained_resource(&mut self, value: &'a Value, index: usize) -> Result<Outcome, SplitError> {
-        let Some(object) = value.as_object() else { return Ok(Outcome::Removed) };
-        let resource_type = member_str(object, "resourceType").unwrap_or_default();
-        let (Some(node), None) = (self.rules.resource(resource_type), self.within) else {
+    fn contained_resource(&mut self, object: Object<'a>, index: usize) -> Result<Outcome, SplitError> {
+        let resource_type = object.get_str(Name::RESOURCE_TYPE).unwrap_or_default();
+        let (Some(node), None) = (self.rules.resource(&resource_type), self.within) else {
             return Ok(Outcome::Removed);
         };
-        let outer = std::mem::replace(&mut self.resource_type, resource_type);
         let tells_age = self.tells_age;
-        self.tells_age |= datatype::tells_age(self.rules, resource_type, object);
+        self.tells_age |= datatype::tells_age(self.rules, &resource_type, object);
         self.within = Some(index);
         let outcome = self.node(object, node);
         self.within = None;
         self.tells_age = tells_age;
-        self.resource_type = outer;
         outcome
     }
 
-    /// A number, a truth value or null.
-    fn scalar(&mut self, value: &'a Value, rule: Rule) -> Result<Outcome, SplitError> {
-        match (rule, value.as_bool()) {
-            (Rule::Decimal | Rule::Integer, None) => self.number(value, rule),
-            (Rule::Boolean, Some(truth)) => {
-                self.out.extend_from_slice(if truth { b"true" } else { b"false" });
-                Ok(Outcome::Kept)
-            }
-            _ => Ok(Outcome::Removed),
-        }
-    }
-
-    fn text(&mut self, text: &'a str, value: &'a Value, rule: Rule) -> Result<Outcome, SplitError> {
+    fn text(&mut self, text: &str, value: Element<'_>, rule: Rule) -> Result<Outcome, SplitError> {
         let kept = match rule {
             Rule::Code(set) => self.rules.contains(set, text),
             Rule::ResourceType => self.rules.is_resource_type(text),
@@ -276,12 +265,22 @@ impl<'a> Walk<'a> {
             _ => false,
         };
         if kept {
-            write_string(&mut self.out, text);
+            self.keep(value);
         }
         Ok(if kept { Outcome::Kept } else { Outcome::Removed })
     }
 
-    fn year(&mut self, text: &'a str, value: &'a Value) -> Result<Outcome, SplitError> {
+    /// Lets a string leave as it is. What has escapes is written anew, so that one string has one form here.
+    #[inline]
+    fn keep(&mut self, string: Element<'_>) {
+        if string.is_plain() {
+            self.out.extend_from_slice(string.raw());
+        } else {
+            write_string(&mut self.out, &string.string().unwrap_or_default());
+        }
+    }
+
+    fn year(&mut self, text: &str, value: Element<'_>) -> Result<Outcome, SplitError> {
         match scalar::year(text, self.context.now_year) {
             Some(year) => self.replace(year, text, value, crate::IdentifierKind::Date),
             None => Ok(Outcome::Removed),
@@ -293,7 +292,7 @@ impl<'a> Walk<'a> {
         &mut self,
         new: &str,
         text: &str,
-        value: &Value,
+        value: Element<'_>,
         kind: crate::IdentifierKind,
     ) -> Result<Outcome, SplitError> {
         write_string(&mut self.out, new);
@@ -301,19 +300,19 @@ impl<'a> Walk<'a> {
             return Ok(Outcome::Kept);
         }
         self.removed.add(kind, 1);
-        self.original(value)?;
+        self.original(value);
         Ok(Outcome::Changed)
     }
 
     /// Writes a changed element's original to the patch.
-    pub(super) fn original(&mut self, value: &Value) -> Result<(), SplitError> {
+    pub(super) fn original(&mut self, value: Element<'_>) {
         self.separate_patch();
         self.patch.extend_from_slice(b"{\"=\":");
-        json::write_value(&mut self.patch, value)?;
+        self.patch.extend_from_slice(value.raw());
         self.patch.push(b'}');
-        Ok(())
     }
 
+    #[inline]
     fn begin(&mut self, bracket: u8) {
         self.out.push(bracket);
         self.separate_patch();
@@ -321,6 +320,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Closes what [`Self::begin`] opened. What the caller does not need of both sides, it cuts off.
+    #[inline]
     fn end(&mut self, bracket: u8, kept: usize, changed: bool) -> Outcome {
         if self.out.last() == Some(&bracket) {
             return Outcome::Emptied;
@@ -331,20 +331,23 @@ impl<'a> Walk<'a> {
         if changed { Outcome::Changed } else { Outcome::Kept }
     }
 
+    #[inline]
     fn separate_out(&mut self, bracket: u8) {
         if self.out.last() != Some(&bracket) {
             self.out.push(b',');
         }
     }
 
-    /// A comma, unless the item is the first.
+    /// A comma, unless the item is the first of its list, or the patch itself, which stands behind a colon.
+    #[inline]
     fn separate_patch(&mut self) {
-        if !matches!(self.patch.last(), None | Some(b'[')) {
+        if !matches!(self.patch.last(), None | Some(b'[' | b':')) {
             self.patch.push(b',');
         }
     }
 
     /// Writes how many members or elements were taken as they are.
+    #[inline]
     fn flush(&mut self, kept: usize) {
         if kept > 0 {
             self.separate_patch();

@@ -1,9 +1,10 @@
 //! Whatever is planted in a listed resource stays behind, and both sides of anything give it back.
 
-use crate::fixtures::{Pseudonyms, parse, split_and_join, strings, text};
-use bxp_privacy::{Remainder, SplitError, join};
+use crate::fixtures::{NOW_YEAR, Pseudonyms, parse, split_and_join, strings, text};
+use bxp_privacy::{IdentifierKind, Remainder, SplitContext, SplitError, join, split, split_text};
 use proptest::{prelude::*, sample::select};
 use sha2::{Digest as _, Sha256};
+use sonic_rs::Value;
 use std::collections::BTreeSet;
 
 const RULES: &str = include_str!("../../rules/safe-harbor-r4.txt");
@@ -134,6 +135,18 @@ fn what_is_planted_at_any_listed_path_stays_behind() {
     }
 }
 
+#[test]
+fn spaces_and_escapes_make_no_difference_to_what_leaves() {
+    let text = r#" { "resourceType" : "P\u0061tient" , "g\u0065nder":"fem\u0061le","n\u0061me":[ {"family":"A\/\"B"} ],"id":"a\u002db" }"#;
+    let mapping = |original: &str| (original == "Patient/a-b").then(|| "Patient/f00".to_owned());
+    let sides = split_text(text, &SplitContext { mapping: &mapping, now_year: NOW_YEAR }).unwrap();
+    let left = String::from_utf8(sides.deidentified).unwrap();
+    assert_eq!(left, r#"{"resourceType":"Patient","gender":"female","id":"f00"}"#);
+    assert_eq!(sides.removed.count(IdentifierKind::Name), 1, "an escaped name is that name");
+    let whole = join(sides.identity.expose(), &parse(&left)).unwrap();
+    assert_eq!(self::text(&whole), self::text(&parse(text)));
+}
+
 proptest! {
     #![proptest_config(config(512))]
 
@@ -164,6 +177,34 @@ proptest! {
                 matches!(error, SplitError::DuplicateKey | SplitError::UnknownResourceType | SplitError::NotAResource),
                 "{error}"
             ),
+        }
+    }
+
+    /// The split reads the text itself. What another parser refuses it refuses, and what it takes it takes in the same way.
+    #[test]
+    fn a_text_is_read_as_another_parser_reads_it(
+        members in json(),
+        at in any::<prop::sample::Index>(),
+        put in select(vec!["", " ", "\n", "\"", "\\", "\\u00", "{", "]", ",", ":", "0", "-", "1e", ".", "\u{1}", "é", "true", "nul"]),
+        cut in 0_usize..3,
+    ) {
+        let sound = format!(r#"{{"resourceType":"Observation","x":{members}}}"#);
+        let at = (0..=at.index(sound.len())).rev().find(|at| sound.is_char_boundary(*at)).unwrap();
+        let end = (at + cut..=sound.len()).find(|end| sound.is_char_boundary(*end)).unwrap_or(sound.len());
+        let mut damaged = sound.clone();
+        damaged.replace_range(at..end, put);
+        let nothing = SplitContext { mapping: &|_| None, now_year: NOW_YEAR };
+        let told = split_text(&damaged, &nothing);
+        match (sonic_rs::from_str::<Value>(&damaged), told) {
+            (Err(_), told) => prop_assert_eq!(told.map(|_| ()).unwrap_err(), SplitError::NotAResource),
+            (Ok(value), Ok(sides)) => {
+                let other = split(&value, &nothing).unwrap();
+                prop_assert_eq!(String::from_utf8(sides.deidentified).unwrap(), text(&other.deidentified));
+                prop_assert_eq!(sides.removed, other.removed);
+                let whole = join(sides.identity.expose(), &other.deidentified).unwrap();
+                prop_assert_eq!(text(&whole), text(&value));
+            }
+            (Ok(value), Err(error)) => prop_assert_eq!(split(&value, &nothing).map(|_| ()), Err(error)),
         }
     }
 
