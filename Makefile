@@ -53,6 +53,7 @@ conformance: prerequisites ## What needs real data
 	cargo test --locked --workspace --test it -- postgres on_server
 	@# Without a JDK and Maven, or without anything to fetch from, HAPI's validator is not asked, and a line says so.
 	tests/clients/hapi/install.sh
+	node --test --test-reporter=spec tests/clients/hapi/tables.test.mjs
 	BXP_DATA="$(abspath $(SHARED))" cargo test --locked --workspace --features bxp-clinical/conformance --test conformance
 	cargo build --locked --bin bxp
 	"$(BXP)" dev statetest "$(SHARED)/ethereum/statetests"

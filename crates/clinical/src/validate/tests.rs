@@ -95,6 +95,54 @@ fn each_fault_is_named_by_its_place_and_never_by_its_value() {
     }
 }
 
+/// Elements and codes that came in with later versions of FHIR, and one that went.
+const LATER: &[(&str, &str)] = &[
+    (
+        r#"{"resourceType":"Patient","meta":{"author":{"reference":"Practitioner/1"}}}"#,
+        "Patient.meta: property 1 of 1",
+    ),
+    (r#"{"resourceType":"Binary","contentType":"text/plain","url":"http://x"}"#, "Binary: property 3 of 3"),
+    (r#"{"resourceType":"ResearchStudy","status":"active","name":"x"}"#, "ResearchStudy: property 3 of 3"),
+    (r#"{"resourceType":"DeviceDefinition","bodySite":{"text":"x"}}"#, "DeviceDefinition: property 2 of 2"),
+    (
+        r#"{"resourceType":"ObservationDefinition","code":{"text":"x"},"publisher":{"display":"x"}}"#,
+        "ObservationDefinition: property 3 of 3",
+    ),
+    (
+        r#"{"resourceType":"EvidenceVariable","status":"draft","characteristic":[{"definitionCanonical":"http://x","linkId":"x"}]}"#,
+        "EvidenceVariable.characteristic[0]: property 2 of 2",
+    ),
+    (
+        r#"{"resourceType":"EvidenceVariable","status":"draft"}"#,
+        "EvidenceVariable: characteristic is required",
+    ),
+    (
+        r#"{"resourceType":"DetectedIssue","status":"mitigated"}"#,
+        "DetectedIssue.status: is not in the code set",
+    ),
+    (
+        r#"{"resourceType":"Questionnaire","status":"draft","item":[{"linkId":"1","type":"question"}]}"#,
+        "Questionnaire.item[0].type: is not in the code set",
+    ),
+];
+
+#[test]
+fn what_r4_4_0_1_does_not_have_is_refused() {
+    for (json, expected) in LATER {
+        let found = issues(json);
+        assert!(found.len() == 1 && found[0].contains(expected), "{json}: {found:?}");
+    }
+    for json in [
+        r#"{"resourceType":"DetectedIssue","status":"registered"}"#,
+        r#"{"resourceType":"EvidenceVariable","status":"draft","characteristic":[{"definitionCanonical":"http://x",
+            "participantEffectivePeriod":{"start":"2020"},"timeFromStart":{"value":1},"groupMeasure":"mean"}]}"#,
+        r#"{"resourceType":"Bundle","type":"batch-response","entry":[{"response":{"status":"200",
+            "outcome":{"resourceType":"Parameters","parameter":[{"name":"x","valueBoolean":true}]}}}]}"#,
+    ] {
+        assert_eq!(issues(json), Vec::<String>::new(), "{json}");
+    }
+}
+
 #[test]
 fn modes_decide_what_is_refused() {
     let faulty = sonic_rs::from_str(r#"{"resourceType":"Patient","gender":"x"}"#).unwrap();

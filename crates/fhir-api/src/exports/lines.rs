@@ -8,7 +8,7 @@
 //!
 //! The number of a resource type is its place in R4's list of them, which does not change.
 
-use bxp_fhir_store::{Parameters, Resource};
+use bxp_fhir_store::{Kind, Parameters, Resource};
 
 /// Lines of one row, which are read, accounted for and sent together.
 pub(crate) const LINES_PER_ROW: usize = 500;
@@ -66,9 +66,7 @@ impl Line {
 
 /// The number of a resource type.
 pub(super) fn number_of(kind: &str) -> Option<u16> {
-    let parameters = Parameters::r4();
-    let wanted = parameters.kind(kind)?;
-    parameters.kinds().position(|one| one == wanted).and_then(|place| u16::try_from(place).ok())
+    Parameters::r4().kind(kind).map(Kind::number)
 }
 
 /// The key of a row.

@@ -14,6 +14,17 @@ static R4: LazyLock<Parameters> = LazyLock::new(|| Parameters::read(TABLE));
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kind(pub(crate) u16);
 
+impl Kind {
+    /// Its number, which stores and exports keep: the same for ever.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
+/// Stands in the table for a type that was taken out of it, so that the numbers of the others stay.
+const TAKEN_OUT: &str = "-";
+
 /// A parameter of one resource type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ParameterId(pub(crate) u16);
@@ -148,7 +159,8 @@ impl Parameters {
 
     /// All resource types.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> + use<> {
-        (0..u16::try_from(self.names.len()).unwrap_or(u16::MAX)).map(Kind)
+        let taken_out: Vec<_> = self.names.iter().map(|name| *name == TAKEN_OUT).collect();
+        (0..).zip(taken_out).filter(|(_, taken_out)| !taken_out).map(|(number, _)| Kind(number))
     }
 
     /// A parameter by its number.
@@ -189,7 +201,8 @@ impl Parameters {
     fn read(table: &'static str) -> Self {
         let heads = || table.lines().filter_map(|line| line.strip_prefix("> ")).filter(|name| *name != "*");
         let names: Vec<&'static str> = heads().collect();
-        let kinds = (0_u16..).zip(&names).map(|(number, name)| (*name, Kind(number))).collect();
+        let numbered = (0_u16..).zip(&names).filter(|(_, name)| **name != TAKEN_OUT);
+        let kinds = numbered.map(|(number, name)| (*name, Kind(number))).collect();
         let mut made = Self {
             by_code: vec![HashMap::new(); names.len()],
             of_kind: vec![Vec::new(); names.len()],
@@ -324,7 +337,7 @@ mod tests {
     #[test]
     fn the_table_has_the_parameters_of_r4_and_us_core() {
         let parameters = Parameters::r4();
-        assert_eq!(parameters.kinds().count(), 147);
+        assert_eq!(parameters.kinds().count(), 146);
         let observation = parameters.kind("Observation").unwrap();
         assert_eq!(parameters.find(observation, "combo-code").unwrap().paths.len(), 2);
         let patient = parameters.kind("Patient").unwrap();
@@ -333,6 +346,50 @@ mod tests {
         }
         let codes = parameters.kinds().flat_map(|kind| parameters.of(kind)).count();
         assert!(codes > 1_700, "{codes}");
+    }
+
+    #[test]
+    fn the_numbers_of_types_are_pinned() {
+        let parameters = Parameters::r4();
+        let number = |name| parameters.kind(name).map(Kind::number);
+        let pinned = [
+            ("Account", 0),
+            ("Encounter", 43),
+            ("Patient", 102),
+            ("Subscription", 129),
+            ("Substance", 131),
+            ("VisionPrescription", 146),
+        ];
+        for (name, place) in pinned {
+            assert_eq!(number(name), Some(place), "{name}");
+        }
+        // R4B's, and the place that it left.
+        assert_eq!((number("SubscriptionStatus"), number("-")), (None, None));
+        assert!(parameters.kinds().all(|kind| kind.number() != 130));
+    }
+
+    #[test]
+    fn what_later_versions_of_fhir_search_by_is_no_parameter() {
+        let parameters = Parameters::r4();
+        for (name, code) in [
+            ("DetectedIssue", "status"),
+            ("DeviceDefinition", "classification"),
+            ("ServiceRequest", "order-detail"),
+        ] {
+            assert!(parameters.find(parameters.kind(name).unwrap(), code).is_none(), "{name} {code}");
+        }
+        let study = parameters.kind("ResearchStudy").unwrap();
+        assert!(parameters.in_summary(study, "focus") && !parameters.in_summary(study, "studyDesign"));
+    }
+
+    #[test]
+    fn a_task_is_in_the_compartment_of_its_patient() {
+        let parameters = Parameters::r4();
+        let codes = |name| {
+            let found = parameters.compartment(parameters.kind(name).unwrap());
+            found.iter().map(|id| parameters.get(*id).code).collect::<Vec<_>>()
+        };
+        assert_eq!((codes("Task"), codes("Encounter")), (vec!["patient", "focus"], vec!["patient"]));
     }
 
     #[test]

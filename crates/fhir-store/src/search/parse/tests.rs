@@ -110,7 +110,7 @@ fn what_means_nothing_is_refused_by_name_and_without_its_value() {
 
 proptest! {
     #[test]
-    fn arbitrary_queries_never_panic(name in "[a-z_:.A-Z-]{0,40}", value in ".{0,60}", kind in 0_usize..147) {
+    fn arbitrary_queries_never_panic(name in "[a-z_:.A-Z-]{0,40}", value in ".{0,60}", kind in 0_usize..146) {
         let kind = Parameters::r4().kinds().nth(kind).unwrap();
         let _ = parse(kind, &[(name, value.clone())], &[], 0);
         for parameter in Parameters::r4().of(kind) {

@@ -71,7 +71,10 @@ public final class Verdicts {
             while (!waiting.isEmpty()) {
                 out.print(waiting.remove().get());
             }
-            out.print(verdicts.together(next));
+            // Where they are a multiple of a portion, nothing is left; of nothing HAPI finds that it is empty.
+            if (!next.isEmpty()) {
+                out.print(verdicts.together(next));
+            }
         } finally {
             threads.shutdown();
         }
