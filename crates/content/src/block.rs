@@ -13,6 +13,8 @@ const DAG_PB: u64 = 0x70;
 const DAG_CBOR: u64 = 0x71;
 const SHA2_256: u64 = 0x12;
 const SHA2_256_BYTES: u8 = 32;
+/// The hash function of a CID that holds its block's bytes instead of a hash: the crate of CIDs bounds them to 64.
+const IDENTITY: u64 = 0x00;
 
 /// How a block's bytes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +38,13 @@ impl Codec {
         }
     }
 
-    /// The codec of a CID that may be kept here.
+    /// The codec of a CID that may be kept here, or that holds its bytes itself.
     ///
     /// # Errors
     /// [`ContentError::Unsupported`].
     pub fn of(cid: &Cid) -> Result<Self, ContentError> {
         let unsupported = |what| Err(ContentError::Unsupported { cid: *cid, what });
-        if cid.hash().code() != SHA2_256 || cid.hash().size() != SHA2_256_BYTES {
+        if !is_inline(cid) && (cid.hash().code() != SHA2_256 || cid.hash().size() != SHA2_256_BYTES) {
             return unsupported("its hash is not SHA-256 of 32 bytes");
         }
         match (cid.version(), cid.codec()) {
@@ -71,11 +73,31 @@ impl Block {
     pub fn verify(cid: Cid, bytes: Bytes) -> Result<Self, ContentError> {
         let codec = Codec::of(&cid)?;
         bounded(&cid, &bytes)?;
-        if cid.hash().digest() != Sha256::digest(&bytes).as_slice() {
+        let is_right = if is_inline(&cid) {
+            cid.hash().digest() == bytes.as_ref()
+        } else {
+            cid.hash().digest() == Sha256::digest(&bytes).as_slice()
+        };
+        if !is_right {
             return Err(ContentError::WrongHash(cid));
         }
         let links = links(&cid, codec, &bytes)?;
         Ok(Self { cid, bytes, links })
+    }
+
+    /// The block that `cid` holds itself; nothing where it is the hash of one, or of a codec that is not known here.
+    ///
+    /// # Errors
+    /// [`ContentError::NotTheCodec`].
+    pub fn inline(cid: &Cid) -> Result<Option<Self>, ContentError> {
+        let is_known = is_inline(cid) && Codec::of(cid).is_ok();
+        is_known.then(|| Self::verify(*cid, Bytes::copy_from_slice(cid.hash().digest()))).transpose()
+    }
+
+    /// Whether the CID holds the bytes, so that the block is neither kept nor sent.
+    #[must_use]
+    pub fn is_inline(&self) -> bool {
+        is_inline(&self.cid)
     }
 
     /// Gives bytes their CID.
@@ -112,6 +134,19 @@ impl Block {
 impl std::fmt::Debug for Block {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Block({}, {} bytes)", self.cid, self.bytes.len())
+    }
+}
+
+fn is_inline(cid: &Cid) -> bool {
+    cid.hash().code() == IDENTITY
+}
+
+/// The other name of the same block: DAG-PB has CIDs of version 0, which say nothing of a codec, and of version 1.
+pub(crate) fn twin(cid: &Cid) -> Option<Cid> {
+    match (cid.version(), cid.codec()) {
+        (Version::V0, _) => Some(Cid::new_v1(DAG_PB, *cid.hash())),
+        (Version::V1, DAG_PB) => Cid::new_v0(*cid.hash()).ok(),
+        _ => None,
     }
 }
 
@@ -163,8 +198,36 @@ mod tests {
         assert!(matches!(swapped, Err(ContentError::WrongHash(_))));
         let large = vec![0; BLOCK_BYTES_MAX + 1].into();
         assert!(matches!(Block::new(Codec::Raw, large), Err(ContentError::BlockTooLarge { .. })));
-        let identity = Cid::new_v1(RAW, Multihash::wrap(0, b"inline").unwrap());
-        assert!(matches!(Codec::of(&identity), Err(ContentError::Unsupported { .. })));
+        let sha2_512 = Cid::new_v1(RAW, Multihash::wrap(0x13, &[7; 64]).unwrap());
+        assert!(matches!(Codec::of(&sha2_512), Err(ContentError::Unsupported { .. })));
         assert!(Block::new(Codec::DagCbor, Bytes::from_static(b"\xff")).is_err());
+    }
+
+    #[test]
+    fn a_cid_may_hold_its_bytes() {
+        let cid = Cid::new_v1(RAW, Multihash::wrap(IDENTITY, b"inline").unwrap());
+        let block = Block::inline(&cid).unwrap().unwrap();
+        assert!(block.is_inline() && block.bytes().as_ref() == b"inline");
+        let other = Block::verify(cid, Bytes::from_static(b"others"));
+        assert!(matches!(other, Err(ContentError::WrongHash(_))));
+        let hashed = Block::new(Codec::Raw, Bytes::from_static(b"inline")).unwrap();
+        assert!(!hashed.is_inline() && Block::inline(hashed.cid()).unwrap().is_none());
+        let empty: Cid = "bafkqaaa".parse().unwrap();
+        assert!(Block::inline(&empty).unwrap().unwrap().bytes().is_empty());
+        let no_map = Cid::new_v1(DAG_CBOR, Multihash::wrap(IDENTITY, b"\xff").unwrap());
+        assert!(Block::inline(&no_map).is_err());
+        let peer = Cid::new_v1(0x72, Multihash::wrap(IDENTITY, b"key").unwrap());
+        assert!(Block::inline(&peer).unwrap().is_none(), "a codec that is not known here");
+    }
+
+    #[test]
+    fn a_node_of_dag_pb_has_two_names() {
+        let node = Block::new(Codec::DagPb, Bytes::from_static(b"\x0a\x02\x08\x01")).unwrap();
+        let other = twin(node.cid()).unwrap();
+        assert_eq!(other.to_string(), "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn", "an empty folder");
+        assert_eq!(twin(&other), Some(*node.cid()));
+        assert_eq!(Block::verify(other, node.bytes().clone()).unwrap().bytes(), node.bytes());
+        let raw = Block::new(Codec::Raw, Bytes::from_static(b"x")).unwrap();
+        assert_eq!(twin(raw.cid()), None);
     }
 }

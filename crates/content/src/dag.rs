@@ -12,23 +12,32 @@ pub const BLOCKS_MAX: u64 = 1 << 20;
 
 /// Walks what `read` gives, in the order of the links, a block's children after itself (`order=dfs; dups=n`).
 ///
-/// The bounds count what is met, so a DAG above one of them gives its first blocks and then the error.
+/// The bounds count what is given, so a DAG above one of them gives its first blocks and then the error.
 pub struct Walk<F> {
     root: Cid,
     read: F,
     waiting: Vec<(Cid, u16)>,
-    met: HashSet<Cid>,
+    /// What was given, where each block is given once.
+    met: Option<HashSet<Cid>>,
+    given: u64,
 }
 
 impl<F: FnMut(&Cid) -> Result<Block, ContentError>> Walk<F> {
     /// A walk from `root`.
     pub fn new(root: Cid, read: F) -> Self {
-        Self { root, read, waiting: vec![(root, 0)], met: HashSet::new() }
+        Self { root, read, waiting: vec![(root, 0)], met: Some(HashSet::new()), given: 0 }
+    }
+
+    /// The same walk, that gives a block as often as it is met (`dups=y`).
+    #[must_use]
+    pub fn with_duplicates(self) -> Self {
+        Self { met: None, ..self }
     }
 
     fn step(&mut self, cid: Cid, depth: u16) -> Result<Block, ContentError> {
         let too_large = |what, max| ContentError::DagTooLarge { root: Box::new(self.root), what, max };
-        if self.met.len() as u64 > BLOCKS_MAX {
+        self.given += 1;
+        if self.given > BLOCKS_MAX {
             return Err(too_large("blocks", BLOCKS_MAX));
         }
         let block = (self.read)(&cid)?;
@@ -48,7 +57,7 @@ impl<F: FnMut(&Cid) -> Result<Block, ContentError>> Iterator for Walk<F> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while let Some((cid, depth)) = self.waiting.pop() {
-            if self.met.insert(cid) {
+            if self.met.as_mut().is_none_or(|met| met.insert(cid)) {
                 let block = self.step(cid, depth);
                 if block.is_err() {
                     self.waiting.clear();

@@ -28,7 +28,12 @@ pub enum Kind {
     /// A folder whose entries are its links.
     Folder,
     /// A part of a large folder, whose entries are found by the hash of their names.
-    Shard,
+    Shard {
+        /// How many places a shard has.
+        fanout: u64,
+        /// The multicodec of the hash function.
+        hash: u64,
+    },
     /// Anything else: its links mean what its maker knows.
     Other,
 }
@@ -85,12 +90,14 @@ pub fn kind(bytes: &[u8]) -> Outcome<Kind> {
 }
 
 fn read_kind(data: &[u8]) -> Outcome<Kind> {
-    let (mut code, mut own_bytes, mut child_bytes) = (None, 0, Vec::new());
+    let (mut code, mut own_bytes, mut child_bytes, mut fanout, mut hash) = (None, 0, Vec::new(), 0, 0);
     for field in Fields::new(data) {
         match field? {
             (1, Field::Number(number)) => code = Some(number),
             (2, Field::Bytes(content)) => own_bytes = content.len() as u64,
             (4, Field::Number(size)) => child_bytes.push(size),
+            (5, Field::Number(function)) => hash = function,
+            (6, Field::Number(places)) => fanout = places,
             _ => {}
         }
     }
@@ -98,7 +105,7 @@ fn read_kind(data: &[u8]) -> Outcome<Kind> {
         // UnixFS's Raw and File.
         Some(0 | 2) => Kind::File { own_bytes, child_bytes },
         Some(1) => Kind::Folder,
-        Some(5) => Kind::Shard,
+        Some(5) => Kind::Shard { fanout, hash },
         _ => Kind::Other,
     })
 }
@@ -123,6 +130,8 @@ mod tests {
         let file =
             [link, field(1, &[&[0x08, 2][..], &field(2, b"abc"), &[0x18, 8, 0x20, 5]].concat())].concat();
         assert_eq!(kind(&file).unwrap(), Kind::File { own_bytes: 3, child_bytes: vec![5] });
+        let shard = field(1, &[0x08, 5, 0x28, 0x22, 0x30, 0x80, 0x02]);
+        assert_eq!(kind(&shard).unwrap(), Kind::Shard { fanout: 256, hash: 0x22 });
         assert_eq!(kind(&[]).unwrap(), Kind::Other);
         assert!(links(&field(2, &field(2, b"no cid"))).is_err());
     }

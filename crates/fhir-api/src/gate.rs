@@ -76,7 +76,11 @@ fn shows_device(request: &Request) -> bool {
 
 /// What a request without a token that opens this route is told.
 pub(crate) fn challenge() -> Response {
-    let text = "this needs the operator's token: Authorization: Bearer TOKEN";
+    challenge_with("this needs the operator's token: Authorization: Bearer TOKEN")
+}
+
+/// The same, with what else would open it.
+pub(crate) fn challenge_with(text: &'static str) -> Response {
     let failure = Failure::new(axum::http::StatusCode::UNAUTHORIZED, "login", text);
     let mut response = failure.into_response();
     response.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);

@@ -29,6 +29,7 @@
 
 mod answer;
 mod bundle;
+mod byte_range;
 mod disclose;
 mod edge;
 mod error;

@@ -181,6 +181,7 @@ fn operator(submissions: DefaultBodyLimit, changes: DefaultBodyLimit) -> Router<
         .route("/scrub", post(scrub::now))
         .route("/consents", post(consents::change).layer(changes))
         .route("/ipfs/{cid}", get(ipfs::content))
+        .route("/ipfs/{cid}/", get(ipfs::content))
         .route("/ipfs/{cid}/{*path}", get(ipfs::content))
         .route("/dags", get(dags::list).post(dags::import).layer(submissions))
         .route("/dags/{cid}", put(dags::pin).delete(dags::release))

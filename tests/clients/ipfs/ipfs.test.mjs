@@ -8,6 +8,7 @@ import { CarReader } from "@ipld/car";
 import * as dagCbor from "@ipld/dag-cbor";
 import { CID } from "multiformats/cid";
 import { sha256 } from "multiformats/hashes/sha2";
+import { readFrom, shardedFolder } from "./unixfs.mjs";
 import { PLANTED, startWorld } from "./world.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -99,6 +100,37 @@ describe("a hospital's content store", () => {
     const block = await fetch(`${url}?format=raw`, { headers: { authorization: headers.authorization } });
     const digest = await sha256.digest(new Uint8Array(await block.arrayBuffer()));
     assert.deepEqual(digest.bytes, CID.parse(published.root).multihash.bytes);
+  });
+
+  test("a light client reads files of a large folder by the blocks of their paths alone", async () => {
+    const folder = await shardedFolder(2_000);
+    const taken = await world.fetch("dags", { method: "POST", body: folder.car });
+    assert.equal(taken.status, 200, await taken.text());
+    const verify = async (cid, bytes) => assert.deepEqual((await sha256.digest(bytes)).bytes, cid.multihash.bytes, `${cid}`);
+    const car = async (path, query = "") => {
+      const response = await world.fetch(`ipfs/${folder.root}/${path}?format=car${query}`);
+      assert.equal(response.status, 200, path);
+      return new Uint8Array(await response.arrayBuffer());
+    };
+    for (const number of [0, 1, 685, 1_999]) {
+      const { bytes, met } = await readFrom(await car(`${number}.txt`), `${folder.root}/${number}.txt`, verify);
+      assert.deepEqual(bytes, folder.content(number));
+      assert.equal(met[0], folder.root);
+      assert.ok(met.length < 12, `${met.length} of some 12,000 blocks`);
+      assert.equal(new Set(met).size, met.length);
+    }
+    const part = await car("685.txt", "&entity-bytes=70:75");
+    const asked = { offset: 70, length: 6 };
+    const { bytes, met } = await readFrom(part, `${folder.root}/685.txt`, verify, asked);
+    assert.deepEqual(bytes, folder.content(685).subarray(70, 76));
+    const whole = await readFrom(await car("685.txt"), `${folder.root}/685.txt`, verify);
+    assert.equal(whole.met.length - met.length, 4, "one part of five");
+    const missing = await world.fetch(`ipfs/${folder.root}/2000.txt?format=car`);
+    assert.equal(missing.status, 404);
+    const probe = await world.fetch("ipfs/bafkqaaa?format=car&car-dups=y");
+    const empty = await CarReader.fromBytes(new Uint8Array(await probe.arrayBuffer()));
+    assert.deepEqual((await empty.getRoots()).map(String), ["bafkqaaa"]);
+    assert.equal(probe.headers.get("content-type"), "application/vnd.ipld.car; version=1; order=dfs; dups=y");
   });
 
   test("who takes part no more is given out no more", async () => {

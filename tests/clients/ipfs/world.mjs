@@ -61,12 +61,13 @@ export async function startWorld() {
   const folder = dirname(star.config);
   const token = (await promisify(readFile)(join(folder, "operator.token"), "utf8")).trim();
   const swarmKey = readFileSync(join(folder, "..", "..", "swarm.key"), "utf8");
+  const asOperator = (path, options = {}) => {
+    const headers = { authorization: `Bearer ${token}`, ...options.headers };
+    return fetch(`${star.fhir}/${path}`, { ...options, headers });
+  };
   const operator = async (method, path, body) => {
-    const response = await fetch(`${star.fhir}/${path}`, {
-      method,
-      headers: { authorization: `Bearer ${token}`, "content-type": "application/fhir+json" },
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
+    const headers = { "content-type": "application/fhir+json" };
+    const response = await asOperator(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
     const text = await response.text();
     return { status: response.status, body: text ? JSON.parse(text) : undefined };
   };
@@ -93,7 +94,7 @@ export async function startWorld() {
     provider.destroy();
     await devnet.stop();
   };
-  return { devnet, star, swarmKey, request, operator, ok, publish, stop };
+  return { devnet, star, swarmKey, request, fetch: asOperator, operator, ok, publish, stop };
 }
 
 /// Opens a request for more charts than there are, so that it stays open.

@@ -15,7 +15,23 @@ pub enum Wish {
     /// One block.
     Raw,
     /// A CAR file of what is at the end of the path.
-    Car(Scope),
+    Car {
+        /// How much of it.
+        scope: Scope,
+        /// Whether a block comes as often as it is met (`dups=y`), or once.
+        duplicates: bool,
+    },
+}
+
+/// A request that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// What is asked for.
+    pub wish: Wish,
+    /// What the header said and the query did not, as the query would say it.
+    pub by_header: Vec<(&'static str, String)>,
+    /// The query asked for something else than the header.
+    pub overruled: bool,
 }
 
 /// How much of what is at the end of the path.
@@ -84,72 +100,168 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Reads a request. `format` and `car-version` in the query go before the header.
+/// Reads a request. What the query says goes before the header.
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn wish(accept: Option<&str>, query: &[(String, String)]) -> Result<Wish, Refusal> {
+pub fn wish(accept: Option<&str>, query: &[(String, String)]) -> Result<Asked, Refusal> {
     let parameter = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    let alternative = accept.and_then(best_alternative);
-    let is_car = match (parameter("format"), alternative) {
-        (Some("raw"), _) => false,
-        (Some("car"), _) => true,
-        (Some(_), _) => return Err(Refusal::NotServed("format is raw or car; nothing else is served here")),
-        (None, Some(alternative)) => alternative.is_car,
-        (None, None) => return Err(Refusal::NoForm { accept: accept.is_some() }),
+    let form = match parameter("format") {
+        Some("raw") => Some(Form::Raw),
+        Some("car") => Some(Form::Car),
+        Some(_) => return Err(Refusal::NotServed("format is raw or car; nothing else is served here")),
+        None => None,
     };
-    if !is_car {
-        return Ok(Wish::Raw);
+    let alternatives = accept.map(alternatives).unwrap_or_default();
+    let of_query = Parameters {
+        version: parameter("car-version"),
+        order: parameter("car-order"),
+        duplicates: parameter("car-dups"),
+    };
+    let fitting = || alternatives.iter().filter(|one| form.is_none_or(|form| one.form == form));
+    let served = fitting().find_map(|one| Some((one, of_query.or(one).duplicates(one.form).ok()?)));
+    let (form, parameters, duplicates) = match (served, fitting().next(), form) {
+        (Some((one, duplicates)), _, _) => (one.form, one.parameters, duplicates),
+        (None, Some(one), _) => {
+            let refused = of_query.or(one).duplicates(one.form);
+            return Err(Refusal::NotServed(refused.err().unwrap_or("CAR files are of version 1")));
+        }
+        (None, None, Some(form)) => {
+            (form, Parameters::default(), of_query.duplicates(form).map_err(Refusal::NotServed)?)
+        }
+        (None, None, None) => return Err(Refusal::NoForm { accept: accept.is_some() }),
+    };
+    let wish = match form {
+        Form::Raw => Wish::Raw,
+        Form::Car => Wish::Car { scope: scope(&parameter)?, duplicates },
+    };
+    let mut by_header = Vec::new();
+    if parameter("format").is_none() {
+        by_header.push(("format", form.name().to_owned()));
     }
-    let version = parameter("car-version").or(alternative.and_then(|alternative| alternative.version));
-    if version.is_some_and(|version| version != "1") {
-        return Err(Refusal::NotServed("CAR files are of version 1"));
+    if form == Form::Car {
+        for (name, said, header) in [
+            ("car-version", of_query.version, parameters.version),
+            ("car-order", of_query.order, parameters.order),
+            ("car-dups", of_query.duplicates, parameters.duplicates),
+        ] {
+            by_header.extend(header.filter(|_| said.is_none()).map(|value| (name, value.to_owned())));
+        }
     }
-    let order = parameter("car-order").or(alternative.and_then(|alternative| alternative.order));
-    if !matches!(order, None | Some("dfs" | "unk")) {
-        return Err(Refusal::NotServed("CAR files are in the order dfs"));
-    }
+    let other_form = fitting().next().is_none() && !alternatives.is_empty();
+    let overruled = other_form || (form == Form::Car && of_query.contradicts(&parameters));
+    Ok(Asked { wish, by_header, overruled })
+}
+
+fn scope<'q>(parameter: &impl Fn(&str) -> Option<&'q str>) -> Result<Scope, Refusal> {
     let range = parameter("entity-bytes").map(byte_range).transpose()?;
-    Ok(Wish::Car(match (parameter("dag-scope"), range) {
+    Ok(match (parameter("dag-scope"), range) {
         (None | Some("all"), None) => Scope::All,
         (Some("block"), _) => Scope::Block,
         (None | Some("all" | "entity"), range) => Scope::Entity(range.unwrap_or(ByteRange::ALL)),
         _ => return Err(Refusal::Parameter("dag-scope is block, entity or all")),
-    }))
+    })
+}
+
+/// In which of the two forms an answer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Raw,
+    Car,
+}
+
+impl Form {
+    fn of(media_type: &str) -> Option<Self> {
+        [(RAW, Self::Raw), (CAR, Self::Car)]
+            .into_iter()
+            .find_map(|(name, form)| media_type.eq_ignore_ascii_case(name).then_some(form))
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Car => "car",
+        }
+    }
+}
+
+/// Parameters of CAR files (IPIP-412), as they were sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parameters<'a> {
+    version: Option<&'a str>,
+    order: Option<&'a str>,
+    duplicates: Option<&'a str>,
+}
+
+impl<'a> Parameters<'a> {
+    fn or(self, other: &Alternative<'a>) -> Self {
+        let other = other.parameters;
+        Self {
+            version: self.version.or(other.version),
+            order: self.order.or(other.order),
+            duplicates: self.duplicates.or(other.duplicates),
+        }
+    }
+
+    /// Whether blocks come as often as they are met.
+    ///
+    /// # Errors
+    /// What of them is not served.
+    fn duplicates(self, form: Form) -> Result<bool, &'static str> {
+        if form == Form::Raw {
+            return Ok(false);
+        }
+        if !matches!(self.version, None | Some("1")) {
+            return Err("CAR files are of version 1");
+        }
+        if !matches!(self.order, None | Some("dfs" | "unk")) {
+            return Err("CAR files are in the order dfs");
+        }
+        match self.duplicates {
+            None | Some("n") => Ok(false),
+            Some("y") => Ok(true),
+            Some(_) => Err("dups is y or n"),
+        }
+    }
+
+    fn contradicts(&self, other: &Self) -> bool {
+        [(self.version, other.version), (self.order, other.order), (self.duplicates, other.duplicates)]
+            .into_iter()
+            .any(|(one, other)| one.is_some() && other.is_some() && one != other)
+    }
 }
 
 /// A media type that is served, and its parameters.
 #[derive(Clone, Copy, Debug)]
 struct Alternative<'a> {
-    is_car: bool,
-    version: Option<&'a str>,
-    order: Option<&'a str>,
+    form: Form,
+    parameters: Parameters<'a>,
 }
 
-/// The alternative of the header that its client likes best (RFC 9110 section 12.5.1), the first of equals.
-fn best_alternative(accept: &str) -> Option<Alternative<'_>> {
-    let mut best: Option<(f32, Alternative<'_>)> = None;
+/// The alternatives of the header that have one of the two forms, those first that its client likes best (RFC 9110 section
+/// 12.5.1), equals in their order.
+fn alternatives(accept: &str) -> Vec<Alternative<'_>> {
+    let mut found: Vec<(f32, Alternative<'_>)> = Vec::new();
     for text in accept.split(',').take(ALTERNATIVES_MAX) {
         let mut parts = text.split(';').map(str::trim);
-        let kind = parts.next().unwrap_or_default();
-        let is_car = kind.eq_ignore_ascii_case(CAR);
-        if !is_car && !kind.eq_ignore_ascii_case(RAW) {
-            continue;
-        }
-        let (mut quality, mut alternative) = (1.0, Alternative { is_car, version: None, order: None });
+        let Some(form) = parts.next().and_then(Form::of) else { continue };
+        let (mut quality, mut parameters) = (1.0_f32, Parameters::default());
         for (name, value) in parts.filter_map(|part| part.split_once('=')) {
-            match name.trim() {
-                "q" => quality = value.trim().parse().unwrap_or(0.0),
-                "version" => alternative.version = Some(value.trim()),
-                "order" => alternative.order = Some(value.trim()),
+            let value = value.trim().trim_matches('"');
+            match name.trim().to_ascii_lowercase().as_str() {
+                "q" => quality = value.parse().unwrap_or(0.0),
+                "version" => parameters.version = Some(value),
+                "order" => parameters.order = Some(value),
+                "dups" => parameters.duplicates = Some(value),
                 _ => {}
             }
         }
-        if quality > 0.0 && best.is_none_or(|(liked, _)| quality > liked) {
-            best = Some((quality, alternative));
+        if quality > 0.0 {
+            found.push((quality, Alternative { form, parameters }));
         }
     }
-    best.map(|(_, alternative)| alternative)
+    found.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    found.into_iter().map(|(_, alternative)| alternative).collect()
 }
 
 fn byte_range(text: &str) -> Result<ByteRange, Refusal> {
@@ -166,24 +278,32 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn asked(accept: Option<&str>, query: &str) -> Result<Wish, Refusal> {
+    fn read(accept: Option<&str>, query: &str) -> Result<Asked, Refusal> {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let pairs: Vec<_> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         wish(accept, &pairs)
     }
 
+    fn asked(accept: Option<&str>, query: &str) -> Result<Wish, Refusal> {
+        read(accept, query).map(|asked| asked.wish)
+    }
+
+    const ALL: Wish = Wish::Car { scope: Scope::All, duplicates: false };
+    const ALL_TWICE: Wish = Wish::Car { scope: Scope::All, duplicates: true };
+
     #[test]
     fn the_form_comes_from_the_query_or_the_header() {
         assert_eq!(asked(None, "format=raw"), Ok(Wish::Raw));
-        assert_eq!(asked(Some(RAW), "format=car"), Ok(Wish::Car(Scope::All)), "the query goes first");
+        assert_eq!(asked(Some(RAW), "format=car"), Ok(ALL), "the query goes first");
         assert_eq!(asked(Some("Application/vnd.ipld.RAW"), ""), Ok(Wish::Raw));
-        let liked = "text/html, application/vnd.ipld.raw;q=0.5, application/vnd.ipld.car; version=1; order=dfs; dups=y";
-        assert_eq!(asked(Some(liked), ""), Ok(Wish::Car(Scope::All)));
+        let liked = "text/html, application/vnd.ipld.raw;q=0.5, application/vnd.ipld.car; version=1; order=dfs; dups=n";
+        assert_eq!(asked(Some(liked), ""), Ok(ALL));
+        assert_eq!(asked(Some(liked), "format=raw"), Ok(Wish::Raw));
         assert_eq!(asked(Some("application/vnd.ipld.raw;q=0"), ""), Err(Refusal::NoForm { accept: true }));
         assert_eq!(asked(Some("*/*"), ""), Err(Refusal::NoForm { accept: true }));
         assert_eq!(asked(None, ""), Err(Refusal::NoForm { accept: false }));
         assert!(matches!(asked(Some(RAW), "format=json"), Err(Refusal::NotServed(_))));
-        for query in ["format=car&car-version=2", "format=car&car-order=weird"] {
+        for query in ["format=car&car-version=2", "format=car&car-order=weird", "format=car&car-dups=x"] {
             assert!(matches!(asked(None, query), Err(Refusal::NotServed(_))), "{query}");
         }
         assert!(asked(Some("application/vnd.ipld.car;version=2"), "").is_err());
@@ -191,10 +311,46 @@ mod tests {
     }
 
     #[test]
+    fn duplicates_are_asked_for_in_the_query_or_the_header() {
+        assert_eq!(asked(Some("application/vnd.ipld.car; dups=y"), ""), Ok(ALL_TWICE));
+        assert_eq!(asked(Some("application/vnd.ipld.car; Dups=\"y\""), "format=car"), Ok(ALL_TWICE));
+        assert_eq!(asked(None, "format=car&car-dups=y"), Ok(ALL_TWICE));
+        assert_eq!(asked(Some("application/vnd.ipld.car; dups=y"), "car-dups=n"), Ok(ALL));
+        assert_eq!(asked(Some("application/vnd.ipld.raw; dups=y"), ""), Ok(Wish::Raw));
+    }
+
+    #[test]
+    fn the_first_alternative_that_is_served_is_taken() {
+        let listed = "application/vnd.ipld.car;order=foo, application/vnd.ipld.car;order=dfs;dups=y;q=0.5";
+        assert_eq!(asked(Some(listed), ""), Ok(ALL_TWICE));
+        let raw_last = "application/vnd.ipld.car;version=2, application/vnd.ipld.raw;q=0.1";
+        assert_eq!(asked(Some(raw_last), ""), Ok(Wish::Raw));
+        assert!(matches!(asked(Some(raw_last), "format=car"), Err(Refusal::NotServed(_))));
+    }
+
+    #[test]
+    fn what_only_the_header_says_is_told_apart() {
+        let by_header = |accept, query| read(Some(accept), query).unwrap().by_header;
+        assert_eq!(by_header(RAW, ""), [("format", "raw".to_owned())]);
+        assert_eq!(by_header(RAW, "format=raw"), []);
+        let car = "application/vnd.ipld.car;order=dfs;dups=y";
+        let said = |name, value: &str| (name, value.to_owned());
+        assert_eq!(
+            by_header(car, ""),
+            [said("format", "car"), said("car-order", "dfs"), said("car-dups", "y")]
+        );
+        assert_eq!(by_header(car, "format=car&car-dups=n"), [said("car-order", "dfs")]);
+        let overruled = |accept, query| read(Some(accept), query).unwrap().overruled;
+        assert!(overruled(RAW, "format=car") && overruled(car, "format=car&car-dups=n"));
+        assert!(!overruled(car, "format=car") && !overruled("*/*", "format=car") && !overruled(RAW, ""));
+    }
+
+    #[test]
     fn scopes_and_ranges_are_read() {
         let car = |query: &str| asked(None, &format!("format=car&{query}"));
-        let entity = |from, to| Ok(Wish::Car(Scope::Entity(ByteRange { from, to })));
-        assert_eq!(car("dag-scope=block"), Ok(Wish::Car(Scope::Block)));
+        let of = |scope| Ok(Wish::Car { scope, duplicates: false });
+        let entity = |from, to| of(Scope::Entity(ByteRange { from, to }));
+        assert_eq!(car("dag-scope=block"), of(Scope::Block));
         assert_eq!(car("dag-scope=entity"), entity(0, None));
         assert_eq!(car("entity-bytes=-1024:*"), entity(-1024, None), "a range implies the entity");
         assert_eq!(car("dag-scope=entity&entity-bytes=499:-1000"), entity(499, Some(-1000)));
@@ -220,6 +376,8 @@ mod tests {
         assert_eq!(within(-30, None, 10), Some((0, 10)));
         assert_eq!(within(2, Some(-2), 10), Some((2, 9)));
         assert_eq!(within(10, None, 10), None);
+        assert_eq!(within(-9999, Some(-3), 10), Some((0, 8)));
+        assert_eq!(within(0, Some(0), 10), Some((0, 1)));
         assert_eq!(within(0, Some(-30), 10), None);
         assert_eq!(within(0, None, 0), None);
     }

@@ -1,6 +1,9 @@
 //! Which blocks answer a request for a CAR file: those of the path, then those of the scope.
 
-use super::{ByteRange, Scope};
+use super::{
+    ByteRange, Scope,
+    shard::{Place, Way, is_shard},
+};
 use crate::{
     Block, Codec, ContentError, View,
     dag::{BLOCKS_MAX, DEPTH_MAX},
@@ -13,15 +16,14 @@ use std::collections::HashSet;
 /// Segments of one path. The paths of publications have five.
 const SEGMENTS_MAX: usize = 64;
 
-/// The links of a shard of a large folder begin with so many digits; what follows is the entry's name.
-const SHARD_PREFIX_CHARACTERS: usize = 2;
-
 /// A path that was followed.
 #[derive(Clone, Debug)]
 pub struct Selection {
     view: View,
     /// The blocks from the root to the end, that one included.
     path: Vec<Block>,
+    /// Those of them that the root and the segments name, without the shards between them.
+    roots: Vec<Cid>,
     /// The end of the path lies within its block, not at its beginning.
     within_block: bool,
 }
@@ -36,19 +38,28 @@ impl Selection {
             return Ok(None);
         }
         let Some(block) = view.block(root)? else { return Ok(None) };
-        let (mut path, mut rest, mut within_block) = (vec![block], segments, false);
+        let mut made = Self { view, path: vec![block], roots: vec![*root], within_block: false };
+        let mut rest = segments;
         // A step without a segment goes from a link's place to what it names: at most one for each segment.
         for _ in 0..=SEGMENTS_MAX {
-            let Some(block) = path.last() else { return Ok(None) };
+            let Some(block) = made.path.last() else { return Ok(None) };
             match step(block, rest) {
                 Step::Link(cid, used) => {
-                    let Some(next) = view.block(&cid)? else { return Ok(None) };
-                    path.push(next);
+                    if !made.go(cid)? {
+                        return Ok(None);
+                    }
+                    made.roots.push(cid);
                     rest = rest.get(used..).unwrap_or_default();
                 }
+                Step::Shards(way) => {
+                    if !made.go_through_shards(way)? {
+                        return Ok(None);
+                    }
+                    rest = rest.get(1..).unwrap_or_default();
+                }
                 Step::End => {
-                    within_block = !rest.is_empty();
-                    return Ok(Some(Self { view, path, within_block }));
+                    made.within_block = !rest.is_empty();
+                    return Ok(Some(made));
                 }
                 Step::Nowhere => return Ok(None),
             }
@@ -56,7 +67,34 @@ impl Selection {
                 break;
             }
         }
-        Ok(rest.is_empty().then_some(Self { view, path, within_block }))
+        Ok(rest.is_empty().then_some(made))
+    }
+
+    /// Goes to a block; tells whether there is one for the reader.
+    fn go(&mut self, cid: Cid) -> Result<bool, ContentError> {
+        let next = self.view.block(&cid)?;
+        let found = next.is_some();
+        self.path.extend(next);
+        Ok(found)
+    }
+
+    /// Goes from a shard to the entry of a name. The bits of the name's hash bound the levels.
+    fn go_through_shards(&mut self, mut way: Way<'_>) -> Result<bool, ContentError> {
+        while let Some(block) = self.path.last()
+            && matches!(Codec::of(block.cid()), Ok(Codec::DagPb))
+            && let Ok(Kind::Shard { fanout, hash }) = dag_pb::kind(block.bytes())
+        {
+            let links = dag_pb::named_links(block.bytes()).unwrap_or_default();
+            match way.step(fanout, hash, &links) {
+                Place::Entry(cid) => {
+                    self.roots.push(cid);
+                    return self.go(cid);
+                }
+                Place::Shard(cid) if self.go(cid)? => {}
+                Place::Shard(_) | Place::Nowhere => return Ok(false),
+            }
+        }
+        Ok(false)
     }
 
     /// The CID of the block in which the path ends.
@@ -65,40 +103,60 @@ impl Selection {
         self.path.last().map(Block::cid)
     }
 
-    /// The blocks of the answer, one after the other. A block that is not here or not the reader's ends them with
-    /// [`ContentError::Incomplete`].
-    pub fn blocks(self, scope: Scope) -> Box<dyn Iterator<Item = Result<Block, ContentError>> + Send> {
-        let Self { view, path, within_block } = self;
+    /// The CIDs that the root and each segment name, where a segment leads to another block.
+    #[must_use]
+    pub fn roots(&self) -> &[Cid] {
+        &self.roots
+    }
+
+    /// The blocks of the answer, one after the other, and with `duplicates` as often as they are met. A block that is not
+    /// here or not the reader's ends them with [`ContentError::Incomplete`]. Blocks that their CIDs hold are not among them.
+    pub fn blocks(
+        self,
+        scope: Scope,
+        duplicates: bool,
+    ) -> Box<dyn Iterator<Item = Result<Block, ContentError>> + Send> {
+        let Self { view, path, within_block, .. } = self;
         let Some(end) = path.last().cloned() else { return Box::new(std::iter::empty()) };
         let given: HashSet<Cid> = path.iter().map(|block| *block.cid()).collect();
         let path = path.into_iter().map(Ok);
         // What lies within a block has no blocks of its own.
         let scope = if within_block { Scope::Block } else { scope };
+        let is_sent =
+            |block: &Result<Block, ContentError>| block.as_ref().map_or(true, |block| !block.is_inline());
         match scope {
-            Scope::Block => Box::new(path),
+            Scope::Block => Box::new(path.filter(is_sent)),
+            Scope::All if duplicates => {
+                let mut all = view.walk(end.cid()).with_duplicates();
+                // The path has its end already.
+                let first = all.next().and_then(Result::err).map(Err);
+                Box::new(path.chain(first).chain(all).filter(is_sent))
+            }
             Scope::All => {
                 let all = view.walk(end.cid());
                 let new = all
                     .filter(move |block| block.as_ref().map_or(true, |block| !given.contains(block.cid())));
-                Box::new(path.chain(new))
+                Box::new(path.chain(new).filter(is_sent))
             }
             Scope::Entity(range) => {
-                let entity = Entity::new(&view, end, range, given);
-                Box::new(path.chain(entity))
+                let given = if duplicates { None } else { Some(given) };
+                Box::new(path.chain(Entity::new(&view, end, range, given)).filter(is_sent))
             }
         }
     }
 }
 
-enum Step {
+enum Step<'s> {
     /// To a block, with so many segments used.
     Link(Cid, usize),
+    /// To an entry of a folder in shards.
+    Shards(Way<'s>),
     /// All segments are used within the block.
     End,
     Nowhere,
 }
 
-fn step(block: &Block, segments: &[&str]) -> Step {
+fn step<'s>(block: &Block, segments: &[&'s str]) -> Step<'s> {
     let Some(first) = segments.first() else { return Step::End };
     match Codec::of(block.cid()) {
         Ok(Codec::DagCbor) => match dag_cbor::follow(block.bytes(), segments) {
@@ -106,6 +164,9 @@ fn step(block: &Block, segments: &[&str]) -> Step {
             Ok(Found::Value) => Step::End,
             Ok(Found::Missing) | Err(_) => Step::Nowhere,
         },
+        Ok(Codec::DagPb) if matches!(dag_pb::kind(block.bytes()), Ok(Kind::Shard { .. })) => {
+            Step::Shards(Way::new(*first))
+        }
         Ok(Codec::DagPb) => {
             let links = dag_pb::named_links(block.bytes()).unwrap_or_default();
             links
@@ -120,7 +181,8 @@ fn step(block: &Block, segments: &[&str]) -> Step {
 /// The blocks of a file or a folder under its first block, which was given before.
 struct Entity {
     view: View,
-    given: HashSet<Cid>,
+    /// What was given, where each block is given once.
+    given: Option<HashSet<Cid>>,
     /// Blocks to come with the place of their first byte in the file, and how deep they are.
     waiting: Vec<(Cid, u64, u16)>,
     /// The bytes that are asked for, where it is a file.
@@ -131,7 +193,7 @@ struct Entity {
 }
 
 impl Entity {
-    fn new(view: &View, end: Block, range: ByteRange, given: HashSet<Cid>) -> Self {
+    fn new(view: &View, end: Block, range: ByteRange, given: Option<HashSet<Cid>>) -> Self {
         let root = *end.cid();
         let mut entity =
             Self { view: view.clone(), given, waiting: Vec::new(), bytes: None, root, visits: 0 };
@@ -166,8 +228,8 @@ impl Entity {
                 }
                 self.waiting.extend(children.into_iter().rev());
             }
-            (Ok(Kind::Shard), None) => {
-                let shards = links.iter().rev().filter(|link| link.name.len() == SHARD_PREFIX_CHARACTERS);
+            (Ok(Kind::Shard { fanout, .. }), None) => {
+                let shards = links.iter().rev().filter(|link| is_shard(fanout, link));
                 self.waiting.extend(shards.map(|link| (link.cid, 0, below)));
             }
             _ => {}
@@ -187,7 +249,7 @@ impl Entity {
         }
         let block = self.view.block(&cid)?.ok_or(ContentError::Incomplete(cid))?;
         self.open(&block, start, depth);
-        Ok(self.given.insert(cid).then_some(block))
+        Ok(self.given.as_mut().is_none_or(|given| given.insert(cid)).then_some(block))
     }
 }
 

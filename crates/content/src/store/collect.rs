@@ -83,6 +83,7 @@ impl ContentStore {
             }
         }
         while let Some(cid) = waiting.pop() {
+            let cid = self.name_of(&cid)?;
             // The links of a published block are members themselves; those of a pinned one that is published too are
             // looked at here.
             if kept.insert(cid)

@@ -13,7 +13,7 @@ pub use publish::{Draft, NewBlock, Publication};
 pub use quota::Quota;
 pub use view::View;
 
-use crate::{Block, ContentError, Gatekeeper, Reader, metric};
+use crate::{Block, ContentError, Gatekeeper, Reader, block, metric};
 use bxp_enclave::Enclave;
 use bxp_storage::{Batch, Store, Table};
 use bxp_types::SubjectId;
@@ -145,11 +145,22 @@ impl ContentStore {
 
     /// A block, whoever asks; nothing where it is not here, and where its patient's key was destroyed.
     fn block(&self, cid: &Cid) -> Result<Option<Block>, ContentError> {
-        let Some(row) = self.0.blocks.get(cid.to_bytes())? else { return Ok(None) };
-        match rows::open(&self.0.enclave, cid, &row)? {
+        if let Some(block) = Block::inline(cid)? {
+            return Ok(Some(block));
+        }
+        let name = self.name_of(cid)?;
+        let Some(row) = self.0.blocks.get(name.to_bytes())? else { return Ok(None) };
+        match rows::open(&self.0.enclave, &name, &row)? {
             Opened::Bytes(bytes) => Block::verify(*cid, bytes).map(Some),
             Opened::KeyDestroyed => Ok(None),
         }
+    }
+
+    /// The CID under which a block is kept: where a node of DAG-PB came by its other name, that one.
+    fn name_of(&self, cid: &Cid) -> Result<Cid, ContentError> {
+        let Some(twin) = block::twin(cid) else { return Ok(*cid) };
+        let is_other = !self.0.sizes.contains(cid.to_bytes())? && self.0.sizes.contains(twin.to_bytes())?;
+        Ok(if is_other { twin } else { *cid })
     }
 
     fn known_block(&self, cid: &Cid) -> Result<Block, ContentError> {
@@ -168,6 +179,9 @@ impl ContentStore {
             let cid = block.cid();
             if self.0.gatekeeper.is_identifying(block) {
                 return Err(ContentError::Identifying(*cid));
+            }
+            if block.is_inline() {
+                continue;
             }
             let key = cid.to_bytes();
             if self.0.sizes.contains(&key)? {

@@ -136,7 +136,7 @@ async fn car_files_go_in_and_out_and_the_gateway_answers_as_specified() {
     let tag = format!("\"{cid}.raw\"");
     let known = [("if-none-match", tag.as_str())];
     let known = node.send(Method::GET, &format!("{path}?format=raw"), &known, String::new()).await;
-    assert_eq!(known.status, 304);
+    assert_eq!((known.status, known.text.as_str(), known.header("etag")), (304, "", tag.as_str()));
     let head = node.send(Method::HEAD, &format!("{path}?format=raw"), &[], String::new()).await;
     assert_eq!((head.status, head.text.as_str(), head.header("content-length")), (200, "", "11"));
     let named = node.get(&format!("{path}?format=car&filename=records.car")).await;
@@ -174,7 +174,9 @@ async fn car_files_go_in_and_out_and_the_gateway_answers_as_specified() {
     }
     for token in ["", "guess"] {
         let answer = node.request(Method::GET, &format!("{path}?format=raw")).bearer_auth(token).send().await;
-        assert_eq!(answer.unwrap().status().as_u16(), 401, "{token:?}");
+        let answer = answer.unwrap();
+        assert_eq!(answer.status().as_u16(), 401, "{token:?}");
+        assert!(answer.headers().contains_key("www-authenticate"));
     }
     assert_eq!(node.send(Method::DELETE, &format!("/dags/{cid}"), &[], String::new()).await.status, 200);
     assert_eq!(node.send(Method::DELETE, &format!("/dags/{cid}"), &[], String::new()).await.status, 404);
@@ -182,4 +184,190 @@ async fn car_files_go_in_and_out_and_the_gateway_answers_as_specified() {
     node.send(Method::DELETE, &format!("/dags/{cid}"), &[], String::new()).await;
     assert_eq!(node.post("/dags/$gc", "").await.body["removedBlocks"], 1);
     assert_eq!(node.get(&format!("{path}?format=raw")).await.status, 404);
+}
+
+/// A link of DAG-PB, and a node of UnixFS with such links: as other peers make files and folders.
+fn unixfs(data: &[u8], links: &[(&bxp_content::Block, &str)]) -> bxp_content::Block {
+    let field =
+        |number: u8, bytes: &[u8]| [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap()], bytes].concat();
+    let link = |(child, name): &(&bxp_content::Block, &str)| {
+        field(2, &[field(1, &child.cid().to_bytes()), field(2, name.as_bytes())].concat())
+    };
+    let links: Vec<u8> = links.iter().flat_map(link).collect();
+    bxp_content::Block::new(bxp_content::Codec::DagPb, [links, field(1, data)].concat().into()).unwrap()
+}
+
+/// Puts blocks in under the first of them.
+async fn import(node: &Node, blocks: &[bxp_content::Block]) {
+    let header = bxp_content::car::header(&[*blocks[0].cid()]);
+    let file = blocks.iter().fold(header, |file, block| [file, bxp_content::car::section(block)].concat());
+    let taken = node.post("/dags", file).await;
+    assert_eq!(taken.status, 200, "{}", taken.text);
+}
+
+/// Goal: parts of blocks are served as HTTP has it (RFC 9110 section 14). Way: ranges of one block, and what is no range.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_block_is_served() {
+    let net = Net::of_one().await;
+    let node = &net.nodes[0];
+    let block = raw("0123456789");
+    import(node, std::slice::from_ref(&block)).await;
+    let path = format!("/ipfs/{}?format=raw", block.cid());
+    let tag = format!("\"{}.raw\"", block.cid());
+    for (headers, status, range, text) in [
+        (vec![], 200, "", "0123456789"),
+        (vec![("range", "bytes=2-4")], 206, "bytes 2-4/10", "234"),
+        (vec![("range", "bytes=-3")], 206, "bytes 7-9/10", "789"),
+        (vec![("range", "bytes=6-99")], 206, "bytes 6-9/10", "6789"),
+        (vec![("range", "bytes=6-7,0-1")], 206, "bytes 6-7/10", "67"),
+        (vec![("range", "bytes=2-4"), ("if-range", tag.as_str())], 206, "bytes 2-4/10", "234"),
+        (vec![("range", "bytes=2-4"), ("if-range", "\"other\"")], 200, "", "0123456789"),
+        (vec![("range", "bytes=4-2")], 200, "", "0123456789"),
+        (vec![("range", "bytes=2-4"), ("if-none-match", tag.as_str())], 304, "", ""),
+    ] {
+        let answer = node.send(Method::GET, &path, &headers, String::new()).await;
+        assert_eq!((answer.status, answer.text.as_str()), (status, text), "{headers:?}");
+        assert_eq!(answer.header("content-range"), range, "{headers:?}");
+        assert_eq!(answer.header("accept-ranges"), "bytes");
+        assert_eq!(answer.header("etag"), tag);
+        assert_eq!(answer.header("cache-control"), "private, no-cache");
+    }
+    let beyond = node.send(Method::GET, &path, &[("range", "bytes=10-")], String::new()).await;
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, "bytes */10"));
+    let head = node.send(Method::HEAD, &path, &[("range", "bytes=2-4")], String::new()).await;
+    assert_eq!((head.status, head.header("content-length")), (200, "10"), "a range is for GET");
+    let car =
+        node.send(Method::GET, &path.replace("raw", "car"), &[("range", "bytes=2-4")], String::new()).await;
+    assert_eq!((car.status, car.header("accept-ranges")), (200, "none"));
+}
+
+/// Goal: the rules for CAR files of paths, with IPIP-402 and IPIP-412. Way: a folder that names one file twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_car_file_comes_in_the_form_that_was_asked_for() {
+    const FORM: &str = "application/vnd.ipld.car; version=1; order=dfs; dups=";
+    let net = Net::of_one().await;
+    let node = &net.nodes[0];
+    let part = raw("part");
+    let file = unixfs(&[0x08, 2, 0x20, 4, 0x20, 4], &[(&part, ""), (&part, "")]);
+    let root = unixfs(&[0x08, 1], &[(&file, "a file"), (&file, "b")]);
+    import(node, &[root.clone(), file.clone(), part.clone()]).await;
+    let blocks_of = |bytes: &[u8]| -> Vec<bxp_content::Block> {
+        CarReader::new(bytes).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let get = |path: String, accept: &'static str| async move {
+        let request = node.request(Method::GET, &path).bearer_auth(TOKEN).header("accept", accept);
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        (status, headers, response.bytes().await.unwrap())
+    };
+    let once = [root.clone(), file.clone(), part.clone()];
+    let in_file = [file.clone(), part.clone(), part.clone()];
+    let twice = [&[root.clone()][..], &in_file, &in_file].concat();
+    let whole = format!("/ipfs/{}", root.cid());
+    let mut tags = std::collections::BTreeSet::new();
+    for (query, accept, dups, location, expected) in [
+        ("", "application/vnd.ipld.car", "n", "?format=car", &once[..]),
+        ("", "application/vnd.ipld.car; dups=y", "y", "?format=car&car-dups=y", &twice[..]),
+        (
+            "?format=car",
+            "application/vnd.ipld.car; order=dfs; dups=y",
+            "y",
+            "?car-order=dfs&car-dups=y&format=car",
+            &twice,
+        ),
+        ("?format=car&car-dups=y", "*/*", "y", "", &twice),
+        ("?format=car&car-dups=n", "application/vnd.ipld.car;dups=y", "n", "?format=car&car-dups=n", &once),
+        ("?format=car", "application/vnd.ipld.raw", "n", "?format=car", &once),
+        ("", "application/vnd.ipld.car;order=unk", "n", "?format=car&car-order=unk", &once),
+        (
+            "",
+            "application/vnd.ipld.car;order=x, application/vnd.ipld.car;dups=y;q=0.5",
+            "y",
+            "?format=car&car-dups=y",
+            &twice,
+        ),
+    ] {
+        let (status, headers, bytes) = get(format!("{whole}{query}"), accept).await;
+        assert_eq!(status, 200, "{query} {accept}");
+        assert_eq!(headers["content-type"], format!("{FORM}{dups}"), "{query} {accept}");
+        assert_eq!(blocks_of(&bytes), expected, "{query} {accept}");
+        let expected = if location.is_empty() { None } else { Some(format!("{whole}{location}")) };
+        let found = headers.get("content-location").map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(found, expected, "{query} {accept}");
+        assert_eq!(
+            (&headers["accept-ranges"], &headers["x-content-type-options"]),
+            (&"none".parse().unwrap(), &"nosniff".parse().unwrap())
+        );
+        assert!(!headers.contains_key("content-length"), "nobody knows before the end how long it is");
+        tags.insert(headers["etag"].to_str().unwrap().to_owned());
+    }
+    assert_eq!(tags.len(), 2, "with and without duplicates");
+
+    let path = format!("{whole}/a%20file");
+    let (status, headers, bytes) =
+        get(format!("{path}?format=car&dag-scope=entity&entity-bytes=4:*"), "*/*").await;
+    assert_eq!((status, blocks_of(&bytes)), (200, once.to_vec()));
+    assert_eq!(headers["x-ipfs-path"], path);
+    assert_eq!(headers["x-ipfs-roots"], format!("{},{}", root.cid(), file.cid()));
+    let (_, _, bytes) = get(format!("{path}?format=car&dag-scope=block"), "*/*").await;
+    assert_eq!(blocks_of(&bytes), once[..2]);
+    for (query, accept, status) in [
+        ("", "application/vnd.ipld.car;version=2", 406),
+        ("", "application/vnd.ipld.car;dups=x", 406),
+        ("?format=car&car-order=bfs", "*/*", 406),
+        ("?format=car&entity-bytes=2:1", "*/*", 400),
+        ("?format=ipns-record", "*/*", 406),
+        ("/c?format=car", "*/*", 404),
+    ] {
+        assert_eq!(get(format!("{whole}{query}"), accept).await.0, status, "{query} {accept}");
+    }
+    let head = node.send(Method::HEAD, &format!("{path}?format=car"), &[], String::new()).await;
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
+    for (path, status) in [(format!("{whole}/c?format=car"), 404), (format!("{whole}/c?format=raw"), 400)] {
+        assert_eq!(node.send(Method::HEAD, &path, &[], String::new()).await.status, status, "{path}");
+    }
+    assert_eq!(node.send(Method::POST, &format!("{whole}?format=car"), &[], String::new()).await.status, 405);
+}
+
+/// Goal: clients find out by the empty block that this is a gateway, and other CIDs that hold their bytes work too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_is_answered_and_names_are_written_safely() {
+    let net = Net::of_one().await;
+    let node = &net.nodes[0];
+    for (cid, text) in [("bafkqaaa", ""), ("bafkqaedimvwgiidcpeqgs5dtebxgc3lf", "held by its name")] {
+        for path in [format!("/ipfs/{cid}?format=raw"), format!("/ipfs/{cid}/?format=raw")] {
+            let got = node.get(&path).await;
+            assert_eq!((got.status, got.text.as_str()), (200, text), "{path}");
+            let head = node.send(Method::HEAD, &path, &[], String::new()).await;
+            assert_eq!((head.status, head.text.as_str()), (200, ""));
+        }
+        for accept in ["application/vnd.ipld.car", "application/vnd.ipld.car;dups=y"] {
+            let request = node.request(Method::GET, &format!("/ipfs/{cid}")).bearer_auth(TOKEN);
+            let bytes = request.header("accept", accept).send().await.unwrap().bytes().await.unwrap();
+            let mut reader = CarReader::new(bytes.as_ref()).unwrap();
+            assert_eq!(reader.roots()[0].to_string(), cid);
+            assert!(reader.next().is_none(), "a block that its CID holds is not sent");
+        }
+    }
+    let probe = node.request(Method::GET, "/ipfs/bafkqaaa?format=raw").send().await.unwrap();
+    assert_eq!(probe.status().as_u16(), 401, "also a probe shows a token");
+    let path = "/ipfs/bafkqaaa?format=raw";
+    for (name, expected) in [
+        ("foobar.bin", "filename=\"foobar.bin\""),
+        ("a%20b.bin", "filename=\"a b.bin\""),
+        ("test%D1%82.pdf", "filename=\"test_.pdf\"; filename*=UTF-8''test%D1%82.pdf"),
+        ("a%0D%0Ab", "filename=\"bafkqaaa.bin\""),
+        ("a%22b", "filename=\"bafkqaaa.bin\""),
+        ("..%2Fb", "filename=\"bafkqaaa.bin\""),
+    ] {
+        let named = node.get(&format!("{path}&filename={name}")).await;
+        assert_eq!(named.header("content-disposition"), format!("attachment; {expected}"), "{name}");
+    }
+    let worker = node.send(Method::GET, path, &[("service-worker", "script")], String::new()).await;
+    assert_eq!(worker.status, 400);
+    let cached = [("cache-control", "max-stale, only-if-cached")];
+    let missing = format!("/ipfs/{}?format=raw", raw("nowhere").cid());
+    assert_eq!(node.send(Method::GET, &missing, &cached, String::new()).await.status, 412);
+    assert_eq!(node.send(Method::HEAD, &missing, &[], String::new()).await.status, 404);
+    assert_eq!(node.send(Method::GET, path, &cached, String::new()).await.status, 200);
 }
