@@ -64,7 +64,6 @@ fn read(text: &str, size: u64) -> Option<Option<(u64, u64)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn asked(range: &str, version: Option<&str>) -> Wanted {
         let mut headers = HeaderMap::new();
@@ -107,13 +106,17 @@ mod tests {
         assert_eq!(asked("bytes=0-4", Some("W/\"tag\"")), Wanted::Whole, "a weak tag vouches for no bytes");
     }
 
-    proptest! {
-        #[test]
-        fn what_is_served_is_there(range in "bytes=[0-9,* -]{0,30}", size in any::<u64>()) {
-            let mut headers = HeaderMap::new();
-            headers.insert(RANGE, range.parse().unwrap());
-            if let Wanted::Part(from, end) = wanted(&headers, "\"t\"", size) {
-                prop_assert!(from < end && end <= size);
+    #[test]
+    fn what_is_served_is_there() {
+        for size in 0_u64..6 {
+            for (a, b) in (0_u64..8).flat_map(|a| (0_u64..8).map(move |b| (a, b))) {
+                for range in [format!("bytes={a}-{b}"), format!("bytes={a}-"), format!("bytes=-{b}")] {
+                    let mut headers = HeaderMap::new();
+                    headers.insert(RANGE, range.parse().unwrap());
+                    if let Wanted::Part(from, end) = wanted(&headers, "\"t\"", size) {
+                        assert!(from < end && end <= size, "{range} of {size}");
+                    }
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::{
 };
 use axum::{
     body::{Body, Bytes},
-    extract::{OriginalUri, RawPathParams, State},
+    extract::{RawPathParams, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
         header::{
@@ -64,7 +64,7 @@ struct Asked {
 pub(crate) async fn content(
     State(shared): State<Shared>,
     parameters: RawPathParams,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     method: Method,
     headers: HeaderMap,
 ) -> Answer {
