@@ -165,7 +165,7 @@ fn step<'s>(block: &Block, segments: &[&'s str]) -> Step<'s> {
             Ok(Found::Missing) | Err(_) => Step::Nowhere,
         },
         Ok(Codec::DagPb) if matches!(dag_pb::kind(block.bytes()), Ok(Kind::Shard { .. })) => {
-            Step::Shards(Way::new(*first))
+            Step::Shards(Way::new(first))
         }
         Ok(Codec::DagPb) => {
             let links = dag_pb::named_links(block.bytes()).unwrap_or_default();
