@@ -274,7 +274,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), Unreadable> {
+    fn take_byte(&mut self, byte: u8) -> Result<(), Unreadable> {
         if self.peek() != byte {
             return Err(Unreadable::Damaged);
         }
@@ -338,7 +338,7 @@ impl Reader<'_, '_> {
             loop {
                 self.key()?;
                 self.blank();
-                self.expect(b':')?;
+                self.take_byte(b':')?;
                 self.blank();
                 self.value(depth)?;
                 if self.is_last(b'}')? {
@@ -431,7 +431,7 @@ impl Reader<'_, '_> {
 
     fn string(&mut self) -> Result<(), Unreadable> {
         let start = self.at;
-        self.expect(b'"')?;
+        self.take_byte(b'"')?;
         let mut kind = Kind::Plain;
         loop {
             self.at += plain_bytes(self.bytes.get(self.at..).unwrap_or_default());

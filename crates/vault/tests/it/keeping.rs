@@ -10,7 +10,7 @@ use std::num::NonZeroU16;
 
 const US: Jurisdiction = Jurisdiction::US;
 const DE: Jurisdiction = Jurisdiction::DE;
-const RECORDS: u8 = 24;
+const RECORDS: u8 = 96;
 
 /// These nodes, each where it says, with two copies in the US.
 fn directory(height: u64, nodes: &[(&Node, Jurisdiction)]) -> Directory {
