@@ -37,7 +37,7 @@ impl Checked {
         self.by_digest.contains_key(digest)
     }
 
-    /// Gives a decided proposal away.
+    /// Gives away a proposal whose height is decided.
     pub(crate) fn take(&mut self, digest: &Digest) -> Option<Arc<Proposal>> {
         self.by_digest.remove(digest).map(|(_, proposal)| proposal)
     }
@@ -46,9 +46,8 @@ impl Checked {
         self.by_digest.len()
     }
 
-    /// Gives the proposals away that were of heights up to `height` and not taken: they came too late for their superblock.
-    pub(crate) fn forget_up_to(&mut self, height: Height) -> impl Iterator<Item = Arc<Proposal>> {
-        self.by_digest.extract_if(.., move |_, (of, _)| *of <= height).map(|(_, (_, proposal))| proposal)
+    pub(crate) fn forget_up_to(&mut self, height: Height) {
+        self.by_digest.retain(|_, (of, _)| *of > height);
     }
 }
 
@@ -133,14 +132,15 @@ mod tests {
     }
 
     #[test]
-    fn what_no_superblock_took_is_given_away_once_its_height_is_past() {
+    fn what_nobody_took_is_forgotten_once_its_height_is_past() {
         let mut checked = Checked::default();
         let [taken, late, next] = [1, 2, 3].map(|seed| Arc::new(proposal(seed, 0)));
         for (height, digest, one) in [(7, 1, &taken), (7, 2, &late), (8, 3, &next)] {
             checked.insert(Height(height), Digest([digest; 32]), Arc::clone(one));
         }
         assert_eq!(checked.take(&Digest([1; 32])), Some(taken));
-        assert_eq!(checked.forget_up_to(Height(7)).collect::<Vec<_>>(), [late]);
+        checked.forget_up_to(Height(7));
+        assert!(!checked.contains(&Digest([2; 32])));
         assert!(checked.contains(&Digest([3; 32])));
         assert_eq!(checked.len(), 1);
     }

@@ -145,10 +145,10 @@ impl Broadcast {
         self.candidate.is_some() || self.fetched.is_some()
     }
 
-    /// The body that was found valid, here or by t+1 others: the own one, or one that is echoed.
-    pub(crate) fn vouched(&self) -> Option<&Bytes> {
+    /// The body that was found valid, here or by t+1 others, and its digest: the own one, or one that is echoed.
+    pub(crate) fn vouched(&self) -> Option<(Digest, &Bytes)> {
         let candidate = self.candidate.as_ref().filter(|candidate| candidate.verdict == Verdict::Valid);
-        candidate.map(|candidate| &candidate.body)
+        candidate.map(|candidate| (candidate.digest, &candidate.body))
     }
 
     /// Does what the votes counted so far call for.

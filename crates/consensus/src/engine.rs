@@ -213,7 +213,7 @@ impl Engine {
 
     /// Other validators' bodies of a height that are decided to stay out and were found valid, here or by t+1 others. Their
     /// proposers will propose again what is in them. None once the height is settled.
-    pub fn left_out(&self, height: Height) -> impl Iterator<Item = &Bytes> {
+    pub fn left_out(&self, height: Height) -> impl Iterator<Item = (Digest, &Bytes)> {
         self.heights.get(&height).into_iter().flat_map(|state| state.left_out(self.settings.me()))
     }
 

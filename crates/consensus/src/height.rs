@@ -207,7 +207,7 @@ impl HeightState {
     }
 
     /// The valid bodies that are decided 0, but for `me`'s.
-    pub(crate) fn left_out(&self, me: ValidatorIndex) -> impl Iterator<Item = &Bytes> {
+    pub(crate) fn left_out(&self, me: ValidatorIndex) -> impl Iterator<Item = (Digest, &Bytes)> {
         let all = self.broadcasts.iter().zip(&self.instances).enumerate();
         all.filter(move |(proposer, (_, instance))| {
             *proposer != index(me) && instance.decision() == Some(false)

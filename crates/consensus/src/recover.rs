@@ -92,7 +92,8 @@ impl HeightState {
         }
         let mut messages = Vec::new();
         for (proposer, broadcast) in settings.all().zip(&self.broadcasts) {
-            let Some(body) = broadcast.vouched().cloned() else { continue };
+            let Some((_, body)) = broadcast.vouched() else { continue };
+            let body = body.clone();
             messages.push(if proposer == settings.me() {
                 Message::Init { body }
             } else {

@@ -60,7 +60,8 @@ impl HeightState {
             return;
         }
         self.voice.hurry(); // G4
-        let own = self.broadcasts.get(index(desk.settings.me())).and_then(Broadcast::vouched).cloned();
+        let own = self.broadcasts.get(index(desk.settings.me())).and_then(Broadcast::vouched);
+        let own = own.map(|(_, body)| body.clone());
         let parts = self.voice.said.split(SECTIONS_MAX);
         let mut turn = self.turn(desk);
         if let Some(body) = own.filter(|_| with_body) {

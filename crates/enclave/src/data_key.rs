@@ -53,20 +53,10 @@ impl DataKey {
         let (mut key, mut nonce) = (Zeroizing::new([0; 32]), [0; NONCE_LEN]);
         key.copy_from_slice(&random[..32]);
         nonce.copy_from_slice(&random[32..]);
-        let too_long = EnclaveError::TooLong(buffer.len());
-        let Some((prefix, plaintext)) =
-            buffer.get_mut(at..).and_then(<[u8]>::split_first_chunk_mut::<NONCE_LEN>)
-        else {
-            return Err(too_long);
-        };
-        if plaintext.len() as u64 > PLAINTEXT_BYTES_MAX {
-            return Err(too_long);
-        }
-        *prefix = nonce;
-        let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag =
-            gcm(&key)?.seal_in_place_separate_tag(nonce, Aad::from(aad), plaintext).map_err(|_| too_long)?;
-        buffer.extend_from_slice(tag.as_ref());
+        let body = at.saturating_add(NONCE_LEN);
+        let outside = EnclaveError::TooLong(buffer.len());
+        buffer.get_mut(at..body).ok_or(outside)?.copy_from_slice(&nonce);
+        seal_from(&gcm(&key)?, nonce, buffer, body, aad)?;
         Ok(Self::from_bytes(*key))
     }
 
@@ -160,19 +150,30 @@ pub(crate) fn seal_under(
     plaintext: &[u8],
     aad: &[u8],
 ) -> Result<Vec<u8>, EnclaveError> {
-    let too_long = || EnclaveError::TooLong(plaintext.len());
-    if plaintext.len() as u64 > PLAINTEXT_BYTES_MAX {
-        return Err(too_long());
-    }
     let mut out = Vec::with_capacity(prefix.len() + plaintext.len() + MAX_TAG_LEN);
     out.extend_from_slice(prefix);
     out.extend_from_slice(plaintext);
-    let nonce = Nonce::assume_unique_for_key(nonce);
-    let tag = key
-        .seal_in_place_separate_tag(nonce, Aad::from(aad), &mut out[prefix.len()..])
-        .map_err(|_| too_long())?;
-    out.extend_from_slice(tag.as_ref());
+    seal_from(key, nonce, &mut out, prefix.len(), aad)?;
     Ok(out)
+}
+
+/// Seals what stands in `buffer` from `at` on, and appends the tag.
+fn seal_from(
+    key: &LessSafeKey,
+    nonce: [u8; NONCE_LEN],
+    buffer: &mut Vec<u8>,
+    at: usize,
+    aad: &[u8],
+) -> Result<(), EnclaveError> {
+    let plaintext = buffer.get_mut(at..).unwrap_or_default();
+    let too_long = EnclaveError::TooLong(plaintext.len());
+    if plaintext.len() as u64 > PLAINTEXT_BYTES_MAX {
+        return Err(too_long);
+    }
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), plaintext).map_err(|_| too_long)?;
+    buffer.extend_from_slice(tag.as_ref());
+    Ok(())
 }
 
 /// The inverse of [`seal_with`], without its prefix.

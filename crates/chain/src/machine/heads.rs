@@ -5,7 +5,7 @@ use crate::{ChainError, Done, checked::Unread, codec};
 use bxp_consensus::Input as Consensus;
 use bxp_network::Channel;
 use bxp_storage::Durability;
-use bxp_types::{Address, B256, Digest, Height, RecoveredTransaction, StoredBlock};
+use bxp_types::{Address, B256, Height, RecoveredTransaction, StoredBlock};
 use std::{collections::BTreeSet, sync::Arc};
 
 impl Machine {
@@ -60,12 +60,14 @@ impl Machine {
         Ok(())
     }
 
-    /// Keeps what is known of proposals that came too late for their superblock: they come again.
+    /// Keeps what is known of others' proposals that came too late for their superblock: they come again.
     fn keep_late(&mut self, height: Height) {
         let mut checked = self.shared.checked.lock();
-        let vouched = self.engine.left_out(height).filter(|body| !checked.contains(&Digest::of(body)));
-        self.shared.late.add(vouched.cloned().map(Unread::Vouched));
-        self.shared.late.add(checked.forget_up_to(height).map(Unread::Checked));
+        let late = self.engine.left_out(height).map(|(digest, body)| {
+            checked.take(&digest).map_or_else(|| Unread::Vouched(body.clone()), Unread::Checked)
+        });
+        self.shared.late.add(late);
+        checked.forget_up_to(height);
     }
 
     /// Certificates of executed blocks that have become complete.

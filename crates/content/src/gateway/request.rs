@@ -118,18 +118,21 @@ pub fn wish(accept: Option<&str>, query: &[(String, String)]) -> Result<Asked, R
         order: parameter("car-order"),
         duplicates: parameter("car-dups"),
     };
-    let fitting = || alternatives.iter().filter(|one| form.is_none_or(|form| one.form == form));
-    let served = fitting().find_map(|one| Some((one, of_query.or(one).duplicates(one.form).ok()?)));
-    let (form, parameters, duplicates) = match (served, fitting().next(), form) {
-        (Some((one, duplicates)), _, _) => (one.form, one.parameters, duplicates),
-        (None, Some(one), _) => {
-            let refused = of_query.or(one).duplicates(one.form);
-            return Err(Refusal::NotServed(refused.err().unwrap_or("CAR files are of version 1")));
+    let mut fitting = alternatives.iter().filter(|one| form.is_none_or(|form| one.form == form));
+    let read = |one: &Alternative<'_>| {
+        of_query.or(one).duplicates(one.form).map(|duplicates| (one.form, one.parameters, duplicates))
+    };
+    let other_form = fitting.clone().next().is_none() && !alternatives.is_empty();
+    // The first that can be served; where none can, the first one's reason.
+    let (form, parameters, duplicates) = match (fitting.next().map(read), form) {
+        (Some(Ok(served)), _) => served,
+        (Some(Err(reason)), _) => {
+            fitting.find_map(|one| read(one).ok()).ok_or(Refusal::NotServed(reason))?
         }
-        (None, None, Some(form)) => {
+        (None, Some(form)) => {
             (form, Parameters::default(), of_query.duplicates(form).map_err(Refusal::NotServed)?)
         }
-        (None, None, None) => return Err(Refusal::NoForm { accept: accept.is_some() }),
+        (None, None) => return Err(Refusal::NoForm { accept: accept.is_some() }),
     };
     let wish = match form {
         Form::Raw => Wish::Raw,
@@ -148,7 +151,6 @@ pub fn wish(accept: Option<&str>, query: &[(String, String)]) -> Result<Asked, R
             by_header.extend(header.filter(|_| said.is_none()).map(|value| (name, value.to_owned())));
         }
     }
-    let other_form = fitting().next().is_none() && !alternatives.is_empty();
     let overruled = other_form || (form == Form::Car && of_query.contradicts(&parameters));
     Ok(Asked { wish, by_header, overruled })
 }

@@ -81,8 +81,7 @@ impl Selection {
     /// Goes from a shard to the entry of a name. The bits of the name's hash bound the levels.
     fn go_through_shards(&mut self, mut way: Way<'_>) -> Result<bool, ContentError> {
         while let Some(block) = self.path.last()
-            && matches!(Codec::of(block.cid()), Ok(Codec::DagPb))
-            && let Ok(Kind::Shard { fanout, hash }) = dag_pb::kind(block.bytes())
+            && let Some((fanout, hash)) = shard(block)
         {
             let links = dag_pb::named_links(block.bytes()).unwrap_or_default();
             match way.step(fanout, hash, &links) {
@@ -164,9 +163,7 @@ fn step<'s>(block: &Block, segments: &[&'s str]) -> Step<'s> {
             Ok(Found::Value) => Step::End,
             Ok(Found::Missing) | Err(_) => Step::Nowhere,
         },
-        Ok(Codec::DagPb) if matches!(dag_pb::kind(block.bytes()), Ok(Kind::Shard { .. })) => {
-            Step::Shards(Way::new(first))
-        }
+        Ok(Codec::DagPb) if shard(block).is_some() => Step::Shards(Way::new(first)),
         Ok(Codec::DagPb) => {
             let links = dag_pb::named_links(block.bytes()).unwrap_or_default();
             links
@@ -175,6 +172,14 @@ fn step<'s>(block: &Block, segments: &[&'s str]) -> Step<'s> {
                 .map_or(Step::Nowhere, |link| Step::Link(link.cid, 1))
         }
         Ok(Codec::Raw) | Err(_) => Step::Nowhere,
+    }
+}
+
+/// The places of a shard and its hash function; nothing where the block is none.
+fn shard(block: &Block) -> Option<(u64, u64)> {
+    match (Codec::of(block.cid()), dag_pb::kind(block.bytes())) {
+        (Ok(Codec::DagPb), Ok(Kind::Shard { fanout, hash })) => Some((fanout, hash)),
+        _ => None,
     }
 }
 

@@ -6,20 +6,31 @@ use bxp_clinical::fhir::definitions::Definitions;
 use bxp_fhir_store::{Kind, Parameters};
 
 /// The first parts of the addresses that are no resource types.
-const OWN_ADDRESSES: [&str; 13] = [
+const OWN_ADDRESSES: [&str; 24] = [
     "",
+    "$device-data",
+    "$export",
+    "$export-file",
+    "$export-status",
     "$ingest",
-    "metadata",
-    "healthz",
-    "content",
-    "records",
+    "_history",
+    "_search",
     "backlog",
-    "holdings",
-    "keepers",
-    "disclosures",
-    "patients",
     "consents",
+    "content",
+    "dags",
+    "disclosures",
+    "healthz",
+    "hl7v2",
+    "holdings",
+    "ipfs",
+    "keepers",
+    "metadata",
+    "patients",
+    "privacy",
+    "records",
     "requests",
+    "scrub",
 ];
 
 /// No such address.
