@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bxp_types::{Height, ValidatorIndex};
+use bxp_types::{Digest, Height, ValidatorIndex};
 use bytes::Bytes;
 
 use crate::config::{Config, Settings};

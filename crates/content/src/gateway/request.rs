@@ -119,15 +119,12 @@ pub fn wish(accept: Option<&str>, query: &[(String, String)]) -> Result<Asked, R
         duplicates: parameter("car-dups"),
     };
     let mut fitting = alternatives.iter().filter(|one| form.is_none_or(|form| one.form == form));
-    let read = |one: &Alternative<'_>| {
-        of_query.or(one).duplicates(one.form).map(|duplicates| (one.form, one.parameters, duplicates))
-    };
     let other_form = fitting.clone().next().is_none() && !alternatives.is_empty();
     // The first that can be served; where none can, the first one's reason.
-    let (form, parameters, duplicates) = match (fitting.next().map(read), form) {
+    let (form, parameters, duplicates) = match (fitting.next().map(|one| one.under(of_query)), form) {
         (Some(Ok(served)), _) => served,
         (Some(Err(reason)), _) => {
-            fitting.find_map(|one| read(one).ok()).ok_or(Refusal::NotServed(reason))?
+            fitting.find_map(|one| one.under(of_query).ok()).ok_or(Refusal::NotServed(reason))?
         }
         (None, Some(form)) => {
             (form, Parameters::default(), of_query.duplicates(form).map_err(Refusal::NotServed)?)
@@ -238,6 +235,17 @@ impl<'a> Parameters<'a> {
 struct Alternative<'a> {
     form: Form,
     parameters: Parameters<'a>,
+}
+
+impl<'a> Alternative<'a> {
+    /// Its form, its parameters, and whether blocks come as often as they are met, where the query goes before it.
+    ///
+    /// # Errors
+    /// What of them is not served.
+    fn under(&self, of_query: Parameters<'a>) -> Result<(Form, Parameters<'a>, bool), &'static str> {
+        let duplicates = of_query.or(self).duplicates(self.form)?;
+        Ok((self.form, self.parameters, duplicates))
+    }
 }
 
 /// The alternatives of the header that have one of the two forms, those first that its client likes best (RFC 9110 section

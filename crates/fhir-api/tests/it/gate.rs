@@ -82,7 +82,9 @@ async fn what_there_is_not_is_said() {
         assert_eq!(answer.status, status, "{path}");
         answer.diagnostics();
     }
-    for path in ["/$device-data", "/$export", "/$ingest", "/_history", "/dags", "/privacy/risk", "/records", "/scrub"] {
+    for path in
+        ["/$device-data", "/$export", "/$ingest", "/_history", "/dags", "/privacy/risk", "/records", "/scrub"]
+    {
         let request = node.request(Method::PATCH, path).bearer_auth(TOKEN);
         assert_eq!(Answer::of(request.send().await.unwrap()).await.status, 405, "{path}");
     }
