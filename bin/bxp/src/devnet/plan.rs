@@ -54,6 +54,12 @@ impl Plan {
             identity_copies: BTreeMap::new(),
         }
     }
+
+    /// As [`Plan::usual`], where t + 1 validators check a proposal and the others go by their reports, if it is `sharded`.
+    pub(crate) fn usual_checking(count: u16, sharded: bool) -> Self {
+        let verification = if sharded { Verification::Sharded } else { Verification::All };
+        Self { verification, ..Self::usual(count) }
+    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
     /// Sending accounts.
     #[arg(long, default_value_t = 200)]
     accounts: usize,
+    /// Shard the checking of signatures: t + 1 validators check a proposal, the others go by their reports.
+    #[arg(long)]
+    sharded: bool,
     /// Another node to measure side by side: the URL of one that runs, whose test accounts are funded, or the anvil
     /// program (1.0 or newer). Without it, anvil where it is on the PATH. An anvil that runs must have been started
     /// with a --max-transactions above all that can wait at once.
@@ -86,11 +89,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     };
     for validators in &arguments.validators {
         let folder = tempfile::tempdir().context("make a folder for the network")?;
-        let devnet = Devnet::open_or_create(&folder.path().join("net"), &Plan::usual(*validators))?;
+        let devnet = Devnet::open_or_create(&folder.path().join("net"), &Plan::usual_checking(*validators, arguments.sharded))?;
         let key = devnet.funded.first().context("a devnet has funded accounts")?.private_key;
         let mut network = RunningDevnet::start(devnet).await?;
         let urls = network.addresses().map(|node| node.rpc.clone()).collect();
-        let target = Target { name: format!("bxp, {validators} validators"), urls, key };
+        let mode = if arguments.sharded { ", sharded" } else { "" };
+        let target = Target { name: format!("bxp, {validators} validators{mode}"), urls, key };
         let measured = measure(&target, &arguments, &mut report).await;
         network.stop().await?;
         measured?;
@@ -136,12 +140,12 @@ fn print(report: &Report, json: bool) -> Result<()> {
     for load in &report.loads {
         let ratio = load.ratio_to_peer.map_or_else(String::new, |ratio| format!(", {ratio:.2} of the peer"));
         println!(
-            "{:<20} {:<9} {:>7.0}/s included, {:>7.0}/s acknowledged{ratio}",
+            "{:<30} {:<9} {:>7.0}/s included, {:>7.0}/s acknowledged{ratio}",
             load.target, load.kind, load.per_second, load.accepted_per_second
         );
     }
     for reads in &report.reads_under_load {
-        println!("{:<20} {:<9} under load: {reads}", reads.target, reads.kind);
+        println!("{:<30} {:<9} under load: {reads}", reads.target, reads.kind);
     }
     Ok(())
 }

@@ -7,7 +7,6 @@ use crate::{
 };
 use alloy_primitives::{B256, Bytes};
 use anyhow::{Context, Result};
-use bxp_node::Verification;
 use clap::Args;
 use std::{
     collections::HashMap,
@@ -39,11 +38,7 @@ pub(super) struct Load {
 impl Load {
     /// The network.
     pub(super) fn plan(&self) -> Plan {
-        let mut plan = Plan::usual(self.validators);
-        if self.sharded {
-            plan.verification = Verification::Sharded;
-        }
-        plan
+        Plan::usual_checking(self.validators, self.sharded)
     }
 }
 
