@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .into_par_iter()
         .map(|file| {
             let json = fs::read(&file).with_context(|| format!("read {}", file.display()))?;
-            let results = run_state_tests(&json).with_context(|| format!("run {}", file.display()))?;
+            let results = run_state_tests(&json).unwrap_or_else(|error| vec![no_test(error.to_string())]);
             Ok((file, results))
         })
         .collect::<Result<_>>()?;
@@ -90,7 +90,9 @@ impl Totals {
         exceptions: &BTreeMap<&str, &str>,
         json: bool,
     ) -> Result<()> {
-        let listed = exceptions.get(case(result).as_str()).copied();
+        let of_fork = format!("*, {}", result.fork);
+        let listed =
+            exceptions.get(case(result).as_str()).or_else(|| exceptions.get(of_fork.as_str())).copied();
         self.cases += 1;
         match (result.pass, listed) {
             (true, None) => self.passed += 1,
@@ -109,11 +111,23 @@ impl Totals {
     }
 }
 
+/// The one result of a file that holds no state tests, which counts as unexpected.
+fn no_test(error: String) -> StateTestResult {
+    StateTestResult {
+        name: "no state test".to_owned(),
+        fork: String::new(),
+        index: String::new(),
+        pass: false,
+        state_root: None,
+        error: Some(error),
+    }
+}
+
 fn case(result: &StateTestResult) -> String {
     format!("{}, {}, {}", result.name, result.fork, result.index)
 }
 
-/// Reasons by the name of the case. Names and indexes have colons of their own, so the reason follows the last one.
+/// Reasons by the name of the case, or by a fork as `*, FORK`. Names and indexes have colons of their own, so the reason follows the last one.
 fn exceptions(list: &str) -> Result<BTreeMap<&str, &str>> {
     let lines = list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
@@ -131,7 +145,10 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries = fs::read_dir(path).with_context(|| format!("read {}", path.display()))?;
     let mut entries = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
     entries.sort();
-    for entry in entries {
+    // Archives of tests keep lists of themselves in folders like `.meta`.
+    let is_hidden =
+        |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    for entry in entries.into_iter().filter(|entry| !is_hidden(entry)) {
         if entry.is_dir() {
             collect(&entry, files)?;
         } else if entry.extension().is_some_and(|extension| extension == "json") {
@@ -151,5 +168,28 @@ mod tests {
         let list = exceptions("# none\n\na::b, Cancun, 0: d0 g0 v0: the reason").unwrap();
         assert_eq!(list.get("a::b, Cancun, 0: d0 g0 v0"), Some(&"the reason"));
         assert!(exceptions("no reason").is_err());
+    }
+
+    #[test]
+    fn a_file_without_tests_is_told_and_the_others_run() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(".meta")).unwrap();
+        fs::write(folder.path().join(".meta/index.json"), "[]").unwrap();
+        fs::write(folder.path().join("list.json"), "[1]").unwrap();
+        let mut files = Vec::new();
+        collect(folder.path(), &mut files).unwrap();
+        assert_eq!(files, [folder.path().join("list.json")]);
+        let error = run(&Arguments { path: folder.path().to_owned(), json: true }).unwrap_err();
+        assert_eq!(error.to_string(), "1 cases do not do what is expected of them");
+    }
+
+    #[test]
+    fn a_fork_is_listed_as_a_whole() {
+        let list = exceptions(EXCEPTIONS).unwrap();
+        let withdrawn =
+            StateTestResult { fork: "Constantinople".to_owned(), ..no_test("unknown".to_owned()) };
+        let mut totals = Totals::default();
+        totals.count(Path::new("a.json"), &withdrawn, &list, true).unwrap();
+        assert_eq!((totals.listed, totals.unexpected), (1, 0));
     }
 }
