@@ -99,3 +99,6 @@ impl Machine {
         self.attestations.insert(height, attestation);
     }
 }
+
+#[cfg(test)]
+mod tests;
