@@ -145,6 +145,12 @@ impl Broadcast {
         self.candidate.is_some() || self.fetched.is_some()
     }
 
+    /// Bytes of the bodies held: one from the proposer, and one that was fetched where that was another.
+    pub(crate) fn body_bytes(&self) -> usize {
+        let offered = self.candidate.as_ref().map_or(0, |candidate| candidate.body.len());
+        offered + self.fetched.as_ref().map_or(0, Bytes::len)
+    }
+
     /// The body that was found valid, here or by t+1 others, and its digest: the own one, or one that is echoed.
     pub(crate) fn vouched(&self) -> Option<(Digest, &Bytes)> {
         let candidate = self.candidate.as_ref().filter(|candidate| candidate.verdict == Verdict::Valid);

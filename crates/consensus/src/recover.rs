@@ -3,6 +3,7 @@
 use bxp_types::{Height, ValidatorIndex};
 use bytes::Bytes;
 
+use crate::broadcast::Broadcast;
 use crate::config::Settings;
 use crate::engine::Engine;
 use crate::error::ConsensusError;
@@ -57,6 +58,12 @@ impl Engine {
     #[must_use]
     pub fn open_heights(&self) -> usize {
         self.heights.len()
+    }
+
+    /// Bytes of the bodies that open heights hold.
+    #[must_use]
+    pub fn body_bytes(&self) -> usize {
+        self.heights.values().flat_map(|state| &state.broadcasts).map(Broadcast::body_bytes).sum()
     }
 }
 

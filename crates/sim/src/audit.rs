@@ -5,19 +5,19 @@
 //!   transactions that a client signed, by their signer, each once, in nonce order.
 //! - **Conservation**: the state of a block is what an independent book comes to; no wei appears or disappears.
 //! - **Nothing acknowledged is lost**: after every restart and at the end.
+//! - **Memory is bounded**: whatever waits in a correct node has a bound of its own ([`Bounds`]).
 
 mod book;
+mod bounds;
 
 use crate::host::Process;
 use alloy_consensus::{Transaction as _, transaction::SignerRecoverable};
 use book::Book;
+use bounds::Bounds;
 use bxp_chain::proposal::{Proposal, ProposalRules};
 use bxp_consensus::{Proposal as Decided, Superblock};
 use bxp_types::{Address, B256, Digest, Genesis, Height, StoredBlock};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The most of anything that a correct node may keep waiting.
-const WAITING_MAX: usize = 20_000;
 
 /// Who sent a transaction and with which nonce.
 pub(crate) type Slot = (Address, u64);
@@ -27,6 +27,7 @@ pub(crate) struct Audit {
     chain: Vec<B256>,
     book: Book,
     rules: ProposalRules,
+    bounds: Bounds,
     /// The digests of decided proposals, all of them found valid here.
     decided: BTreeSet<Digest>,
     /// Everything that clients have signed.
@@ -48,6 +49,7 @@ impl Audit {
         Self {
             book: Book::new(genesis),
             rules: ProposalRules::of(genesis),
+            bounds: Bounds::new(genesis),
             decided: BTreeSet::new(),
             chain: Vec::new(),
             signed: BTreeMap::new(),
@@ -135,10 +137,11 @@ impl Audit {
     fn bounds(&mut self, process: &Process) -> Result<(), String> {
         let load = process.machine.load();
         self.waiting_most = self.waiting_most.max(load.most());
-        if load.most() > WAITING_MAX {
-            return Err(format!("a queue has grown without bound: {load:?}"));
+        let bounds = self.bounds.with_blocks(self.height());
+        match load.above(&bounds) {
+            Some(what) => Err(format!("{what} has grown beyond its bound: {load:?}, at most {bounds:?}")),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn block(&mut self, block: &StoredBlock) -> Result<(), String> {

@@ -12,6 +12,8 @@ const JOURNAL: &str = "/node/consensus.log";
 /// Small, so that a run fills many files.
 const JOURNAL_SEGMENT_BYTES: u64 = 64 << 10;
 const DATABASE: &str = "/node/chain";
+/// The most that a node's pool takes: more than all clients of a run have under way.
+pub(crate) const POOL_TRANSACTIONS_MAX: usize = 4_096;
 
 pub(crate) struct Host {
     pub(crate) validator: ValidatorIndex,
@@ -80,7 +82,10 @@ impl Host {
             me: self.validator,
             journal: JOURNAL.into(),
             block_interval,
-            pool: bxp_chain::mempool::PoolLimits { transactions_max: 4_096, per_sender_max: 512 },
+            pool: bxp_chain::mempool::PoolLimits {
+                transactions_max: POOL_TRANSACTIONS_MAX,
+                per_sender_max: 512,
+            },
             retention: bxp_chain::Retention::default(),
             verification: self.verification,
             vote_gather: Some(self.vote_gather),

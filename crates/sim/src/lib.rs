@@ -16,13 +16,14 @@ mod model;
 mod plan;
 mod report;
 mod sabotage;
+mod said;
 mod trace;
 mod wallet;
 mod world;
 
 pub use bxp_consensus::Verification;
 pub use byzantine::Behaviour;
-pub use model::{Costs, Limit, ModelError, Place, Report, Setup, model};
+pub use model::{Costs, Limit, ModelError, Pace, Place, Report, Setup, model};
 pub use report::{Failure, Summary};
 pub use sabotage::Sabotage;
 

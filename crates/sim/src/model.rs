@@ -1,5 +1,6 @@
 //! Throughput and latency of the real consensus engine in virtual time: its decisions, its frames as they are encoded, over a
-//! model of links, distances and processors (ADR 51).
+//! model of links, distances and processors (ADR 51). Where transactions are signed, heights begin and blocks fill as the
+//! chain's do (ADR 96).
 //!
 //! Bodies are stand-ins of a few bytes whose declared size is what links and processors are charged for. Everybody is
 //! correct: what goes wrong is the business of [`crate::run`].
@@ -7,6 +8,7 @@
 mod costs;
 mod driver;
 mod network;
+mod pace;
 mod place;
 mod report;
 mod server;
@@ -16,11 +18,16 @@ use bxp_consensus::{ConsensusError, Verification};
 use std::time::Duration;
 
 pub use costs::Costs;
+pub use pace::Pace;
 pub use place::Place;
 pub use report::{Limit, Report};
 
 /// Bytes that a proposal holds for each transaction beside it: its length.
 const LENGTH_BYTES: u64 = 4;
+/// And its sender, which is named where verification is sharded.
+const SENDER_BYTES: u64 = 20;
+/// Gas of a plain transfer, whatever its bytes: its calldata is not charged for.
+const TRANSFER_GAS: u64 = 21_000;
 
 /// What is modelled.
 #[derive(Clone, Debug)]
@@ -37,18 +44,16 @@ pub struct Setup {
     pub gigabits: f64,
     /// Transactions are signed transfers, checked so and executed; without it they are opaque and only ordered.
     pub signed: Option<Verification>,
-    /// Whether what is said waits for the disk.
+    /// Gas of a block. What finds none stays in its validator's pool. Counts where transactions are signed.
+    pub gas_max: u64,
+    /// Whether what is said waits for the disk, and blocks do.
     pub durable: bool,
     /// The largest proposal in bytes.
     pub proposal_bytes_max: u64,
-    /// Heights that a validator opens before earlier ones are done.
-    pub open_heights_max: u64,
+    /// When heights begin.
+    pub pace: Pace,
     /// Transactions under way at each validator: its clients send the next one when one is answered.
     pub in_flight: u64,
-    /// While own transactions are under way, the least time between two proposals that are not full; and in any case.
-    pub spread: Duration,
-    /// See [`Self::spread`].
-    pub pause: Duration,
     /// How long a vote may wait to share a frame with others; without it as long as nodes of such a network let it.
     pub vote_gather: Option<Duration>,
     /// Superblocks that are not measured, and that are.
@@ -62,14 +67,20 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// How many transactions a full proposal holds, at least one.
+    /// How many transactions a full proposal holds, at least one. Nobody proposes more than a block may hold.
     fn transactions_max(&self) -> u64 {
-        (self.proposal_bytes_max / (self.tx_bytes + LENGTH_BYTES)).max(1)
+        (self.proposal_bytes_max / self.body_bytes(1)).clamp(1, self.block_transactions_max())
+    }
+
+    /// How many transactions a block holds, at least one: as many as there is gas for. Ordering knows no gas.
+    fn block_transactions_max(&self) -> u64 {
+        self.signed.map_or(u64::MAX, |_| (self.gas_max / TRANSFER_GAS).max(1))
     }
 
     /// The bytes of a body with that many transactions.
     fn body_bytes(&self, transactions: u64) -> u64 {
-        transactions * (self.tx_bytes + LENGTH_BYTES)
+        let sender = if self.signed == Some(Verification::Sharded) { SENDER_BYTES } else { 0 };
+        transactions * (self.tx_bytes + LENGTH_BYTES + sender)
     }
 
     /// The bytes of a full proposal.

@@ -299,7 +299,7 @@ impl World {
     }
 }
 
-fn genesis(validators: usize, accounts: impl Iterator<Item = Address>) -> Genesis {
+pub(crate) fn genesis(validators: usize, accounts: impl Iterator<Item = Address>) -> Genesis {
     let entry = |index: u16| {
         let key = signing_key(ValidatorIndex(index));
         ValidatorEntry {

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// One line of JSON for each run.
     #[arg(long)]
     json: bool,
-    /// Print every step of the runs, one after another.
+    /// Print every step of the runs, one after another, and what each message says.
     #[arg(long)]
     trace: bool,
     #[command(flatten)]

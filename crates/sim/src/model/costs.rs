@@ -8,8 +8,19 @@ use serde::Serialize;
 pub struct Costs {
     /// Recovering a sender from its signature: `recovery_cpu_us` of `bxp bench transfers`.
     pub recovery_us: f64,
-    /// Executing a transfer, its share of the trie and of the database: `execution_cpu_us` of `bxp bench transfers`.
-    pub execution_us: f64,
+    /// What all cores can share of making a transfer's part of a block: receipts and roots, but for what
+    /// [`Self::execution_serial_us`] has of them.
+    pub execution_shared_us: f64,
+    /// What one thread alone does of it, block after block: plain transfers run one after the other, accounts are sorted
+    /// and put together for the root, and the database takes one batch.
+    ///
+    /// Both are from one run: docs/benchmarks.md, "Results of `bxp bench execute`", a million accounts, the JSON after "The
+    /// third of the three runs above" (commit 5d1377e, nothing beside it). Of `transfers`: running 2.4
+    /// (`transactions_cpu_us`), roots 42.6 (`roots_cpu_us`), commit 18.5 (`commit_cpu_us`), 63.5 in all. How much of the
+    /// roots is serial is derived from its `per_second` of 12,013, which is 83.2 us of real time on two cores: recovering was
+    /// half of 73.0 if its threads were never idle, running and committing 20.9, which leaves 25.8 for the roots. So 9.1 of
+    /// them are serial: 9.1 + 33.5 / 2 = 25.8.
+    pub execution_serial_us: f64,
     /// Both ends of an encrypted connection: `transport_cpu_s_per_gb` of `bxp bench consensus`.
     pub transport_s_per_gb: f64,
     /// SHA-256 over a body: `sha256_cpu_s_per_gb` of `bxp bench consensus`.
@@ -27,7 +38,8 @@ pub struct Costs {
     pub vote_us: f64,
     /// A node's taking in of one opaque transaction from its client, and answering it. From `bxp bench consensus` at
     /// saturation: about what transport, hashes, logs and frames of a transaction leave of the nodes' CPU time, which
-    /// was 1.0 to 1.8 us. So the model's CPU time at n = 4 on one machine is not independent of the real one.
+    /// was 1.0 to 1.8 us. So the model's CPU time at n = 4 on one machine is not independent of the real one. A signed one
+    /// takes JSON-RPC and a row in the database of the pool as well, which is not in it.
     pub intake_us: f64,
     /// The client's own side of one transaction, which counts where it shares the machine: `client_cpu_us_per_tx`.
     pub client_us: f64,
@@ -40,10 +52,11 @@ pub struct Costs {
 impl Costs {
     /// All of them.
     #[must_use]
-    pub const fn all(&self) -> [f64; 13] {
+    pub const fn all(&self) -> [f64; 14] {
         let Self {
             recovery_us,
-            execution_us,
+            execution_shared_us,
+            execution_serial_us,
             transport_s_per_gb,
             sha256_s_per_gb,
             log_s_per_gb,
@@ -58,7 +71,8 @@ impl Costs {
         } = *self;
         [
             recovery_us,
-            execution_us,
+            execution_shared_us,
+            execution_serial_us,
             transport_s_per_gb,
             sha256_s_per_gb,
             log_s_per_gb,
@@ -78,7 +92,8 @@ impl Default for Costs {
     fn default() -> Self {
         Self {
             recovery_us: 44.0,
-            execution_us: 10.0,
+            execution_shared_us: 33.5,
+            execution_serial_us: 30.0,
             transport_s_per_gb: 2.4,
             sha256_s_per_gb: 0.57,
             log_s_per_gb: 0.42,

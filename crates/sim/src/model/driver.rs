@@ -1,4 +1,5 @@
-//! A driver's turn, as in `bxp bench consensus`: up to so many inputs, then the log, then what consensus says.
+//! A driver's turn, as in `bxp bench consensus`: up to so many inputs, then the log, then what consensus says. Where
+//! transactions are signed blocks follow, as in the chain.
 
 use super::{
     Place,
@@ -48,7 +49,11 @@ impl Network<'_> {
         let begun = self.now.max(self.validators[node].driver_free);
         let end = self.work(node, begun, cost_us, 1.0, true);
         let (log_us, said) = self.log(node, end, &effects);
-        let end = end + Duration::from_secs_f64(log_us / 1e6);
+        let mut end = end + Duration::from_secs_f64(log_us / 1e6);
+        if self.setup.signed.is_some() {
+            // The chain's driver waits for the disk where it stands.
+            end = end.max(said);
+        }
         self.carry_out(node, effects, end, said.max(end));
         let validator = &mut self.validators[node];
         validator.driver_free = end;
@@ -128,11 +133,8 @@ impl Network<'_> {
         let written = self.work(node, from, cost_us, 1.0, true);
         let mut said = written;
         if self.setup.durable {
-            let costs = self.setup.costs;
-            // One flush at a time; what comes meanwhile goes with the next one. One machine has one disk.
-            let sharing = if self.setup.place == Place::Local { self.setup.validators as f64 } else { 1.0 };
-            let takes = Duration::from_secs_f64(bytes as f64 * sharing / costs.disk_gb_per_s / 1e9);
-            let flush = Duration::from_secs_f64(costs.sync_ms / 1e3);
+            // One flush at a time; what comes meanwhile goes with the next one.
+            let (flush, takes) = self.disk(bytes);
             let validator = &mut self.validators[node];
             if validator.flushed_at <= written {
                 validator.flushed_at = written + flush + takes;
@@ -142,6 +144,14 @@ impl Network<'_> {
             said = validator.flushed_at;
         }
         (written.saturating_sub(from).as_secs_f64() * 1e6, said)
+    }
+
+    /// What a flush takes, and beside it what that many bytes take to come to the disk. One machine has one disk.
+    fn disk(&self, bytes: u64) -> (Duration, Duration) {
+        let costs = self.setup.costs;
+        let sharing = if self.setup.place == Place::Local { self.setup.validators as f64 } else { 1.0 };
+        let takes = Duration::from_secs_f64(bytes as f64 * sharing / costs.disk_gb_per_s / 1e9);
+        (Duration::from_secs_f64(costs.sync_ms / 1e3), takes)
     }
 
     /// Checks and timers do not wait for the log, what is said does.
@@ -202,27 +212,7 @@ impl Network<'_> {
             let next = validator.decided.next();
             let Some(superblock) = validator.early.remove(&next) else { break };
             validator.decided = next;
-            let in_it = |proposer| self.declared.get(&(next, proposer)).copied().unwrap_or(0);
-            let transactions =
-                superblock.proposals.iter().map(|proposal| in_it(proposal.proposer)).sum::<u64>();
-            let me = ValidatorIndex(u16::try_from(node).unwrap_or(u16::MAX));
-            if !superblock.bitmask.contains(me)
-                && let Some(batch) = validator.ours.remove(&next)
-            {
-                self.measure.left_out();
-                validator.again(batch);
-            }
-            let done = if self.setup.signed.is_some() {
-                // Blocks are made one after the other.
-                let begun = at.max(self.validators[node].execution_free);
-                let cost_us = transactions as f64 * self.setup.costs.execution_us;
-                let done = self.work_wide(node, begun, cost_us);
-                self.validators[node].execution_free = done;
-                done
-            } else {
-                at
-            };
-            self.at(done, Event::Executed(node, next, transactions));
+            self.take_superblock(node, &superblock, at);
         }
         let decided = self.validators[node].decided;
         if decided > before {
@@ -234,16 +224,74 @@ impl Network<'_> {
         }
     }
 
-    /// What a superblock held is final here: its clients hear of it, and hand the next ones in.
-    pub(super) fn executed(&mut self, node: usize, height: Height, transactions: u64) {
+    /// One superblock, in order.
+    fn take_superblock(&mut self, node: usize, superblock: &Superblock, at: Duration) {
+        let me = ValidatorIndex(u16::try_from(node).unwrap_or(u16::MAX));
+        let height = superblock.height;
+        let InBlock { transactions, own, own_left } = self.in_block(superblock, me);
+        self.measure.without_gas(own_left);
+        let validator = &mut self.validators[node];
+        if !superblock.bitmask.contains(me) && validator.ours.contains_key(&height) {
+            self.measure.left_out();
+            // On the chain they are under way until their height has its block.
+            if self.setup.signed.is_none()
+                && let Some(batch) = validator.ours.remove(&height)
+            {
+                validator.again(batch);
+            }
+        }
+        let done = if self.setup.signed.is_some() { self.execute(node, at, transactions) } else { at };
+        self.at(done, Event::Executed { node, height, transactions, own });
+    }
+
+    /// What of a superblock is in its block. Where there is less gas than transactions, proposals are taken one after the
+    /// other until it is used, from another one on at each height.
+    fn in_block(&self, superblock: &Superblock, me: ValidatorIndex) -> InBlock {
+        let proposals = &superblock.proposals;
+        let first = usize::try_from(superblock.height.0).unwrap_or(0) % proposals.len().max(1);
+        let (mut found, mut room) = (InBlock::default(), self.setup.block_transactions_max());
+        for proposal in proposals.iter().cycle().skip(first).take(proposals.len()) {
+            let declared = self.declared.get(&(superblock.height, proposal.proposer)).copied().unwrap_or(0);
+            let taken = declared.min(room);
+            room -= taken;
+            found.transactions += taken;
+            if proposal.proposer == me {
+                (found.own, found.own_left) = (taken, declared - taken);
+            }
+        }
+        found
+    }
+
+    /// Makes the block of a superblock that is decided at `from`, and says when it is there. Blocks are made one after the
+    /// other: first what one thread does alone, then what all cores share, then the disk has it.
+    fn execute(&mut self, node: usize, from: Duration, transactions: u64) -> Duration {
+        let (costs, count) = (self.setup.costs, transactions as f64);
+        let begun = from.max(self.validators[node].execution_free);
+        let alone = self.work(node, begun, count * costs.execution_serial_us, 1.0, false);
+        let mut done = self.work_wide(node, alone, count * costs.execution_shared_us);
+        if self.setup.durable {
+            let (flush, takes) = self.disk(self.setup.body_bytes(transactions));
+            done += flush + takes;
+        }
+        let validator = &mut self.validators[node];
+        validator.execution_free = done;
+        validator.executing += done.saturating_sub(begun);
+        done
+    }
+
+    /// What a block holds is final here: its clients hear of it, and hand the next ones in. What found no place in it comes
+    /// first with the next proposal.
+    pub(super) fn executed(&mut self, node: usize, height: Height, transactions: u64, own: u64) {
         let now = self.now;
         let validator = &mut self.validators[node];
         validator.head = height;
-        let batch: Vec<Handed> = validator.ours.remove(&height).unwrap_or_default();
-        for handed in &batch {
+        let batch = validator.ours.remove(&height).unwrap_or_default();
+        let (answered, left) = Handed::part(batch, own);
+        validator.again(left);
+        for handed in &answered {
             self.measure.answered(height, now - handed.at, handed.count);
         }
-        let count = batch.iter().map(|handed| handed.count).sum();
+        let count = answered.iter().map(|handed| handed.count).sum();
         let busy = self.busy();
         self.measure.executed(height, transactions, now, busy);
         if count > 0 {
@@ -251,4 +299,13 @@ impl Network<'_> {
         }
         self.take(node, Taken::Look);
     }
+}
+
+/// How many transactions of a superblock are in its block.
+#[derive(Clone, Copy, Debug, Default)]
+struct InBlock {
+    transactions: u64,
+    /// Those of one validator's own, and how many of its proposal found no gas.
+    own: u64,
+    own_left: u64,
 }

@@ -56,7 +56,13 @@ pub(super) enum Event {
     Turn(usize),
     Timer(usize, Timer),
     Submitted(usize, Handed),
-    Executed(usize, Height, u64),
+    /// A block is there, with so many transactions, of which so many are the validator's own.
+    Executed {
+        node: usize,
+        height: Height,
+        transactions: u64,
+        own: u64,
+    },
 }
 
 /// The order of events is that of time, then of their making.
@@ -144,7 +150,9 @@ impl<'a> Network<'a> {
                     self.validators[node].submit(handed);
                     self.take(node, Taken::Look);
                 }
-                Event::Executed(node, height, transactions) => self.executed(node, height, transactions),
+                Event::Executed { node, height, transactions, own } => {
+                    self.executed(node, height, transactions, own);
+                }
             }
         }
         Ok(Report::new(self.setup, &self.measure, self.events, self.now))
@@ -268,8 +276,10 @@ impl<'a> Network<'a> {
         self.at(done, Event::Taken(node, Taken::Validated { height, proposer, digest }));
     }
 
-    /// How busy everything has been so far: cores, up and down.
-    pub(super) fn busy(&self) -> [Duration; 3] {
-        [&self.processors, &self.up, &self.down].map(|servers| servers.iter().map(|server| server.busy).sum())
+    /// How busy everything has been so far: cores, up and down, and the making of blocks.
+    pub(super) fn busy(&self) -> [Duration; 4] {
+        let of = |servers: &[Server]| -> Duration { servers.iter().map(|server| server.busy).sum() };
+        let executing: Duration = self.validators.iter().map(|validator| validator.executing).sum();
+        [of(&self.processors), of(&self.up), of(&self.down), executing]
     }
 }

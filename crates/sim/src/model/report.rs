@@ -17,8 +17,29 @@ pub enum Limit {
     Cpu,
     /// The links.
     Bandwidth,
-    /// Neither: message delays, and the serial work of drivers, with so many heights open and transactions under way.
+    /// The making of blocks, one after the other: what one thread does alone of it, with the disk that each waits for.
+    Execution,
+    /// The gas of a block, with as many heights open.
+    Gas,
+    /// None of them: message delays, and the serial work of drivers, with so many heights open and transactions under way.
     Latency,
+}
+
+impl Limit {
+    /// Of the parts of the time for which processors, links and the making of blocks are busy, and of how full blocks are.
+    fn of(cpu: f64, links: f64, execution: f64, full: f64) -> Self {
+        if cpu >= links && cpu > BUSY {
+            Self::Cpu
+        } else if links > BUSY {
+            Self::Bandwidth
+        } else if execution > BUSY {
+            Self::Execution
+        } else if full > BUSY {
+            Self::Gas
+        } else {
+            Self::Latency
+        }
+    }
 }
 
 /// Counters at one moment.
@@ -27,7 +48,7 @@ struct Mark {
     at: Duration,
     sent_bytes: u64,
     sent_messages: u64,
-    busy: [Duration; 3],
+    busy: [Duration; 4],
 }
 
 /// What is counted while the model runs.
@@ -38,6 +59,7 @@ pub(super) struct Measure {
     sent_bytes: u64,
     sent_messages: u64,
     left_out: u64,
+    without_gas: u64,
     /// How many validators are done with each height, and what it holds.
     done: BTreeMap<Height, (u64, u64)>,
     marks: BTreeMap<u64, Mark>,
@@ -54,6 +76,7 @@ impl Measure {
             sent_bytes: 0,
             sent_messages: 0,
             left_out: 0,
+            without_gas: 0,
             done: BTreeMap::new(),
             marks: BTreeMap::new(),
             latencies: BTreeMap::new(),
@@ -69,6 +92,11 @@ impl Measure {
         self.left_out += 1;
     }
 
+    /// So many transactions of a proposal found no gas in their block.
+    pub(super) fn without_gas(&mut self, count: u64) {
+        self.without_gas += count;
+    }
+
     pub(super) fn answered(&mut self, height: Height, latency: Duration, count: u64) {
         if (self.first + 1..=self.last).contains(&height.0) {
             let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
@@ -77,7 +105,7 @@ impl Measure {
     }
 
     /// A height counts as done when most validators are done with it.
-    pub(super) fn executed(&mut self, height: Height, transactions: u64, at: Duration, busy: [Duration; 3]) {
+    pub(super) fn executed(&mut self, height: Height, transactions: u64, at: Duration, busy: [Duration; 4]) {
         let done = self.done.entry(height).or_insert((0, transactions));
         done.0 += 1;
         if done.0 == self.validators / 2 + 1 {
@@ -122,6 +150,8 @@ pub struct Report {
     pub cores: u16,
     /// Of each link, in each direction.
     pub gigabits: f64,
+    /// Gas of a block; ordering knows none.
+    pub gas_max: Option<u64>,
     /// Whether what is said waits for the disk.
     pub durable: bool,
     /// The seed.
@@ -142,6 +172,8 @@ pub struct Report {
     pub transactions_per_superblock: f64,
     /// Proposals that came too late for their superblock and came again, in the whole run.
     pub proposals_left_out: u64,
+    /// Transactions that found no gas in the block of their superblock and came again, in the whole run.
+    pub transactions_without_gas: u64,
     /// What a validator hands to its network, before encryption.
     pub bytes_per_validator_per_superblock: f64,
     /// Every body once to every other validator.
@@ -156,6 +188,8 @@ pub struct Report {
     pub up_busy: f64,
     /// See [`Self::cpu_busy`].
     pub down_busy: f64,
+    /// The part of the time for which a validator makes blocks, with what it waits for cores and disk meanwhile.
+    pub execution_busy: f64,
     /// What limits.
     pub limit: Limit,
     /// What the links allow at the best.
@@ -170,7 +204,7 @@ pub struct Report {
 
 impl Report {
     pub(super) fn new(setup: &Setup, measure: &Measure, events: u64, now: Duration) -> Self {
-        let nothing = Mark { at: Duration::ZERO, sent_bytes: 0, sent_messages: 0, busy: [Duration::ZERO; 3] };
+        let nothing = Mark { at: Duration::ZERO, sent_bytes: 0, sent_messages: 0, busy: [Duration::ZERO; 4] };
         let mark = |height| measure.marks.get(&height).copied().unwrap_or(nothing);
         let (from, to) = (mark(measure.first), mark(measure.last));
         let seconds = (to.at - from.at).as_secs_f64();
@@ -188,6 +222,8 @@ impl Report {
             (work / width / seconds).min(1.0)
         };
         let (cpu_busy, up_busy, down_busy) = (busy(0, cores), busy(1, n), busy(2, n));
+        let execution_busy = busy(3, n);
+        let full = setup.block_transactions_max() as f64;
         Self {
             place: setup.place,
             validators: setup.validators,
@@ -199,6 +235,7 @@ impl Report {
             tx_bytes: setup.tx_bytes,
             cores: setup.cores,
             gigabits: setup.gigabits,
+            gas_max: setup.signed.map(|_| setup.gas_max),
             durable: setup.durable,
             seed: setup.seed,
             superblocks,
@@ -209,22 +246,18 @@ impl Report {
             latency_ms_p99: measure.quantile_ms(0.99),
             transactions_per_superblock: of_superblock,
             proposals_left_out: measure.left_out,
+            transactions_without_gas: measure.without_gas,
             bytes_per_validator_per_superblock: each(to.sent_bytes - from.sent_bytes),
             bytes_per_validator_per_superblock_limit: of_superblock / n
-                * (setup.tx_bytes + super::LENGTH_BYTES) as f64
+                * setup.body_bytes(1) as f64
                 * (n - 1.0),
             messages_per_validator_per_superblock: each(to.sent_messages - from.sent_messages),
             cpu_us_per_tx: cpu_s * 1e6 / committed.max(1) as f64,
             cpu_busy,
             up_busy,
             down_busy,
-            limit: if cpu_busy >= up_busy.max(down_busy) && cpu_busy > BUSY {
-                Limit::Cpu
-            } else if up_busy.max(down_busy) > BUSY {
-                Limit::Bandwidth
-            } else {
-                Limit::Latency
-            },
+            execution_busy,
+            limit: Limit::of(cpu_busy, up_busy.max(down_busy), execution_busy, of_superblock / full),
             bandwidth_bound_per_second: setup.bandwidth_bound_per_second(),
             events,
             simulated_s: now.as_secs_f64(),

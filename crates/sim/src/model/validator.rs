@@ -1,6 +1,7 @@
-//! One validator of the model: the real engine, and the driver around it that `bxp bench consensus` has.
+//! One validator of the model: the real engine, and the driver around it that `bxp bench consensus` has; where transactions
+//! are signed, with the chain's rules for beginning a height.
 
-use super::Setup;
+use super::{Pace, Setup};
 use bxp_consensus::{Config, Engine, Input, Superblock, Timer, Verification};
 use bxp_types::{Digest, Height, NetworkId, ValidatorIndex};
 use std::{
@@ -18,6 +19,24 @@ const VERIFY_PART_BYTES: u64 = 256 << 10;
 pub(super) struct Handed {
     pub(super) at: Duration,
     pub(super) count: u64,
+}
+
+impl Handed {
+    /// Parts the first `count` transactions of a batch from those after them.
+    pub(super) fn part(batch: Vec<Self>, count: u64) -> (Vec<Self>, Vec<Self>) {
+        let (mut first, mut rest, mut room) = (Vec::new(), Vec::new(), count);
+        for handed in batch {
+            let fits = handed.count.min(room);
+            room -= fits;
+            if fits > 0 {
+                first.push(Self { count: fits, ..handed });
+            }
+            if fits < handed.count {
+                rest.push(Self { count: handed.count - fits, ..handed });
+            }
+        }
+        (first, rest)
+    }
 }
 
 /// What the driver takes in.
@@ -61,6 +80,8 @@ pub(super) struct Validator {
     pub(super) decided: Height,
     pub(super) head: Height,
     pub(super) execution_free: Duration,
+    /// For how long blocks have been made.
+    pub(super) executing: Duration,
     reached: Vec<Height>,
     settled: Height,
     pool: VecDeque<Handed>,
@@ -70,7 +91,10 @@ pub(super) struct Validator {
 impl Validator {
     pub(super) fn new(me: ValidatorIndex, setup: &Setup) -> Result<Self, bxp_consensus::ConsensusError> {
         let mut config = Config::new(me, setup.validators, NetworkId([7; 32]));
-        config.heights_ahead = 2 * setup.open_heights_max + 2;
+        config.heights_ahead = match setup.signed {
+            Some(_) => setup.pace.heights_ahead(),
+            None => 2 * setup.pace.open_heights_max + 2,
+        };
         config.gather = setup.vote_gather.unwrap_or(config.gather);
         config.verification = setup.signed.unwrap_or(Verification::All);
         let parts = u32::try_from(setup.proposal_bytes() / VERIFY_PART_BYTES).unwrap_or(u32::MAX);
@@ -90,6 +114,7 @@ impl Validator {
             decided: Height(0),
             head: Height(0),
             execution_free: Duration::ZERO,
+            executing: Duration::ZERO,
             reached: vec![Height(0); setup.validators],
             settled: Height(0),
             pool: VecDeque::new(),
@@ -128,17 +153,42 @@ impl Validator {
         batch
     }
 
-    /// Whether a height may begin now (as the driver decides), and if not, whether time alone will let it.
+    /// Whether a height may begin now, and if not, whether time alone will let it.
     pub(super) fn may_begin(&self, now: Duration, full: u64, setup: &Setup) -> (bool, Option<Duration>) {
+        match setup.signed {
+            Some(_) => self.may_begin_block(now, setup.pace),
+            None => self.may_begin_order(now, full, setup.pace),
+        }
+    }
+
+    /// As the chain decides: whatever the reason is, no sooner after the height before than the pause, and a proposal that
+    /// would be full is none.
+    fn may_begin_block(&self, now: Duration, pace: Pace) -> (bool, Option<Duration>) {
+        let open = self.started.0.saturating_sub(self.head.0);
+        let wanted = open < pace.lag_max() && self.wanted.last().is_some_and(|wanted| *wanted > self.started);
+        let own = self.waiting > 0
+            && open < pace.open_heights_max
+            && self.started.0 < self.settled.0 + UNSETTLED_MAX;
+        if !wanted && !own {
+            return (false, None);
+        }
+        let spreads = !wanted && open > 0 && !self.ours.is_empty();
+        let wait = if spreads { pace.pause.max(pace.spread) } else { pace.pause };
+        let at = self.started_at + wait;
+        if now >= at { (true, None) } else { (false, Some(at)) }
+    }
+
+    /// As the driver of `bxp bench consensus` decides.
+    fn may_begin_order(&self, now: Duration, full: u64, pace: Pace) -> (bool, Option<Duration>) {
         if self.wanted.last().is_some_and(|wanted| *wanted > self.started) {
             return (true, None);
         }
-        let open = self.started.0 < self.head.0 + setup.open_heights_max
+        let open = self.started.0 < self.head.0 + pace.open_heights_max
             && self.started.0 < self.settled.0 + UNSETTLED_MAX;
         if !open || self.waiting == 0 {
             return (false, None);
         }
-        let wait = if self.ours.is_empty() { setup.pause } else { setup.spread };
+        let wait = if self.ours.is_empty() { pace.pause } else { pace.spread };
         let at = self.started_at + wait;
         if self.waiting >= full || now >= at { (true, None) } else { (false, Some(at)) }
     }
@@ -152,6 +202,29 @@ impl Validator {
         if settled > self.settled {
             self.settled = settled;
             self.engine.take_in(Input::Settled(settled));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_parted_where_the_gas_ends_and_nothing_is_lost() {
+        let handed = |ms, count| Handed { at: Duration::from_millis(ms), count };
+        let counts = |batch: &[Handed]| -> Vec<(u128, u64)> {
+            batch.iter().map(|handed| (handed.at.as_millis(), handed.count)).collect()
+        };
+        let batch = || vec![handed(1, 3), handed(2, 4)];
+        for (room, first, rest) in [
+            (0, vec![], vec![(1, 3), (2, 4)]),
+            (3, vec![(1, 3)], vec![(2, 4)]),
+            (5, vec![(1, 3), (2, 2)], vec![(2, 2)]),
+            (u64::MAX, vec![(1, 3), (2, 4)], vec![]),
+        ] {
+            let (in_block, left) = Handed::part(batch(), room);
+            assert_eq!((counts(&in_block), counts(&left)), (first, rest), "room for {room}");
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Messages and requests between hosts.
 
 use super::{Event, World};
-use crate::byzantine::{Behaviour, Sent};
+use crate::{
+    byzantine::{Behaviour, Sent},
+    said::said,
+};
 use bxp_chain::{
     Input,
     sync::{SyncRequest, SyncResponse},
@@ -72,8 +75,10 @@ impl World {
         if self.links.number(from, to) != Some(link) {
             return;
         }
+        let validators = u16::try_from(self.plan.validators).unwrap_or(u16::MAX);
         self.trace.step(self.now, [from, to, bytes.len()], || {
-            format!("{from} -> {to} {} {} bytes", channel.name(), bytes.len())
+            let said = said(channel, &bytes, validators);
+            format!("{from} -> {to} {} {} bytes: {said}", channel.name(), bytes.len())
         });
         let validator = self.hosts[from].validator;
         if let Some(byzantine) = self.hosts[to].byzantine.as_mut() {
