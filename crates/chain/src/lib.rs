@@ -21,6 +21,7 @@ mod driver;
 mod error;
 mod found;
 mod fresh;
+pub mod fuzz;
 mod indexer;
 mod job;
 mod journal;

@@ -101,7 +101,7 @@ impl ReceiptRows {
 }
 
 /// The length of the whole of which this row is the first page; nothing where it is all.
-fn continued(row: &[u8]) -> Option<usize> {
+pub(crate) fn continued(row: &[u8]) -> Option<usize> {
     if row.len() != PAGE_BYTES {
         return None;
     }

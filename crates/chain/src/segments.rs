@@ -50,10 +50,10 @@ pub(crate) struct Segments {
 type Opened = VecDeque<(u64, Arc<Segment>)>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Row {
-    count: u32,
-    bytes: u64,
-    digest: Digest,
+pub(crate) struct Row {
+    pub(crate) count: u32,
+    pub(crate) bytes: u64,
+    pub(crate) digest: Digest,
 }
 
 impl Segments {
@@ -197,11 +197,11 @@ fn name(first: u64) -> String {
 }
 
 impl Row {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         [self.count.to_be_bytes().as_slice(), &self.bytes.to_be_bytes(), &self.digest.0].concat()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, ChainError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, ChainError> {
         let bytes: [u8; 44] =
             bytes.try_into().map_err(|_| ChainError::decode("segments", "a row is not 44 bytes"))?;
         let [c0, c1, c2, c3, b0, b1, b2, b3, b4, b5, b6, b7, digest @ ..] = bytes;

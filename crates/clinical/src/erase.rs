@@ -178,10 +178,7 @@ fn erase_for(
     from: ValidatorIndex,
     bytes: &[u8],
 ) -> Result<Bytes, ClinicalError> {
-    let malformed = || ClinicalError::Vault(VaultError::Malformed("tombstones"));
-    let (&version, rest) = bytes.split_first().ok_or_else(malformed)?;
-    let parts = parts(rest).filter(|_| version == VERSION).ok_or_else(malformed)?;
-    let tombstones: Vec<Tombstone> = parts.into_iter().map(Tombstone::decode).collect::<Result<_, _>>()?;
+    let tombstones = read_request(bytes)?;
     if let Some(other) = tombstones.iter().find(|tombstone| tombstone.holder != from) {
         return Err(VaultError::NotTheHolder { record: other.record_id, from }.into());
     }
@@ -198,7 +195,7 @@ pub(crate) fn key_of(genesis: &Genesis, node: ValidatorIndex) -> Result<Verifica
     VerificationKey::try_from(entry.public_key.0).map_err(|_| ClinicalError::Damaged("a validator's key"))
 }
 
-fn request(tombstones: &[Tombstone]) -> Result<Bytes, ClinicalError> {
+pub(crate) fn request(tombstones: &[Tombstone]) -> Result<Bytes, ClinicalError> {
     let mut out = vec![VERSION];
     for tombstone in tombstones {
         push(&mut out, &tombstone.encode()?)?;
@@ -206,7 +203,16 @@ fn request(tombstones: &[Tombstone]) -> Result<Bytes, ClinicalError> {
     Ok(out.into())
 }
 
-fn push(out: &mut Vec<u8>, part: &[u8]) -> Result<(), ClinicalError> {
+/// The tombstones of a request; their signatures are not checked.
+pub(crate) fn read_request(bytes: &[u8]) -> Result<Vec<Tombstone>, ClinicalError> {
+    let malformed = || ClinicalError::Vault(VaultError::Malformed("tombstones"));
+    let (&version, rest) = bytes.split_first().ok_or_else(malformed)?;
+    let parts = parts(rest).filter(|_| version == VERSION).ok_or_else(malformed)?;
+    let tombstones: Result<Vec<Tombstone>, VaultError> = parts.into_iter().map(Tombstone::decode).collect();
+    Ok(tombstones?)
+}
+
+pub(crate) fn push(out: &mut Vec<u8>, part: &[u8]) -> Result<(), ClinicalError> {
     let length = u16::try_from(part.len()).map_err(|_| ClinicalError::Damaged("a tombstone or receipt"))?;
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(part);
@@ -228,7 +234,7 @@ fn parts(mut rest: &[u8]) -> Option<Vec<&[u8]>> {
 }
 
 /// The receipts of an answer, or the node's reason.
-fn read_receipts(answer: &[u8]) -> Result<Vec<Receipt>, String> {
+pub(crate) fn read_receipts(answer: &[u8]) -> Result<Vec<Receipt>, String> {
     let parts = parts(answer::read(answer)?).ok_or_else(malformed)?;
     parts.into_iter().map(Receipt::decode).collect::<Result<_, _>>().map_err(|_| malformed())
 }

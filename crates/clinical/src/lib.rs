@@ -14,6 +14,7 @@ pub mod erase;
 mod error;
 pub mod facts;
 pub mod fhir;
+pub mod fuzz;
 pub mod generate;
 pub mod inbox;
 pub mod ingest;

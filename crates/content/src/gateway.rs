@@ -5,7 +5,7 @@
 
 mod request;
 mod select;
-mod shard;
+pub(crate) mod shard;
 
 pub use request::{Asked, ByteRange, Refusal, Scope, Wish, wish};
 pub use select::Selection;

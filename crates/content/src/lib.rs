@@ -22,6 +22,7 @@ pub mod dag;
 pub mod dag_cbor;
 pub mod dag_pb;
 mod error;
+pub mod fuzz;
 pub mod gateway;
 mod metric;
 pub mod records;

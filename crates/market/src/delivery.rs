@@ -121,22 +121,11 @@ pub(crate) fn seal(
     let Content { mut charts, profile, mut rules } = content;
     rules.sort_unstable();
     rules.dedup();
-    let rules = rules.iter().flat_map(|digest| digest.0).collect();
     charts.sort_by_key(|chart| chart.subject);
     let root = root(&charts)?;
-    let (request_bytes, holder_bytes) = (request.0.0, holder.0.0);
-    let content = ContentWire {
-        v: CONTENT_VERSION,
-        request: request_bytes,
-        holder: holder_bytes,
-        charts,
-        profile,
-        rules,
-    };
-    let content = encoding::encode(CONTENT, &content)?;
+    let content = write_content(request, holder, Content { charts, profile, rules })?;
     bounded(CONTENT, content.len(), CONTENT_BYTES_MAX)?;
-    let packed =
-        zstd::stream::encode_all(content.as_slice(), COMPRESSION_LEVEL).map_err(MarketError::Compression)?;
+    let packed = pack(&content)?;
     let ct = seal_to(sealing_key, &packed, &delivery_info(request), holder.as_slice())?;
     let envelope = EnvelopeWire { v: ENVELOPE_VERSION, alg: ALGORITHM.to_owned(), request: request.0.0, ct };
     let bytes = encoding::encode(ENVELOPE, &envelope)?;
@@ -160,7 +149,28 @@ pub(crate) fn open(
         return Err(MarketError::WrongDelivery("it was sealed for another request"));
     }
     let packed = keys.open_sealed(&envelope.ct, &delivery_info(request), holder.as_slice())?;
-    let content: ContentWire = encoding::decode(CONTENT, &unpack(&packed)?)?;
+    read_content(request, holder, &unpack(&packed)?)
+}
+
+/// Content as it is compressed, its charts and rules in the order that they have.
+pub(crate) fn write_content(
+    request: Address,
+    holder: Address,
+    content: Content,
+) -> Result<Vec<u8>, MarketError> {
+    let Content { charts, profile, rules } = content;
+    let rules = rules.iter().flat_map(|digest| digest.0).collect();
+    let (request, holder) = (request.0.0, holder.0.0);
+    encoding::encode(CONTENT, &ContentWire { v: CONTENT_VERSION, request, holder, charts, profile, rules })
+}
+
+/// Reads what [`write_content`] gave for this request and holder. Whoever knows the buyer's key can have made it.
+pub(crate) fn read_content(
+    request: Address,
+    holder: Address,
+    content: &[u8],
+) -> Result<Content, MarketError> {
+    let content: ContentWire = encoding::decode(CONTENT, content)?;
     if content.v != CONTENT_VERSION {
         return Err(MarketError::Malformed(CONTENT));
     }
@@ -184,8 +194,12 @@ pub(crate) fn root(charts: &[Chart]) -> Result<B256, MarketError> {
     Ok(tree.root())
 }
 
+pub(crate) fn pack(content: &[u8]) -> Result<Vec<u8>, MarketError> {
+    zstd::stream::encode_all(content, COMPRESSION_LEVEL).map_err(MarketError::Compression)
+}
+
 /// Undoes the compression; whatever the frame says, no more than the bound is written.
-fn unpack(packed: &[u8]) -> Result<Vec<u8>, MarketError> {
+pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<u8>, MarketError> {
     let malformed = |_| MarketError::Malformed(CONTENT);
     let frames = zstd::stream::read::Decoder::new(packed).map_err(malformed)?;
     let mut content = Vec::new();

@@ -22,6 +22,7 @@ mod contract;
 mod delivery;
 mod encoding;
 mod error;
+pub mod fuzz;
 mod keeper;
 mod metric;
 mod pseudonyms;

@@ -120,7 +120,7 @@ impl DeliveryService {
 }
 
 /// The CID that a peer asks for.
-fn requested(request: &[u8]) -> Option<Cid> {
+pub(crate) fn requested(request: &[u8]) -> Option<Cid> {
     if request.len() > CID_BYTES_MAX { None } else { Cid::try_from(request).ok() }
 }
 

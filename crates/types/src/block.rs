@@ -140,6 +140,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_signed_message_is_pinned() {
+        let (network, hash) = (NetworkId([0xab; 32]), B256::repeat_byte(0xcd));
+        let height = Height(0x0102_0304_0506_0708);
+        let expected = [
+            b"BXP block attestation v1".as_slice(), // what is signed
+            &[0xab; 32],                            // the network's id
+            b"\x01\x02\x03\x04\x05\x06\x07\x08",    // the height
+            &[0xcd; 32],                            // the block's hash
+        ]
+        .concat();
+        assert_eq!(Attestation::message(network, height, hash), expected);
+        let key = SigningKey::from([1; 32]);
+        let signed = Attestation::sign(&key, ValidatorIndex(2), network, height, hash);
+        let signature = Signature::from_bytes(&signed.signature);
+        VerificationKey::from(&key).verify(&signature, &expected).unwrap();
+    }
+
+    #[test]
     fn a_certificate_counts_only_valid_signatures_of_members() {
         let keys: Vec<_> = (1..=4_u8).map(|seed| SigningKey::from([seed; 32])).collect();
         let public: Vec<_> = keys.iter().map(VerificationKey::from).collect();

@@ -177,6 +177,7 @@ impl Genesis {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy_primitives::U256;
     use ed25519_zebra::SigningKey;
 
     fn genesis(count: u8) -> Genesis {
@@ -215,6 +216,61 @@ mod tests {
         let genesis = genesis(4);
         let read = Genesis::from_json(&serde_json::to_string_pretty(&genesis).unwrap()).unwrap();
         assert_eq!((read.network_id(), &read), (genesis.network_id(), &genesis));
+    }
+
+    /// JSON written by hand: the fields in the order of their declaration, numbers in decimal digits, bytes and balances in
+    /// lower-case hexadecimal, accounts and slots ascending.
+    #[test]
+    fn the_network_id_is_pinned() {
+        let account = GenesisAccount {
+            balance: Amount(U256::from(42)),
+            code: Bytes::from_static(&[0x60, 0x01]),
+            storage: [(B256::repeat_byte(6), B256::repeat_byte(7))].into(),
+        };
+        let plain = (Address::repeat_byte(4), GenesisAccount::default());
+        let genesis = Genesis {
+            chain_id: 2018,
+            time_ms: 1_700_000_000_000,
+            gas_limit: 30_000_000,
+            base_fee_wei: 7,
+            treasury: Address::repeat_byte(0xfe),
+            validators: vec![ValidatorEntry {
+                name: "star".into(),
+                jurisdiction: Jurisdiction::US,
+                public_key: B256::repeat_byte(1),
+                sealing_key: B256::repeat_byte(2),
+                account: Address::repeat_byte(3),
+                p2p_address: "star:30303".into(),
+            }],
+            accounts: [(Address::repeat_byte(5), account), plain].into(),
+            identity_copies: [(Jurisdiction::DE, NonZeroU16::new(2).unwrap())].into(),
+        };
+        let hex = |byte: &str, count| format!("\"0x{}\"", byte.repeat(count));
+        let hashed = [
+            r#"{"chain_id":2018,"time_ms":1700000000000,"gas_limit":30000000,"base_fee_wei":7,"treasury":"#,
+            &hex("fe", 20),
+            r#","validators":[{"name":"star","jurisdiction":"US","public_key":"#,
+            &hex("01", 32),
+            r#","sealing_key":"#,
+            &hex("02", 32),
+            r#","account":"#,
+            &hex("03", 20),
+            r#","p2p_address":"star:30303"}],"accounts":{"#,
+            &hex("04", 20),
+            r#":{"balance":"0x0"},"#,
+            &hex("05", 20),
+            r#":{"balance":"0x2a","code":"0x6001","storage":{"#,
+            &hex("06", 32),
+            ":",
+            &hex("07", 32),
+            r#"}}},"identity_copies":{"DE":2}}"#,
+        ];
+        assert_eq!(serde_json::to_string(&genesis).unwrap(), hashed.concat());
+        assert_eq!(
+            genesis.network_id().to_string(),
+            "b5490e13473394f286537f243cb75e869da27c84320446a01d87b34d1c8f49d8",
+            "its SHA-256"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 const WHAT: &str = "batch";
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 
 /// Records of one country under one root.
 #[derive(Clone, Debug)]
@@ -107,13 +107,13 @@ pub struct PendingBatch {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BatchWire {
-    v: u8,
-    home: Jurisdiction,
-    count: u32,
-    own: bool,
-    id: Option<u64>,
-    height: Option<u64>,
+pub(crate) struct BatchWire {
+    pub(crate) v: u8,
+    pub(crate) home: Jurisdiction,
+    pub(crate) count: u32,
+    pub(crate) own: bool,
+    pub(crate) id: Option<u64>,
+    pub(crate) height: Option<u64>,
 }
 
 impl Vault {
@@ -263,7 +263,7 @@ impl Vault {
     }
 }
 
-fn decode_batch(bytes: &[u8]) -> Result<BatchWire, VaultError> {
+pub(crate) fn decode_batch(bytes: &[u8]) -> Result<BatchWire, VaultError> {
     let wire: BatchWire = encoding::decode(WHAT, bytes)?;
     if wire.v == VERSION { Ok(wire) } else { Err(VaultError::Malformed(WHAT)) }
 }
@@ -272,4 +272,50 @@ fn split_place(place: &[u8]) -> Result<(B256, u32), VaultError> {
     let (root, index) = place.split_first_chunk::<32>().ok_or(VaultError::Malformed(WHAT))?;
     let index = <[u8; 4]>::try_from(index).map_err(|_| VaultError::Malformed(WHAT))?;
     Ok((B256::from(*root), u32::from_be_bytes(index)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written by hand after the DAG-CBOR specification: keys by length, then by bytes.
+    #[test]
+    fn the_row_of_a_batch_is_pinned() {
+        let expected = |id: &[u8], height: &[u8]| {
+            let parts = [
+                b"\xa6".as_slice(),       // a map of six
+                b"\x61v\x01",             // the version
+                b"\x62id",                // the batch's id on the chain
+                id,                       // a number or null
+                b"\x63own\xf5",           // true
+                b"\x64home\x62US",        // the country
+                b"\x65count\x19\x02\x03", // 515 records
+                b"\x66height",            // the block's number
+                height,                   // a number or null
+            ];
+            parts.concat()
+        };
+        let encoded = |id, height| {
+            let (home, count) = (Jurisdiction::US, 0x0203);
+            encoding::encode(WHAT, &BatchWire { v: VERSION, home, count, own: true, id, height }).unwrap()
+        };
+        assert_eq!(encoded(None, None), expected(b"\xf6", b"\xf6"));
+        let anchored = encoded(Some(0x0102_0304), Some(7));
+        assert_eq!(anchored, expected(b"\x1a\x01\x02\x03\x04", b"\x07"));
+        let read = decode_batch(&anchored).unwrap();
+        assert_eq!((read.home, read.count, read.own), (Jurisdiction::US, 0x0203, true));
+        assert_eq!((read.id, read.height), (Some(0x0102_0304), Some(7)));
+    }
+
+    #[test]
+    fn a_place_is_pinned() {
+        let place = [
+            [0xab_u8; 32].as_slice(), // the root
+            b"\x00\x00\x02\x03",      // the index, 4 bytes
+        ]
+        .concat();
+        let (root, index) = (B256::repeat_byte(0xab), 0x0203_u32);
+        assert_eq!(pair(root.as_slice(), &index.to_be_bytes()), place);
+        assert_eq!(split_place(&place).unwrap(), (root, index));
+    }
 }

@@ -55,14 +55,14 @@ pub struct DeletionProof {
 /// A row of the table of departures.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Row {
-    height: u64,
+pub(crate) struct Row {
+    pub(crate) height: u64,
     #[serde(rename = "notedMs")]
-    noted_ms: u64,
+    pub(crate) noted_ms: u64,
     /// Records with lower numbers of arrival were here.
-    next: u64,
+    pub(crate) next: u64,
     /// The directory by which the node stood in the country.
-    before: ByteBuf,
+    pub(crate) before: ByteBuf,
 }
 
 /// The countries that `node` left and has not signed for to the end, each with the number of its statement's next part.
@@ -83,11 +83,11 @@ pub(crate) fn unfinished(
     Ok(countries)
 }
 
-fn key(node: ValidatorIndex, country: Jurisdiction) -> Vec<u8> {
+pub(crate) fn key(node: ValidatorIndex, country: Jurisdiction) -> Vec<u8> {
     pair(&node.0.to_be_bytes(), country.as_str().as_bytes())
 }
 
-fn read_key(key: &[u8]) -> Result<(ValidatorIndex, Jurisdiction), VaultError> {
+pub(crate) fn read_key(key: &[u8]) -> Result<(ValidatorIndex, Jurisdiction), VaultError> {
     const DAMAGED: VaultError = VaultError::Malformed(WHAT);
     let (node, country) = key.split_first_chunk::<2>().ok_or(DAMAGED)?;
     let country = std::str::from_utf8(country).ok().and_then(|country| country.parse().ok());
@@ -381,3 +381,6 @@ impl Vault {
         Ok(batch.commit(Durability::Synced)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

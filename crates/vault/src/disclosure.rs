@@ -160,7 +160,7 @@ impl Vault {
 }
 
 impl Disclosure {
-    fn encode(&self) -> Result<Vec<u8>, VaultError> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, VaultError> {
         let wire = DisclosureWire {
             v: VERSION,
             number: self.number,
@@ -175,7 +175,7 @@ impl Disclosure {
         encoding::encode(WHAT, &wire)
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, VaultError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, VaultError> {
         let wire: DisclosureWire = encoding::decode(WHAT, bytes)?;
         if wire.v != VERSION {
             return Err(VaultError::Malformed(WHAT));

@@ -86,7 +86,7 @@ pub(crate) fn seal(
 }
 
 /// Writes the envelope up to a ciphertext of `length` bytes, as `encoding` would.
-fn begin(out: &mut Vec<u8>, length: usize) {
+pub(crate) fn begin(out: &mut Vec<u8>, length: usize) {
     out.extend_from_slice(b"\xa4\x61v");
     out.push(VERSION);
     out.extend_from_slice(b"\x62ct");
@@ -110,7 +110,7 @@ fn begin(out: &mut Vec<u8>, length: usize) {
 }
 
 /// Writes the envelope from the ciphertext on.
-fn end(out: &mut Vec<u8>, class: BlockClass) {
+pub(crate) fn end(out: &mut Vec<u8>, class: BlockClass) {
     let text = |out: &mut Vec<u8>, text: &[u8]| {
         // Texts of fewer than 24 bytes have their length in the byte before.
         out.push(0x60 + text.len() as u8);
@@ -158,7 +158,8 @@ pub(crate) fn parse_class(name: &str) -> Result<BlockClass, VaultError> {
     class.ok_or(VaultError::Malformed("block class"))
 }
 
-fn decode(bytes: &[u8]) -> Result<(BlockClass, Vec<u8>), VaultError> {
+/// Reads an envelope: its class, and the ciphertext.
+pub(crate) fn decode(bytes: &[u8]) -> Result<(BlockClass, Vec<u8>), VaultError> {
     let envelope: Envelope = encoding::decode(WHAT, bytes)?;
     if envelope.v != VERSION || envelope.alg != ALGORITHM {
         return Err(VaultError::Malformed(WHAT));

@@ -29,6 +29,7 @@ mod entry;
 mod envelope;
 mod erase;
 mod error;
+pub mod fuzz;
 mod holdings;
 mod keeping;
 mod keys;

@@ -134,6 +134,34 @@ mod tests {
         assert_eq!(lengths(4097), [256, 256], "both compressed");
     }
 
+    /// Written by hand; the frame of content that is not compressed after RFC 8878.
+    #[test]
+    fn the_form_is_pinned() {
+        let short = [
+            b"\x00\x00\x00\x05".as_slice(), // content of 5 bytes
+            b"\x00\x00\x00\x0e",            // a frame of 14 bytes
+            b"\x28\xb5\x2f\xfd",            // zstd's number, 0xfd2fb528
+            b"\x20\x05",                    // one segment of 5 bytes, as one byte says
+            b"\x29\x00\x00",                // the last block, as it is, of 5 bytes: 5 * 8 + 1
+            b"hello",                       // the content
+            &[0; 234],                      // up to 256 bytes
+        ];
+        assert_eq!(pack(b"hello"), short.concat());
+        assert_eq!(unpack(&short.concat()).unwrap(), b"hello");
+        let text = [7_u8; 300];
+        let long = [
+            b"\x00\x00\x01\x2c".as_slice(), // content of 300 bytes
+            b"\x00\x00\x01\x36",            // a frame of 310 bytes
+            b"\x28\xb5\x2f\xfd",            // zstd's number
+            b"\x60\x2c\x00",                // one segment of 256 + 44 bytes, as two bytes say
+            b"\x61\x09\x00",                // the last block, as it is, of 300 bytes: 300 * 8 + 1
+            &text,                          // the content
+            &[0; 194],                      // up to 512 bytes
+        ];
+        assert_eq!(pack_by(Effort::CompressLong, &text), long.concat());
+        assert_eq!(unpack(&long.concat()).unwrap(), text);
+    }
+
     #[test]
     fn content_that_is_too_large_is_refused() {
         let refused =

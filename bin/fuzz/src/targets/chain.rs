@@ -3,6 +3,7 @@
 use alloy_consensus::{Header, SignableTransaction, TxEip1559, TxEnvelope, transaction::SignerRecoverable};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Signature, TxKind, U256};
+use alloy_rlp::Decodable;
 use bxp_chain::{
     blocks::Blocks,
     codec,
@@ -11,12 +12,16 @@ use bxp_chain::{
 };
 use bxp_storage::{Durability, MemoryDisk, Store};
 use bxp_types::{
-    Certificate, Height, NetworkId, RecoveredTransaction, StoredBlock, TransactionLocation, ValidatorIndex,
+    Attestation, Certificate, Height, NetworkId, RecoveredTransaction, StoredBlock, TransactionLocation,
+    ValidatorIndex,
 };
-use std::path::Path;
+use std::{path::Path, sync::LazyLock};
 
 const CHAIN_ID: u64 = 2018;
 const RULES: ProposalRules = ProposalRules { chain_id: CHAIN_ID, bytes_max: 8_192 };
+
+/// The blocks of a node with one certified block.
+static BLOCKS: LazyLock<Blocks> = LazyLock::new(one_block);
 
 /// A proposal that is found valid has one encoding, and is read the same when its senders are believed.
 pub(crate) fn proposal(bytes: &[u8]) {
@@ -58,9 +63,18 @@ pub(crate) fn block(bytes: &[u8]) {
     }
 }
 
-/// Answers to who asks for blocks.
+/// Answers to who asks for blocks, and what is asked: a request has one encoding, and its answer is read by who asked.
 pub(crate) fn sync(bytes: &[u8]) {
     let _ = SyncResponse::decode(bytes, CHAIN_ID);
+    let Ok(answer) = SyncRequest::answer(bytes, &BLOCKS) else { return };
+    let request = SyncRequest::decode(&mut &*bytes).expect("what is answered is a request");
+    assert_eq!(request.encode(), bytes);
+    let answer = SyncResponse::decode(&answer, CHAIN_ID).expect("an own answer is read");
+    assert_eq!(answer.certified, Height(1));
+    for item in &answer.items {
+        assert!(item.certificate.height.0 >= request.from);
+        assert_eq!(item.block.is_some(), item.certificate.height.0 > request.has);
+    }
 }
 
 fn transfer(nonce: u64) -> RecoveredTransaction {
@@ -81,7 +95,7 @@ fn transfer(nonce: u64) -> RecoveredTransaction {
     TxEnvelope::from(transaction.into_signed(signature)).try_into_recovered().expect("an own signature")
 }
 
-fn sample() -> StoredBlock {
+pub(crate) fn sample() -> StoredBlock {
     let header = Header { number: 1, extra_data: 7_u64.to_be_bytes().into(), ..Header::default() };
     StoredBlock { hash: header.hash_slow(), header, transactions: vec![transfer(0), transfer(1)], time_ms: 7 }
 }
@@ -89,6 +103,15 @@ fn sample() -> StoredBlock {
 fn certificate() -> Certificate {
     let signatures = [(ValidatorIndex(2), [5; 64]), (ValidatorIndex(3), [6; 64])].into();
     Certificate { height: Height(1), block_hash: B256::repeat_byte(3), signatures }
+}
+
+fn attestation() -> Attestation {
+    Attestation {
+        height: Height(1),
+        block_hash: B256::repeat_byte(3),
+        validator: ValidatorIndex(2),
+        signature: [5; 64],
+    }
 }
 
 pub(crate) fn proposals() -> Vec<Vec<u8>> {
@@ -104,13 +127,14 @@ pub(crate) fn blocks() -> Vec<Vec<u8>> {
     vec![
         codec::encode_block(&sample()),
         codec::encode_block_for_peer(&sample()),
+        codec::encode_receipts(&super::logs::receipts()),
         codec::encode_certificate(&certificate()),
+        codec::encode_attestation(&attestation()),
         codec::encode_location(TransactionLocation { height: Height(3), index: 4 }).to_vec(),
     ]
 }
 
-/// What a node with one certified block answers.
-pub(crate) fn answers() -> Vec<Vec<u8>> {
+fn one_block() -> Blocks {
     let disk = MemoryDisk::new(1);
     let store = Store::open_in(&disk, Path::new("/node/chain"), NetworkId([7; 32])).expect("open in memory");
     let blocks = Blocks::open(&store).expect("open in memory");
@@ -120,6 +144,13 @@ pub(crate) fn answers() -> Vec<Vec<u8>> {
     blocks.put(&mut batch, &block, &[], &[]);
     blocks.put_certificate(&mut batch, &certificate);
     batch.commit(Durability::Synced).expect("write to memory");
-    let ask = |from, has| SyncRequest::answer(&SyncRequest { from, has }.encode(), &blocks);
-    [ask(1, 0), ask(1, 1), ask(2, 1)].into_iter().filter_map(Result::ok).collect()
+    blocks
+}
+
+/// What is asked of a node with one certified block, and what it answers.
+pub(crate) fn questions_and_answers() -> Vec<Vec<u8>> {
+    let asked = [(1, 0), (1, 1), (2, 1), (u64::MAX, 300)];
+    let asked: Vec<_> = asked.map(|(from, has)| SyncRequest { from, has }.encode()).into();
+    let answers = asked.iter().filter_map(|request| SyncRequest::answer(request, &BLOCKS).ok());
+    answers.chain(asked.iter().cloned()).collect()
 }

@@ -1,4 +1,4 @@
-//! What IPFS peers send: messages of bitswap, CAR files, blocks of DAG-CBOR and DAG-PB.
+//! What IPFS peers send: messages of bitswap and streams of them, CAR files, blocks of DAG-CBOR and DAG-PB.
 
 use bxp_content::{
     Block, Codec,
@@ -6,6 +6,7 @@ use bxp_content::{
     car::{CarReader, ROOTS_MAX, header, section},
     dag_cbor::{self as cbor, Found},
     dag_pb::{self as pb, Kind},
+    fuzz,
 };
 use bytes::Bytes;
 use cid::Cid;
@@ -14,9 +15,17 @@ use sha2::{Digest as _, Sha256};
 
 /// Segments of a path that an input is asked for, which is more than a real one has.
 const SEGMENTS_MAX: usize = 8;
+/// The longest message that is read from a stream.
+const FRAME_BYTES_MAX: usize = 512;
+/// Above the length of every message that is made of one of these, which may be the longer one.
+const FRAME_BYTES_ENOUGH: usize = 1 << 20;
 
-/// A message says the same after it was written again, and a block in it has the name of its own bytes.
+/// A message says the same after it was written again, and a block in it has the name of its own bytes. So do the messages of
+/// a stream, which is read to its end.
 pub(crate) fn message(bytes: &[u8]) {
+    let told = fuzz::messages(bytes, FRAME_BYTES_MAX);
+    let again: Vec<u8> = told.iter().flat_map(fuzz::frame).collect();
+    assert_eq!(fuzz::messages(&again, FRAME_BYTES_ENOUGH), told);
     let Ok(message) = Message::decode(&Bytes::copy_from_slice(bytes)) else { return };
     for block in &message.blocks {
         assert_eq!(block.cid.hash().digest(), Sha256::digest(&block.bytes).as_slice());
@@ -89,7 +98,7 @@ fn pieces_of(bytes: &[u8]) -> (&[u8], Vec<&str>) {
     (value, path.collect())
 }
 
-fn block(bytes: &'static [u8]) -> Block {
+pub(crate) fn block(bytes: &'static [u8]) -> Block {
     Block::new(Codec::Raw, Bytes::from_static(bytes)).expect("a raw block is any bytes")
 }
 
@@ -120,7 +129,10 @@ pub(crate) fn messages() -> Vec<Vec<u8>> {
         presences: vec![(old, Presence::Have)],
         ..Message::default()
     };
-    [wants, answer, oldest].iter().map(Message::encode).collect()
+    let all = [wants, answer, oldest];
+    let streams =
+        [fuzz::frame(&all[0]), all.iter().flat_map(fuzz::frame).collect(), fuzz::frame(&Message::default())];
+    all.iter().map(Message::encode).chain(streams).collect()
 }
 
 pub(crate) fn cars() -> Vec<Vec<u8>> {
@@ -165,7 +177,7 @@ fn file_data() -> Vec<u8> {
 }
 
 /// A field of bytes in Protocol Buffers, below 128 bytes.
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     let length = u8::try_from(bytes.len()).expect("a short field");
     [&[number << 3 | 2, length], bytes].concat()
 }

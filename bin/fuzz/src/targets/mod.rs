@@ -4,13 +4,19 @@ pub(crate) mod ccda;
 pub(crate) mod chain;
 pub(crate) mod consensus;
 pub(crate) mod content;
+pub(crate) mod content_disk;
+pub(crate) mod delivery;
 pub(crate) mod ethereum;
 pub(crate) mod fhir;
+pub(crate) mod gateway;
 pub(crate) mod hl7v2;
+pub(crate) mod keeping;
+pub(crate) mod logs;
 pub(crate) mod network;
 pub(crate) mod segments;
 pub(crate) mod storage;
 pub(crate) mod vault;
+pub(crate) mod vault_disk;
 
 /// Several pieces of bytes as one input: each with its length in two bytes before it.
 pub(crate) fn joined<T: AsRef<[u8]>>(pieces: impl IntoIterator<Item = T>) -> Vec<u8> {

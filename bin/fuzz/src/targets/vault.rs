@@ -1,10 +1,11 @@
 //! What the vault keeps beside its blocks, and messages sealed for a node.
 
-use bxp_clinical::{keeping, release::KeyRequest};
+use super::keeping::{receipt, tombstone};
+use bxp_clinical::release::KeyRequest;
 use bxp_enclave::{SealingKeypair, seal_to};
 use bxp_privacy::Purpose;
-use bxp_types::{Jurisdiction, RecordId, ValidatorIndex};
-use bxp_vault::{Directory, Receipt, RecordEntry, Statement, Tombstone, decode_class};
+use bxp_types::{Address, B256, BlockClass, Jurisdiction, RecordId, SubjectId, ValidatorIndex};
+use bxp_vault::{Directory, Receipt, RecordEntry, Statement, Tombstone, cid_of, decode_class, fuzz};
 use std::sync::LazyLock;
 
 static KEYPAIR: LazyLock<SealingKeypair> =
@@ -27,10 +28,12 @@ pub(crate) fn records(bytes: &[u8]) {
     if let Ok(directory) = Directory::decode(bytes) {
         assert_eq!(directory.encode().ok().as_deref(), Some(bytes));
     }
-    if let Some(again) = keeping::request_again(bytes) {
+    if let Some(again) = bxp_clinical::fuzz::keeping(bytes) {
         assert_eq!(again, bytes);
     }
-    let _ = decode_class(bytes);
+    let envelope = fuzz::envelope(bytes);
+    assert_eq!(decode_class(bytes).is_ok(), envelope.is_some());
+    assert!(envelope.is_none_or(|again| again == bytes));
     if let Some(request) = KeyRequest::decode(bytes) {
         assert_eq!(request.encode().as_deref(), Some(bytes));
     }
@@ -41,14 +44,22 @@ pub(crate) fn sealed(bytes: &[u8]) {
     assert!(KEYPAIR.open_sealed(bytes, b"info", b"aad").is_err());
 }
 
+/// An entry whose parts all differ.
+pub(crate) fn entry(record: u8) -> RecordEntry {
+    RecordEntry {
+        record_id: RecordId([record; 16]),
+        subject: SubjectId([2; 16]),
+        patient: Address::repeat_byte(3),
+        home: Jurisdiction::DE,
+        holder: ValidatorIndex(4),
+        identity_cid: cid_of(b"identity").expect("a CID"),
+        deidentified_cid: cid_of(b"deidentified").expect("a CID"),
+        identity_digest: B256::repeat_byte(5),
+        deidentified_digest: B256::repeat_byte(6),
+    }
+}
+
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
-    let receipt = Receipt {
-        record_id: RecordId([1; 16]),
-        holder: ValidatorIndex(2),
-        node: ValidatorIndex(3),
-        time_ms: 4,
-        signature: [5; 64],
-    };
     let request = KeyRequest { record: RecordId([1; 16]), purpose: Purpose::Treatment };
     let statement = Statement {
         node: ValidatorIndex(2),
@@ -62,11 +73,15 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     };
     let keeping = [&[1, 1], [7; 48].as_slice()].concat();
     let encoded = [
-        receipt.encode().ok(),
+        entry(1).encode().ok(),
+        tombstone(1).encode().ok(),
+        receipt(1).encode().ok(),
         request.encode().map(Into::into),
         statement.encode().ok(),
         Directory::default().encode().ok(),
         Some(keeping),
+        Some(fuzz::envelope_of(BlockClass::Identity(Jurisdiction::DE), &[7; 300])),
+        Some(fuzz::envelope_of(BlockClass::Deidentified, &[7; 30])),
     ];
     encoded.into_iter().flatten().collect()
 }

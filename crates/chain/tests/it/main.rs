@@ -3,6 +3,7 @@
 mod cluster;
 mod segments;
 mod verify;
+mod wire;
 
 use bxp_chain::Verification;
 use bxp_types::{Height, Ledger, SubmitError, U256};

@@ -8,7 +8,7 @@
 //! all that it has, forgets its working copy of the country's patients, and sends its signed statement to everyone.
 
 mod answer;
-mod wire;
+pub(crate) mod wire;
 
 pub use answer::answer_keeping;
 
@@ -37,12 +37,6 @@ const COPIES_MAX: usize = 64;
 const RECORDS_PER_SECOND_MAX: u32 = 256;
 /// Parts of a statement that are sent to one node in one round.
 const PARTS_PER_ROUND: usize = 64;
-
-/// A request of another node, read and written again; nothing where it cannot be read. It is for fuzzing the reader.
-#[must_use]
-pub fn request_again(bytes: &[u8]) -> Option<Bytes> {
-    Request::decode(bytes).map(|request| request.encode())
-}
 
 /// Where the directory of nodes is read.
 pub trait DirectorySource: Send + Sync + 'static {

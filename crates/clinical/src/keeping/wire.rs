@@ -17,11 +17,11 @@ const HOLDS: u8 = 1;
 const COPIES: u8 = 2;
 const STATEMENT: u8 = 3;
 /// Records of one request: answers stay far below what one frame of the network carries.
-pub(super) const RECORDS_MAX: usize = 512;
+pub(crate) const RECORDS_MAX: usize = 512;
 
 /// A request of one node to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Request {
+pub(crate) enum Request {
     /// Which of these the other keeps and holds, by the directory of this digest.
     Holds { digest: Digest, records: Vec<RecordId> },
     /// The keys of these, for the copies that placement gives to who asks.
@@ -31,7 +31,7 @@ pub(super) enum Request {
 }
 
 impl Request {
-    pub(super) fn encode(&self) -> Bytes {
+    pub(crate) fn encode(&self) -> Bytes {
         let ids = |records: &[RecordId]| records.iter().flat_map(|record| record.0).collect::<Vec<u8>>();
         match self {
             Self::Holds { digest, records } => {
@@ -42,7 +42,7 @@ impl Request {
         }
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let ids = |bytes: &[u8]| match bytes.as_chunks::<16>() {
             (records, []) if records.len() <= RECORDS_MAX => {
                 Some(records.iter().copied().map(RecordId).collect::<Vec<_>>())
@@ -61,11 +61,11 @@ impl Request {
     }
 }
 
-pub(super) fn holds(held: &[bool]) -> Bytes {
+pub(crate) fn holds(held: &[bool]) -> Bytes {
     std::iter::once(DONE).chain(held.iter().map(|held| u8::from(*held))).collect::<Vec<u8>>().into()
 }
 
-pub(super) fn copies(keys: &[Option<Bytes>]) -> Bytes {
+pub(crate) fn copies(keys: &[Option<Bytes>]) -> Bytes {
     let mut out = vec![DONE];
     for keys in keys {
         let keys = keys.as_deref().unwrap_or_default();
@@ -78,16 +78,16 @@ pub(super) fn copies(keys: &[Option<Bytes>]) -> Bytes {
     out.into()
 }
 
-pub(super) const fn done() -> Bytes {
+pub(crate) const fn done() -> Bytes {
     Bytes::from_static(&[DONE])
 }
 
-pub(super) fn read_holds(answer: &[u8], count: usize) -> Result<Vec<bool>, String> {
+pub(crate) fn read_holds(answer: &[u8], count: usize) -> Result<Vec<bool>, String> {
     let held = read(answer)?;
     if held.len() == count { Ok(held.iter().map(|held| *held == 1).collect()) } else { Err(malformed()) }
 }
 
-pub(super) fn read_copies(answer: &[u8], count: usize) -> Result<Vec<Option<Vec<u8>>>, String> {
+pub(crate) fn read_copies(answer: &[u8], count: usize) -> Result<Vec<Option<Vec<u8>>>, String> {
     let mut rest = read(answer)?;
     let mut copies = Vec::with_capacity(count);
     while let Some((length, after)) = rest.split_first_chunk::<2>() {
@@ -99,7 +99,7 @@ pub(super) fn read_copies(answer: &[u8], count: usize) -> Result<Vec<Option<Vec<
     if rest.is_empty() && copies.len() == count { Ok(copies) } else { Err(malformed()) }
 }
 
-pub(super) fn read_done(answer: &[u8]) -> Result<(), String> {
+pub(crate) fn read_done(answer: &[u8]) -> Result<(), String> {
     if read(answer)?.is_empty() { Ok(()) } else { Err(malformed()) }
 }
 

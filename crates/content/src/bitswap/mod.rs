@@ -20,7 +20,7 @@ mod session;
 mod swarm;
 mod swarm_key;
 mod wantlist;
-mod wire;
+pub(crate) mod wire;
 
 pub use fetch::{FetchBounds, Fetched};
 pub use ledger::LedgerView;

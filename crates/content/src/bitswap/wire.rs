@@ -3,7 +3,7 @@
 use super::message::Message;
 use crate::varint;
 use bytes::Bytes;
-use futures::{AsyncReadExt, AsyncWriteExt};
+use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use libp2p::Stream;
 use std::{io, time::Duration};
 
@@ -32,29 +32,36 @@ pub(crate) async fn read(
     timeout: Duration,
 ) -> Result<Option<(Message, usize)>, Ended> {
     let Some(first) = within(SILENCE_MAX, first_byte(stream)).await? else { return Ok(None) };
-    within(timeout, async {
-        let length = length(stream, first).await?;
-        if length > bytes_max {
-            return Err(Ended::Wrong("a message is above the bound"));
-        }
-        let mut bytes = Vec::new();
-        // Grows as bytes come: a length alone takes no memory.
-        stream.take(length as u64).read_to_end(&mut bytes).await?;
-        if bytes.len() < length {
-            return Err(Ended::Closed);
-        }
-        let message = Message::decode(&Bytes::from(bytes)).map_err(Ended::Wrong)?;
-        Ok(Some((message, length)))
-    })
-    .await
+    within(timeout, rest(stream, first, bytes_max)).await.map(Some)
 }
 
-async fn first_byte(stream: &mut Stream) -> Result<Option<u8>, Ended> {
+/// The first byte of the next message; nothing where there is none.
+pub(crate) async fn first_byte(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<u8>, Ended> {
     let mut byte = [0];
     Ok((stream.read(&mut byte).await? > 0).then_some(byte[0]))
 }
 
-async fn length(stream: &mut Stream, first: u8) -> Result<usize, Ended> {
+/// Reads the message that begins with this byte, and tells its size.
+pub(crate) async fn rest(
+    stream: &mut (impl AsyncRead + Unpin),
+    first: u8,
+    bytes_max: usize,
+) -> Result<(Message, usize), Ended> {
+    let length = length(stream, first).await?;
+    if length > bytes_max {
+        return Err(Ended::Wrong("a message is above the bound"));
+    }
+    let mut bytes = Vec::new();
+    // Grows as bytes come: a length alone takes no memory.
+    stream.take(length as u64).read_to_end(&mut bytes).await?;
+    if bytes.len() < length {
+        return Err(Ended::Closed);
+    }
+    let message = Message::decode(&Bytes::from(bytes)).map_err(Ended::Wrong)?;
+    Ok((message, length))
+}
+
+async fn length(stream: &mut (impl AsyncRead + Unpin), first: u8) -> Result<usize, Ended> {
     let mut bytes = vec![first];
     loop {
         match varint::take(&bytes) {
@@ -92,4 +99,53 @@ pub(crate) async fn write(stream: &mut Stream, frame: &[u8], timeout: Duration) 
 
 async fn within<T>(timeout: Duration, work: impl Future<Output = Result<T, Ended>>) -> Result<T, Ended> {
     tokio::time::timeout(timeout, work).await.map_err(|_| Ended::Closed)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Codec,
+        bitswap::{Entry, Received, Wants},
+        block::cid_of,
+    };
+
+    fn assert_frame(message: &Message, expected: &[u8], length: u64) {
+        let bytes = frame(message);
+        assert_eq!(bytes, expected);
+        let (said, rest) = varint::take(&bytes).unwrap();
+        assert_eq!((said, rest.len() as u64), (length, length));
+        assert_eq!(Message::decode(&Bytes::copy_from_slice(rest)).unwrap(), *message);
+    }
+
+    /// Written by hand: a length has seven bits a byte, the lowest first, with the top bit where more follow. The
+    /// message's own form is pinned beside it.
+    #[test]
+    fn the_frame_is_pinned() {
+        assert_frame(&Message::default(), b"\x00", 0);
+        let cid = cid_of(Codec::Raw, b"hello").unwrap();
+        let cancel = [
+            b"\x2e".as_slice(), // a message of 46 bytes
+            b"\x0a\x2c",        // its wantlist: 44 bytes
+            b"\x0a\x2a",        // an entry: 42 bytes
+            b"\x0a\x24",        // a CID: 36 bytes
+            &cid.to_bytes(),
+            b"\x10\x01", // priority 1
+            b"\x18\x01", // cancel
+        ];
+        let message = Message::of_entries(vec![Entry { cid, wants: Wants::Cancel }]);
+        assert_frame(&message, &cancel.concat(), 46);
+        let content = [7_u8; 300];
+        let block = [
+            b"\xb8\x02".as_slice(), // a message of 2 * 128 + 56 = 312 bytes
+            b"\x1a\xb5\x02",        // a block: 2 * 128 + 53 = 309 bytes
+            b"\x0a\x04",            // its prefix: 4 bytes
+            b"\x01\x55\x12\x20",    // CID 1, raw, SHA-256, 32 bytes
+            b"\x12\xac\x02",        // its data: 2 * 128 + 44 = 300 bytes
+            &content,
+        ];
+        let cid = cid_of(Codec::Raw, &content).unwrap();
+        let blocks = vec![Received { cid, bytes: Bytes::copy_from_slice(&content) }];
+        assert_frame(&Message { blocks, ..Message::default() }, &block.concat(), 312);
+    }
 }

@@ -13,7 +13,7 @@ const FANOUT_MAX: u64 = 1024;
 
 /// Where a name leads from one shard.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// To the entry of this name.
     Entry(Cid),
     /// To a shard of the next level.
@@ -23,19 +23,19 @@ pub(super) enum Place {
 
 /// A name on its way through shards.
 #[derive(Debug)]
-pub(super) struct Way<'a> {
+pub(crate) struct Way<'a> {
     name: &'a str,
     hash: u64,
     bits_used: u32,
 }
 
 impl<'a> Way<'a> {
-    pub(super) fn new(name: &'a str) -> Self {
+    pub(crate) fn new(name: &'a str) -> Self {
         Self { name, hash: murmur3(name.as_bytes()), bits_used: 0 }
     }
 
     /// One level: a shard of `fanout` places with these links.
-    pub(super) fn step(&mut self, fanout: u64, hash: u64, links: &[Link]) -> Place {
+    pub(crate) fn step(&mut self, fanout: u64, hash: u64, links: &[Link]) -> Place {
         let Some(digits) = digits(fanout).filter(|_| hash == MURMUR3_X64_64) else { return Place::Nowhere };
         let bits = fanout.trailing_zeros();
         if self.bits_used + bits > u64::BITS {
@@ -56,7 +56,7 @@ impl<'a> Way<'a> {
 }
 
 /// Whether a link of a shard leads to another shard: its name is the place alone.
-pub(super) fn is_shard(fanout: u64, link: &Link) -> bool {
+pub(crate) fn is_shard(fanout: u64, link: &Link) -> bool {
     digits(fanout) == Some(link.name.len())
 }
 

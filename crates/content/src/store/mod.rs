@@ -4,7 +4,7 @@ mod collect;
 mod hold;
 mod publish;
 mod quota;
-mod rows;
+pub(crate) mod rows;
 mod view;
 
 pub use collect::Collected;

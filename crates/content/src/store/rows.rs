@@ -24,13 +24,13 @@ const BLOCK: &str = "row of a block";
 const PUBLICATION: &str = "row of a publication";
 
 /// What opening a row gives.
-pub(super) enum Opened {
+pub(crate) enum Opened {
     Bytes(Bytes),
     /// The patient was erased, or a record of the patient was: what was published of them before is lost with the key.
     KeyDestroyed,
 }
 
-pub(super) fn seal(
+pub(crate) fn seal(
     enclave: &Enclave,
     block: &Block,
     patient: Option<SubjectId>,
@@ -44,7 +44,7 @@ pub(super) fn seal(
     Ok([&[UNDER_PATIENT], patient.0.as_slice(), &wrapped, &sealed].concat())
 }
 
-pub(super) fn open(enclave: &Enclave, cid: &Cid, row: &[u8]) -> Result<Opened, ContentError> {
+pub(crate) fn open(enclave: &Enclave, cid: &Cid, row: &[u8]) -> Result<Opened, ContentError> {
     let damaged = ContentError::Damaged(BLOCK);
     let context = cid.to_bytes();
     match row.split_first() {
@@ -64,17 +64,17 @@ pub(super) fn open(enclave: &Enclave, cid: &Cid, row: &[u8]) -> Result<Opened, C
     }
 }
 
-pub(super) fn size_row(row: &[u8]) -> Result<[u8; 4], ContentError> {
+pub(crate) fn size_row(row: &[u8]) -> Result<[u8; 4], ContentError> {
     let size = u32::try_from(row.len()).map_err(|_| ContentError::Damaged("size of a block"))?;
     Ok(size.to_be_bytes())
 }
 
-pub(super) fn size(row: &[u8]) -> Result<u64, ContentError> {
+pub(crate) fn size(row: &[u8]) -> Result<u64, ContentError> {
     let bytes = row.try_into().map_err(|_| ContentError::Damaged("size of a block"))?;
     Ok(u32::from_be_bytes(bytes).into())
 }
 
-pub(super) fn record(row: &[u8]) -> Result<Option<RecordId>, ContentError> {
+pub(crate) fn record(row: &[u8]) -> Result<Option<RecordId>, ContentError> {
     if row.is_empty() {
         return Ok(None);
     }
@@ -101,7 +101,7 @@ enum ReaderWire {
     Token(#[serde(with = "serde_bytes")] Vec<u8>),
 }
 
-pub(super) fn encode(publication: &Publication) -> Result<Vec<u8>, ContentError> {
+pub(crate) fn encode(publication: &Publication) -> Result<Vec<u8>, ContentError> {
     let Terms { purpose, until_s } = publication.terms;
     let name = access::purpose_name(purpose);
     let name =
@@ -125,7 +125,7 @@ pub(super) fn encode(publication: &Publication) -> Result<Vec<u8>, ContentError>
     serde_ipld_dagcbor::to_vec(&wire).map_err(|_| ContentError::Damaged(PUBLICATION))
 }
 
-pub(super) fn decode(root: Cid, row: &[u8]) -> Result<Publication, ContentError> {
+pub(crate) fn decode(root: Cid, row: &[u8]) -> Result<Publication, ContentError> {
     let damaged = || ContentError::Damaged(PUBLICATION);
     let wire: Wire = serde_ipld_dagcbor::from_slice(row).map_err(|_| damaged())?;
     let request = match wire.request.as_slice() {
@@ -154,6 +154,7 @@ pub(super) fn decode(root: Cid, row: &[u8]) -> Result<Publication, ContentError>
 mod tests {
     use super::*;
     use crate::Codec;
+    use bxp_types::primitives::hex;
     use proptest::prelude::*;
 
     fn publication() -> Publication {
@@ -182,6 +183,51 @@ mod tests {
         assert_eq!(decode(publication().root, &row).unwrap(), publication());
         let operator = Publication { readers: vec![Reader::Operator], ..publication() };
         assert!(encode(&operator).is_err());
+    }
+
+    /// The parts, their order and their lengths. What is sealed has random bytes, so that the enclave opens and makes it.
+    #[test]
+    fn a_blocks_row_is_pinned() {
+        let folder = tempfile::tempdir().unwrap();
+        let enclave = Enclave::create(&folder.path().join("enclave"), None, None).unwrap();
+        let patient = [4_u8; 16];
+        enclave.ensure_patients(&[patient]).unwrap();
+        let block = Block::new(Codec::Raw, Bytes::from_static(b"hello")).unwrap();
+        let bound = [
+            "01",   // a CID of version 1
+            "55",   // raw
+            "1220", // SHA-256 of 32 bytes
+            "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+        ];
+        let bound = hex::decode(bound.concat()).unwrap();
+
+        let row = seal(&enclave, &block, None).unwrap();
+        assert_eq!(row.len(), 1 + 24 + 5 + 16, "the kind, a salt, the content, a tag");
+        assert_eq!(row[0], 1, "under the master key");
+        assert_eq!(enclave.open_at_rest(&row[1..], &bound).unwrap(), b"hello");
+        let written = [b"\x01".as_slice(), &enclave.seal_at_rest(b"hello", &bound).unwrap()].concat();
+        let opened = open(&enclave, block.cid(), &written).unwrap();
+        assert!(matches!(opened, Opened::Bytes(bytes) if bytes == block.bytes()));
+
+        let row = seal(&enclave, &block, Some(SubjectId(patient))).unwrap();
+        assert_eq!(row.len(), 1 + 16 + 64 + 12 + 5 + 16, "kind, patient, key, a nonce, the content, a tag");
+        assert_eq!(row[0], 2, "under the patient's key");
+        assert_eq!(row[1..17], patient);
+        let key = enclave.unwrap_key(&patient, &row[17..81], &bound).unwrap();
+        assert_eq!(enclave.unseal(&key, &row[81..], &bound).unwrap(), b"hello");
+        let (sealed, key) = enclave.seal(b"hello", &bound).unwrap();
+        let wrapped = enclave.wrap_key(&patient, &key, &bound).unwrap();
+        let written = [b"\x02".as_slice(), &patient, &wrapped, &sealed].concat();
+        let opened = open(&enclave, block.cid(), &written).unwrap();
+        assert!(matches!(opened, Opened::Bytes(bytes) if bytes == block.bytes()));
+    }
+
+    #[test]
+    fn rows_of_sizes_and_members_are_pinned() {
+        assert_eq!(size_row(&[0; 0x0102]).unwrap(), [0, 0, 1, 2]);
+        assert_eq!(size(&[0, 0, 1, 2]).unwrap(), 0x0102);
+        assert_eq!(record(&[7; 16]).unwrap(), Some(RecordId([7; 16])));
+        assert_eq!(record(&[]).unwrap(), None);
     }
 
     #[test]
