@@ -121,7 +121,9 @@ impl DeliveryService {
 
 /// The CID that a peer asks for.
 pub(crate) fn requested(request: &[u8]) -> Option<Cid> {
-    if request.len() > CID_BYTES_MAX { None } else { Cid::try_from(request).ok() }
+    let cid = if request.len() > CID_BYTES_MAX { None } else { Cid::try_from(request).ok() };
+    // Nothing may follow it.
+    cid.filter(|cid| cid.to_bytes() == request)
 }
 
 #[cfg(test)]
