@@ -153,7 +153,7 @@ export function depthTests(target) {
 
   test("a receipt comes with the sending (EIP-7966)", async () => {
     const populated = await wallet.populateTransaction({ to: wallet.address, value: 1n });
-    const receipt = await provider.send("eth_sendRawTransactionSync", [await wallet.signTransaction(populated)]);
+    const receipt = await provider.send("eth_sendRawTransactionSync", [await wallet.signTransaction(populated), 20_000]);
     assert.equal(receipt.status, "0x1");
   });
 }

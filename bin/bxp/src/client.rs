@@ -14,6 +14,9 @@ use std::time::Duration;
 /// How long a node has for an answer: more than any method may take, so that a node that hangs is named.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long a node may wait for a receipt (EIP-7966); many blocks, so that a busy network is none of the user's errors.
+const RECEIPT_WAIT_MS: u64 = 20_000;
+
 /// A log as JSON-RPC gives it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -169,7 +172,7 @@ impl RpcClient {
             input: call.data,
             ..TxEip1559::default()
         });
-        let receipt: RpcReceipt = self.call("eth_sendRawTransactionSync", json!([raw])).await?;
+        let receipt: RpcReceipt = self.call("eth_sendRawTransactionSync", json!([raw, RECEIPT_WAIT_MS])).await?;
         ensure!(receipt.status == U64::from(1), "transaction {} was reverted", receipt.transaction_hash);
         Ok(receipt)
     }

@@ -138,14 +138,12 @@ impl Driver {
         let chain_id = self.shared.genesis.chain_id;
         tokio::spawn(async move {
             let answer = match network.request(from, Service::Sync, request).await {
-                Ok(bytes) => tokio::task::spawn_blocking(move || SyncResponse::decode(&bytes, chain_id))
-                    .await
-                    .map_err(|error| error.to_string())
-                    .and_then(|decoded| decoded.map_err(|error| error.to_string())),
-                Err(error) => Err(error.to_string()),
+                Ok(bytes) => read_answer(&network, from, bytes, chain_id).await,
+                Err(error) => {
+                    tracing::debug!(%from, %error, "no blocks from peer");
+                    None
+                }
             };
-            let answer =
-                answer.inspect_err(|error| tracing::debug!(%from, error, "no blocks from peer")).ok();
             let _ = results.send(Input::Fetched { from, answer }).await;
         });
     }
@@ -156,6 +154,28 @@ impl Driver {
             Ok(answer) => drop(reply.send(answer.into())),
             Err(error) => tracing::warn!(%error, "refuse a sync request"),
         });
+    }
+}
+
+/// Decodes an answer on another thread. A correct peer sends none that does not decode, whatever it knows of the chain, so
+/// whoever does is banned.
+async fn read_answer(
+    network: &Network,
+    from: ValidatorIndex,
+    bytes: Bytes,
+    chain_id: u64,
+) -> Option<SyncResponse> {
+    match tokio::task::spawn_blocking(move || SyncResponse::decode(&bytes, chain_id)).await {
+        Ok(Ok(answer)) => Some(answer),
+        Ok(Err(error)) => {
+            tracing::warn!(peer = %from, %error, "peer sends an answer that does not decode");
+            network.ban(from);
+            None
+        }
+        Err(error) => {
+            tracing::error!(peer = %from, %error, "decode a peer's answer");
+            None
+        }
     }
 }
 

@@ -56,6 +56,8 @@ pub enum Done {
         blocks: Vec<Arc<StoredBlock>>,
         /// The height of the newest certificate.
         certified: Height,
+        /// Who sent a certificate whose signatures do not verify, at which the import ended.
+        forged_by: Option<ValidatorIndex>,
     },
 }
 
@@ -150,16 +152,18 @@ impl Shared {
 
     fn import(&self, from: ValidatorIndex, items: Vec<SyncItem>) -> Result<Done, ChainError> {
         let keys = self.genesis.verification_keys();
-        let (mut blocks, mut certified) = (Vec::new(), self.blocks.certified()?);
+        let (mut blocks, mut certified, mut forged_by) = (Vec::new(), self.blocks.certified()?, None);
         let mut head = self.head.load_full();
         for SyncItem { block, certificate } in items {
             if certificate.height <= certified {
                 continue;
             }
-            if certificate.height != certified.next()
-                || !certificate.verify(&keys, self.network_id, self.genesis.quorum())
-            {
-                tracing::warn!(%from, height = %certificate.height, "peer sends a certificate that does not hold");
+            if certificate.height != certified.next() {
+                tracing::warn!(%from, height = %certificate.height, "peer leaves a height out");
+                break;
+            }
+            if !certificate.verify(&keys, self.network_id, self.genesis.quorum()) {
+                forged_by = Some(from);
                 break;
             }
             if certificate.height <= head.height() {
@@ -177,7 +181,7 @@ impl Shared {
             }
             certified = certificate.height;
         }
-        Ok(Done::Imported { blocks, certified })
+        Ok(Done::Imported { blocks, certified, forged_by })
     }
 
     fn import_block(

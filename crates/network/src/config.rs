@@ -30,6 +30,19 @@ pub struct Limits {
     pub peer_messages_per_second_max: usize,
     /// Bytes on channels that one peer may send in a second; a peer above it is read more slowly.
     pub peer_bytes_per_second_max: usize,
+    /// Exchanges that one peer may begin in a second; each portion of a hand-over, and its end, count as one. Of a peer
+    /// above it the next ones are read later.
+    ///
+    /// An honest peer waits for an answer before it asks for more (catching up, repair, erasure), so over a network it is
+    /// below a thousand; as many with nothing in them cost a node a small part of one core.
+    pub peer_exchanges_per_second_max: usize,
+    /// Bytes that one peer's exchanges may have this node read and send in a second: requests and answers, fetched blocks,
+    /// portions. Of a peer above it the next ones are read later.
+    ///
+    /// That is sixteen full answers of `sync` (8 MiB each), and more than a line of 1 Gbit/s carries. A full answer holds
+    /// tens of thousands of transactions, and who catches up executes and stores them before it asks for the next one: it
+    /// asks for a few in a second at best and does not wait for this.
+    pub peer_exchange_bytes_per_second_max: usize,
     /// How long a peer is left alone after it broke the protocol; twice as long the next time, and so on.
     pub ban_min: Duration,
     /// Events that wait for the owner; beyond them peers are read no further.
@@ -74,6 +87,8 @@ impl Default for Limits {
             queue_bytes_max: 96 << 20,
             peer_messages_per_second_max: 100_000,
             peer_bytes_per_second_max: 1 << 30,
+            peer_exchanges_per_second_max: 1_000,
+            peer_exchange_bytes_per_second_max: 128 << 20,
             ban_min: Duration::from_secs(10),
             events_queued_max: 64,
             request_bytes_max: 8 << 20,
@@ -106,6 +121,7 @@ impl Limits {
         let counts = [
             ("queue_frames_max", self.queue_frames_max),
             ("peer_messages_per_second_max", self.peer_messages_per_second_max),
+            ("peer_exchanges_per_second_max", self.peer_exchanges_per_second_max),
             ("events_queued_max", self.events_queued_max),
             ("exchanges_per_peer_max", self.exchanges_per_peer_max),
             ("hand_overs_per_peer_max", self.hand_overs_per_peer_max),
@@ -120,7 +136,11 @@ impl Limits {
         ];
         let wrong_count = counts.into_iter().find(|(_, count)| !(1..=COUNT_MAX).contains(count));
         let wrong_length = lengths.into_iter().find(|(_, length)| u32::try_from(*length).is_err());
-        let wrong_rate = (self.peer_bytes_per_second_max == 0).then_some(("peer_bytes_per_second_max", 0));
+        let rates = [
+            ("peer_bytes_per_second_max", self.peer_bytes_per_second_max),
+            ("peer_exchange_bytes_per_second_max", self.peer_exchange_bytes_per_second_max),
+        ];
+        let wrong_rate = rates.into_iter().find(|(_, rate)| *rate == 0);
         let wrong_queue = (self.queue_bytes_max < self.frame_bytes_max).then_some(("queue_bytes_max", 0));
         match wrong_count.or(wrong_length).or(wrong_rate).or(wrong_queue) {
             Some((name, _)) => Err(NetworkError::Limit(name)),
@@ -139,6 +159,8 @@ mod tests {
         let refused = |limits: Limits| limits.check().unwrap_err().to_string();
         let none = Limits { events_queued_max: 0, ..Limits::default() };
         assert_eq!(refused(none), "the limit events_queued_max is out of range");
+        let free = Limits { peer_exchange_bytes_per_second_max: 0, ..Limits::default() };
+        assert_eq!(refused(free), "the limit peer_exchange_bytes_per_second_max is out of range");
         let narrow = Limits { queue_bytes_max: 1, ..Limits::default() };
         assert_eq!(refused(narrow), "the limit queue_bytes_max is out of range");
     }

@@ -133,6 +133,20 @@ impl Handle {
         })?;
         Ok((stream, permit))
     }
+
+    /// What an I/O error means with which an answer of the peer could not be read.
+    pub(crate) fn unread(&self, error: &std::io::Error) -> ExchangeError {
+        match broken(self.peer, error) {
+            ExchangeError::Protocol(_) => self.against_protocol(),
+            other => other,
+        }
+    }
+
+    /// The peer gave an answer that no correct one gives: its session ends, and it is banned for a while.
+    pub(crate) fn against_protocol(&self) -> ExchangeError {
+        self.ending.end(Reason::Violation);
+        ExchangeError::Protocol(self.peer)
+    }
 }
 
 /// Opens a stream on a connection.

@@ -10,9 +10,9 @@
 //! is neither written to a peer outside of `c` nor taken from the wire by a node outside of `c`.
 //!
 //! Every queue is bounded. A peer that reads too slowly loses its connection and catches up when it is back; a peer
-//! that sends too fast is read no further, one above its budget more slowly, and one that breaks the protocol is banned
-//! for a while. It knows nothing of consensus rules, of what the chain contains or of what
-//! a block seals, and it never logs a payload.
+//! that sends too fast is read no further, one above its budget, in what it says or in what it asks for, more slowly,
+//! and one that breaks the protocol is banned for a while. It knows nothing of consensus rules, of what the chain
+//! contains or of what a block seals, and it never logs a payload.
 
 mod ban;
 mod behaviour;

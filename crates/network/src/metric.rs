@@ -1,10 +1,12 @@
 //! The network's metrics, by name.
 
+use crate::{Service, protocol::Kind};
 use metrics::{Counter, Unit, describe_counter, describe_gauge};
 
-/// Bytes written to peers, by `stream` (a channel or a kind of exchange), before encryption.
+/// Bytes written to peers, by `stream` (a channel or a kind of exchange), before encryption. Requests and their answers
+/// have a `service` too.
 pub(crate) const SENT_BYTES: &str = "bxp_network_sent_bytes_total";
-/// Bytes read from peers, by `stream`.
+/// Bytes read from peers, by `stream` and `service` as well.
 pub(crate) const RECEIVED_BYTES: &str = "bxp_network_received_bytes_total";
 /// Peers to which all channels work.
 pub(crate) const CONNECTED_PEERS: &str = "bxp_network_connected_peers";
@@ -32,6 +34,16 @@ pub(crate) fn describe() {
 /// Counts bytes written to streams of one kind.
 pub(crate) fn sent(stream: &'static str) -> Counter {
     metrics::counter!(SENT_BYTES, "stream" => stream)
+}
+
+/// Counts bytes of one service's requests and answers that are written.
+pub(crate) fn request_sent(service: Service) -> Counter {
+    metrics::counter!(SENT_BYTES, "stream" => Kind::Request.name(), "service" => service.name())
+}
+
+/// Counts bytes of one service's requests and answers that are read.
+pub(crate) fn request_received(service: Service) -> Counter {
+    metrics::counter!(RECEIVED_BYTES, "stream" => Kind::Request.name(), "service" => service.name())
 }
 
 /// Counts bytes read from streams of one kind.

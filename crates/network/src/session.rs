@@ -138,7 +138,7 @@ fn start_lasting(
     limits: &Limits,
     events: &mpsc::Sender<Event>,
 ) -> VecDeque<(Kind, Stream)> {
-    let budget = Arc::new(Budget::new(limits, Instant::now()));
+    let budget = Arc::new(Budget::of_channels(limits, Instant::now()));
     for ((channel, stream), queue) in Channel::ALL.into_iter().zip(streams.channels).zip(queues) {
         let (reader, writer) = stream.split();
         let (limits, budget, events) = (limits.clone(), Arc::clone(&budget), events.clone());

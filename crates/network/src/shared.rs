@@ -3,20 +3,21 @@
 use crate::{
     ExchangeError, Limits,
     ban::Bans,
+    budget::Budget,
     driver::Command,
     ending::{Ending, Reason},
     handle::Handle,
     metric,
-    roster::{Peer, Roster},
+    roster::Roster,
 };
 use bxp_types::ValidatorIndex;
 use parking_lot::{Mutex, RwLock};
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// One validator's place: at most one session works in it at a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot {
     /// Held by the session that works, so that one peer's events never interleave over two connections.
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -24,6 +25,19 @@ struct Slot {
     newest: Mutex<Option<Arc<Ending>>>,
     /// The working session, while its channels work.
     live: RwLock<Option<Arc<Handle>>>,
+    /// What the validator's exchanges may cost, over all of its connections: one that comes back owes what it owed.
+    exchanges: Budget,
+}
+
+impl Slot {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            turn: Arc::default(),
+            newest: Mutex::default(),
+            live: RwLock::default(),
+            exchanges: Budget::of_exchanges(limits, Instant::now()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -44,7 +58,7 @@ impl Shared {
         bans: Arc<Bans>,
         commands: mpsc::Sender<Command>,
     ) -> Self {
-        let slots = (0..roster.count()).map(|_| Slot::default()).collect();
+        let slots = (0..roster.count()).map(|_| Slot::new(&limits)).collect();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         Self { roster, limits, commands, stop, tasks, bans, slots }
     }
@@ -86,10 +100,14 @@ impl Shared {
         self.slot(peer)?.live.read().clone()
     }
 
-    /// The working session of a peer with what genesis says of it, or the error of an exchange.
-    pub(crate) fn reach(&self, peer: ValidatorIndex) -> Result<(Arc<Handle>, &Peer), ExchangeError> {
-        let reached = self.live(peer).zip(self.roster.peer(peer));
-        reached.ok_or(ExchangeError::NotConnected(peer))
+    /// The working session of a peer, or the error of an exchange.
+    pub(crate) fn reach(&self, peer: ValidatorIndex) -> Result<Arc<Handle>, ExchangeError> {
+        self.live(peer).ok_or(ExchangeError::NotConnected(peer))
+    }
+
+    /// What the exchanges that a peer begins may cost.
+    pub(crate) fn exchange_budget(&self, peer: ValidatorIndex) -> Option<&Budget> {
+        self.slot(peer).map(|slot| &slot.exchanges)
     }
 
     /// The working sessions of all peers, by index.

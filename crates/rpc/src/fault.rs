@@ -9,6 +9,8 @@ use jsonrpsee::types::ErrorObjectOwned;
 const REVERTED: i32 = 3;
 /// Code of a transaction that was taken but not included in time (EIP-7966); the data is its hash.
 const NOT_INCLUDED_IN_TIME: i32 = 4;
+/// Code of a transaction that was taken but cannot run yet (EIP-7966); the data is its hash.
+const NOT_READY: i32 = 5;
 /// Code of a refusal by the node (geth's default).
 const REFUSED: i32 = -32_000;
 /// Code of an answer that would be too large (EIP-1474, "limit exceeded").
@@ -45,6 +47,12 @@ pub(crate) enum Fault {
     FilterNotFound,
     #[error("too many filters: {0} are installed; uninstall some or let them expire")]
     TooManyFilters(usize),
+    #[error("too many filters: one client has at most {0}; uninstall some or let them expire")]
+    TooManyFiltersOfClient(usize),
+    #[error(
+        "the transaction was added to the pool but cannot run before another one: next nonce {next}, tx nonce {got}"
+    )]
+    NotReady { hash: B256, next: u64, got: u64 },
     #[error("the transaction was added to the pool but was not included within {timeout_ms} ms")]
     NotIncludedInTime { hash: B256, timeout_ms: u64 },
     #[error("the transaction was ordered but left out of its block: {reason}")]
@@ -62,6 +70,7 @@ impl Fault {
         match self {
             Self::Simulate(error) => simulate_code(error),
             Self::NotIncludedInTime { .. } => NOT_INCLUDED_IN_TIME,
+            Self::NotReady { .. } => NOT_READY,
             Self::InvalidParams(_) => INVALID_PARAMS,
             Self::Limit(_) => LIMIT_EXCEEDED,
             Self::Ledger(LedgerError::Storage(_))
@@ -78,6 +87,7 @@ impl Fault {
             | Self::UnknownAccount
             | Self::FilterNotFound
             | Self::TooManyFilters(_)
+            | Self::TooManyFiltersOfClient(_)
             | Self::LeftOut { .. } => REFUSED,
         }
     }
@@ -85,7 +95,9 @@ impl Fault {
     fn data(&self) -> Option<Bytes> {
         match self {
             Self::Simulate(SimulateError::Reverted(output)) => Some(output.clone()),
-            Self::NotIncludedInTime { hash, .. } | Self::LeftOut { hash, .. } => Some(hash.0.into()),
+            Self::NotIncludedInTime { hash, .. }
+            | Self::NotReady { hash, .. }
+            | Self::LeftOut { hash, .. } => Some(hash.0.into()),
             _ => None,
         }
     }

@@ -7,12 +7,15 @@ use bxp_types::Height;
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 /// Filters at once, of all clients.
 const FILTERS_MAX: usize = 1024;
+/// Filters of one client at once, so that it leaves some to the others.
+const CLIENT_FILTERS_MAX: usize = 64;
 /// How long a filter lives without being polled, as geth has it.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
@@ -23,13 +26,18 @@ pub(crate) enum Kind {
     Blocks,
     /// New logs.
     Logs(Arc<Filter>),
-    /// Transactions that the pool takes in.
-    Arrivals,
+    /// Transactions that the pool takes in: their hashes, or the transactions themselves.
+    Arrivals {
+        /// Whether themselves.
+        full: bool,
+    },
 }
 
 #[derive(Debug)]
 struct Installed {
     kind: Kind,
+    /// Whose it is; none where no limit holds for the client (ADR 67).
+    client: Option<IpAddr>,
     /// The first block, or arrival, that the client has not been told of.
     next: Height,
     polled: Instant,
@@ -43,18 +51,28 @@ pub(crate) struct Filters {
 
 impl Filters {
     /// Installs a filter for what comes from `next` on: a block's height, or an arrival's number.
-    pub(crate) fn install(&self, kind: Kind, next: Height) -> Result<U128, Fault> {
-        self.install_at(kind, next, Instant::now())
+    pub(crate) fn install(&self, kind: Kind, client: Option<IpAddr>, next: Height) -> Result<U128, Fault> {
+        self.install_at(kind, client, next, Instant::now())
     }
 
-    fn install_at(&self, kind: Kind, next: Height, now: Instant) -> Result<U128, Fault> {
+    fn install_at(
+        &self,
+        kind: Kind,
+        client: Option<IpAddr>,
+        next: Height,
+        now: Instant,
+    ) -> Result<U128, Fault> {
         let mut installed = self.installed.lock();
         installed.retain(|_, filter| now.duration_since(filter.polled) < LIFETIME);
         if installed.len() >= FILTERS_MAX {
             return Err(Fault::TooManyFilters(FILTERS_MAX));
         }
+        let own = installed.values().filter(|filter| client.is_some() && filter.client == client).count();
+        if own >= CLIENT_FILTERS_MAX {
+            return Err(Fault::TooManyFiltersOfClient(CLIENT_FILTERS_MAX));
+        }
         let id = U128::from(rand::random::<u128>());
-        installed.insert(id, Installed { kind, next, polled: now });
+        installed.insert(id, Installed { kind, client, next, polled: now });
         Ok(id)
     }
 
@@ -113,7 +131,7 @@ mod tests {
     fn a_filter_expires_unless_it_is_polled() {
         let filters = Filters::default();
         let start = Instant::now();
-        let id = filters.install_at(Kind::Blocks, Height(5), start).unwrap();
+        let id = filters.install_at(Kind::Blocks, None, Height(5), start).unwrap();
         let soon = start + LIFETIME - Duration::from_secs(1);
         assert_eq!(filters.take(id, soon, |first| Some(Height(first.0 + 2))).unwrap().1, Height(5));
         let later = soon + LIFETIME - Duration::from_secs(1);
@@ -128,13 +146,32 @@ mod tests {
         let filters = Filters::default();
         let start = Instant::now();
         for _ in 0..FILTERS_MAX {
-            filters.install_at(Kind::Blocks, Height(0), start).unwrap();
+            filters.install_at(Kind::Blocks, None, Height(0), start).unwrap();
         }
-        let full = filters.install_at(Kind::Blocks, Height(0), start);
+        let full = filters.install_at(Kind::Blocks, None, Height(0), start);
         assert!(matches!(full, Err(Fault::TooManyFilters(FILTERS_MAX))));
-        let id = filters.install_at(Kind::Blocks, Height(0), start + LIFETIME).unwrap();
+        let id = filters.install_at(Kind::Blocks, None, Height(0), start + LIFETIME).unwrap();
         assert_eq!(filters.installed.lock().len(), 1);
         assert!(filters.uninstall(id));
         assert!(!filters.uninstall(id));
+    }
+
+    #[test]
+    fn a_client_leaves_filters_to_the_others() {
+        let (filters, start) = (Filters::default(), Instant::now());
+        let install = |client: [u8; 4], now: Instant| {
+            filters.install_at(Kind::Blocks, Some(IpAddr::from(client)), Height(0), now)
+        };
+        let first = install([192, 0, 2, 1], start).unwrap();
+        for _ in 1..CLIENT_FILTERS_MAX {
+            install([192, 0, 2, 1], start).unwrap();
+        }
+        let full = install([192, 0, 2, 1], start);
+        assert!(matches!(full, Err(Fault::TooManyFiltersOfClient(CLIENT_FILTERS_MAX))));
+        install([192, 0, 2, 2], start).unwrap();
+        assert!(filters.uninstall(first));
+        install([192, 0, 2, 1], start).unwrap();
+        assert!(install([192, 0, 2, 1], start).is_err());
+        install([192, 0, 2, 1], start + LIFETIME).unwrap();
     }
 }

@@ -39,7 +39,7 @@ pub fn access_list(
         }
         transaction.access_list = list;
     }
-    let ran = machine.run(&mut database, transaction.clone())?;
+    let ran = machine.run(&mut database, transaction.clone(), question.deadline)?;
     Ok(found(transaction.access_list, ran.result.into()))
 }
 

@@ -64,9 +64,10 @@ impl Called {
 /// Runs `request` and keeps nothing.
 ///
 /// # Errors
-/// [`SimulateError::Refused`] where it cannot begin, [`SimulateError::InvalidParams`], [`SimulateError::Ledger`].
+/// [`SimulateError::Refused`] where it cannot begin, [`SimulateError::InvalidParams`], [`SimulateError::Timeout`],
+/// [`SimulateError::Ledger`].
 pub fn call(question: &Question<'_>, request: &TransactionRequest) -> Result<Called, SimulateError> {
     let (mut machine, mut database) = question.open()?;
     let transaction = transaction(&mut machine, &mut database, request)?;
-    Ok(machine.run(&mut database, transaction)?.result.into())
+    Ok(machine.run(&mut database, transaction, question.deadline)?.result.into())
 }

@@ -1,5 +1,6 @@
 //! How long a run may take, and an inspector that ends it.
 
+use crate::SimulateError;
 use revm::{
     Inspector,
     context_interface::{ContextError, ContextTr},
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant};
 pub(crate) const WORDS: &str = "execution timeout";
 /// Instructions between two looks at the clock: a microsecond or so of work each.
 const STEPS_PER_LOOK: u32 = 256;
+/// Jump destinations and calls between two looks at the clock of a run without an inspector: the code between two of
+/// them may read state several times.
+const ASKED_PER_LOOK: u32 = 64;
 
 /// When a run has to be over.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +33,33 @@ impl Deadline {
     #[must_use]
     pub fn is_over(self) -> bool {
         Instant::now() >= self.0
+    }
+
+    /// Ends what is done step by step when the time is over.
+    pub(crate) fn check(self) -> Result<(), SimulateError> {
+        if self.is_over() { Err(SimulateError::Timeout) } else { Ok(()) }
+    }
+}
+
+/// What a run without an inspector looks at the time by. It is part of the run's context, where instructions find it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Clock {
+    /// None where gas alone bounds the run.
+    deadline: Option<Deadline>,
+    asked: u32,
+}
+
+impl Clock {
+    /// Ends a run at `deadline`.
+    pub(crate) const fn until(deadline: Deadline) -> Self {
+        Self { deadline: Some(deadline), asked: 0 }
+    }
+
+    /// Whether the time is over, as far as the last look at it tells.
+    pub(crate) fn is_over(&mut self) -> bool {
+        let Some(deadline) = self.deadline else { return false };
+        self.asked = self.asked.wrapping_add(1);
+        self.asked.is_multiple_of(ASKED_PER_LOOK) && deadline.is_over()
     }
 }
 
@@ -98,5 +129,18 @@ impl<CTX: ContextTr, I: Inspector<CTX>> Inspector<CTX> for Watched<I> {
 
     fn selfdestruct(&mut self, contract: Address, target: Address, value: U256) {
         self.inner.selfdestruct(contract, target, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_tells_within_its_looks_and_one_without_a_deadline_never() {
+        let looks = |mut clock: Clock| (0..ASKED_PER_LOOK).filter(|_| clock.is_over()).count();
+        assert_eq!(looks(Clock::until(Deadline::after(Duration::ZERO))), 1);
+        assert_eq!(looks(Clock::until(Deadline::after(Duration::from_secs(3_600)))), 0);
+        assert_eq!(looks(Clock::default()), 0);
     }
 }

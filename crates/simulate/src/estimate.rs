@@ -82,11 +82,10 @@ struct Search<'q, 'a> {
 
 impl Search<'_, '_> {
     fn run(&mut self, gas: u64) -> Result<Called, SimulateError> {
-        if self.question.deadline.is_over() {
-            return Err(SimulateError::Timeout);
-        }
+        let deadline = self.question.deadline;
+        deadline.check()?;
         self.transaction.gas_limit = gas;
-        Ok(self.machine.run(&mut self.database, self.transaction.clone())?.result.into())
+        Ok(self.machine.run(&mut self.database, self.transaction.clone(), deadline)?.result.into())
     }
 
     /// Whether the transaction succeeds with `gas`.

@@ -36,7 +36,7 @@ pub use overrides::Overrides;
 pub use replay::Replayed;
 pub use request::Question;
 pub use simulate::{Pending, PendingState, SimulatedBlock, SimulatedCall, SimulatedChain, pending, simulate};
-pub use trace::{RECORDED_BYTES_MAX, trace_block, trace_call, trace_transaction};
+pub use trace::{RECORDED_BYTES_MAX, trace_block, trace_call, trace_call_within, trace_transaction};
 
 /// The most gas of one run that is not a transaction of a block, as geth has it.
 pub const GAS_MAX: u64 = 50_000_000;

@@ -3,7 +3,7 @@
 use crate::{
     Deadline, SimulateError,
     database::{Database, ReadError},
-    deadline::Watched,
+    deadline::{Clock, WORDS, Watched},
     environment,
     precompiles::{Moves, Precompiles},
 };
@@ -13,9 +13,10 @@ use alloy_primitives::{Address, Bytes};
 use bxp_execution::{ChainSpec, Fees, Rules};
 use revm::{
     Context, Database as _, DatabaseCommit, ExecuteEvm, Inspector, SystemCallEvm,
+    bytecode::opcode::JUMPDEST,
     context::{BlockEnv, CfgEnv, Evm, Journal, JournalTr, TxEnv},
     context_interface::{
-        ContextTr,
+        ContextError, ContextTr,
         result::{EVMError, ExecutionResult, HaltReason, ResultAndState},
     },
     handler::{
@@ -23,15 +24,21 @@ use revm::{
         post_execution,
     },
     inspector::{InspectorEvmTr, InspectorHandler, NoOpInspector},
-    interpreter::{interpreter::EthInterpreter, interpreter_action::FrameInit},
+    interpreter::{
+        Instruction, InstructionContext, InstructionResult, interpreter::EthInterpreter,
+        interpreter_action::FrameInit,
+    },
     primitives::hardfork::SpecId,
     state::EvmState,
 };
 use std::marker::PhantomData;
 
+/// Gas of `JUMPDEST`, in every fork.
+const JUMPDEST_GAS: u16 = 1;
+
 /// The context of a run.
 pub(crate) type RunContext<'b, 'a> =
-    Context<BlockEnv, TxEnv, CfgEnv, &'b mut Database<'a>, Journal<&'b mut Database<'a>>, ()>;
+    Context<BlockEnv, TxEnv, CfgEnv, &'b mut Database<'a>, Journal<&'b mut Database<'a>>, Clock>;
 
 type RunEvm<'b, 'a, I> = Evm<
     RunContext<'b, 'a>,
@@ -62,25 +69,40 @@ impl Machine {
         }
     }
 
-    fn evm<'b, 'a, I>(&self, database: &'b mut Database<'a>, inspector: I) -> RunEvm<'b, 'a, I> {
+    fn evm<'b, 'a, I>(
+        &self,
+        database: &'b mut Database<'a>,
+        inspector: I,
+        clock: Clock,
+    ) -> RunEvm<'b, 'a, I> {
         let fork = self.chain.spec;
-        let context =
+        let mut context =
             RunContext::new(database, fork).with_cfg(self.chain.clone()).with_block(self.block.clone());
+        context.chain = clock;
+        let mut instructions = EthInstructions::new_mainnet_with_spec(fork);
+        instructions.insert_instruction(
+            JUMPDEST,
+            Instruction::<EthInterpreter, RunContext<'b, 'a>>::new(jump_destination),
+            JUMPDEST_GAS,
+        );
         Evm::new_with_inspector(
             context,
             inspector,
-            EthInstructions::new_mainnet_with_spec(fork),
+            instructions,
             Precompiles::new(&self.rules, self.moves.clone()),
         )
     }
 
-    /// Runs a transaction and gives what it changed; nothing is kept. Gas alone bounds the time.
+    /// Runs a transaction and gives what it changed, until `deadline` at most; nothing is kept. There is no inspector
+    /// that each instruction would pay for: jump destinations and calls look at the clock, and no code runs for long
+    /// without them.
     pub(crate) fn run(
         &self,
         database: &mut Database<'_>,
         transaction: TxEnv,
+        deadline: Deadline,
     ) -> Result<ResultAndState, SimulateError> {
-        let mut evm = self.evm(database, NoOpInspector);
+        let mut evm = self.evm(database, NoOpInspector, Clock::until(deadline));
         evm.ctx.tx = transaction;
         let result = Payer { fees: self.rules.fees, evm: PhantomData }.run(&mut evm);
         let state = evm.finalize();
@@ -98,20 +120,21 @@ impl Machine {
     where
         I: Inspector<RunContext<'b, 'a>>,
     {
-        let mut evm = self.evm(database, Watched::new(inspector, deadline));
+        let mut evm = self.evm(database, Watched::new(inspector, deadline), Clock::default());
         evm.ctx.tx = transaction;
         let result = Payer { fees: self.rules.fees, evm: PhantomData }.inspect_run(&mut evm);
         let state = evm.finalize();
         Ok(ResultAndState::new(result.map_err(|error| self.error(error, &evm.ctx.tx))?, state))
     }
 
-    /// Runs a transaction and keeps what it changed in `database`.
+    /// Runs a transaction, until `deadline` at most, and keeps what it changed in `database`.
     pub(crate) fn commit(
         &self,
         database: &mut Database<'_>,
         transaction: TxEnv,
+        deadline: Deadline,
     ) -> Result<ExecutionResult, SimulateError> {
-        let ran = self.run(database, transaction)?;
+        let ran = self.run(database, transaction, deadline)?;
         database.commit(ran.state);
         Ok(ran.result)
     }
@@ -142,7 +165,7 @@ impl Machine {
         if account.is_none_or(|account| account.is_empty_code_hash()) {
             return Ok(());
         }
-        let mut evm = self.evm(database, NoOpInspector);
+        let mut evm = self.evm(database, NoOpInspector, Clock::default());
         let called = evm.system_call(contract, data).map_err(|error| self.error(error, &TxEnv::default()))?;
         drop(evm);
         database.commit(called.state);
@@ -152,6 +175,17 @@ impl Machine {
     fn error(&self, error: EVMError<ReadError>, transaction: &TxEnv) -> SimulateError {
         SimulateError::new(error, transaction, self.block.basefee)
     }
+}
+
+/// `JUMPDEST`, which also ends a run whose time is over: every loop comes by here.
+fn jump_destination(
+    context: InstructionContext<'_, RunContext<'_, '_>, EthInterpreter>,
+) -> Result<(), InstructionResult> {
+    if context.host.chain.is_over() {
+        context.host.error = Err(ContextError::Custom(WORDS.to_owned()));
+        return Err(InstructionResult::FatalExternalError);
+    }
+    Ok(())
 }
 
 /// The mainnet's handler; whether it pays the beneficiary is as the chain has it.

@@ -1,5 +1,6 @@
 //! The chain's precompiles, with those moved or hidden that an override says so of.
 
+use crate::deadline::{Clock, WORDS};
 use bxp_execution::{Precompiles as Builtin, Rules};
 use revm::{
     context::Cfg,
@@ -43,7 +44,7 @@ pub(crate) fn is_precompile(rules: &Rules, address: &Address) -> bool {
 
 impl<CTX> PrecompileProvider<CTX> for Precompiles
 where
-    CTX: ContextTr<Cfg: Cfg<Spec = SpecId>>,
+    CTX: ContextTr<Cfg: Cfg<Spec = SpecId>, Chain = Clock>,
 {
     type Output = InterpreterResult;
 
@@ -52,7 +53,11 @@ where
         PrecompileProvider::<CTX>::set_spec(&mut self.builtin, spec)
     }
 
+    /// Asked at every call, whoever is called.
     fn run(&mut self, context: &mut CTX, inputs: &CallInputs) -> Result<Option<InterpreterResult>, String> {
+        if context.chain_mut().is_over() {
+            return Err(WORDS.to_owned());
+        }
         if let Some(origin) = self.moves.moved.get(&inputs.bytecode_address) {
             let inputs = CallInputs { bytecode_address: *origin, ..inputs.clone() };
             return self.builtin.run(context, &inputs);

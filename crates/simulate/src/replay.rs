@@ -49,10 +49,8 @@ impl<'a> Replayed<'a> {
         })?;
         let (machine, mut database) = self.begin()?;
         for transaction in &transactions[..index] {
-            if self.deadline.is_over() {
-                return Err(SimulateError::Timeout);
-            }
-            machine.commit(&mut database, environment::transaction(transaction))?;
+            self.deadline.check()?;
+            machine.commit(&mut database, environment::transaction(transaction), self.deadline)?;
         }
         Ok((machine, database, wanted))
     }

@@ -42,20 +42,30 @@ impl<'a> Question<'a> {
     /// sender's code matters, and gas may exceed what a transaction or block may use.
     pub(crate) fn open(&self) -> Result<(Machine, Database<'a>), SimulateError> {
         let mut machine = Machine::new(self.spec, self.header);
-        let chain = &mut machine.chain;
-        chain.disable_nonce_check = true;
-        chain.disable_eip3607 = true;
-        chain.disable_block_gas_limit = true;
-        chain.tx_gas_limit_cap = Some(u64::MAX);
         let mut database = over(self.view);
-        if let Some(block) = &self.overrides.block {
-            overrides::apply_block(&mut machine, &mut database, block);
-        }
-        if let Some(state) = &self.overrides.state {
-            overrides::apply_state(&mut machine, &mut database, state)?;
-        }
+        prepare(&mut machine, &mut database, &self.overrides)?;
         Ok((machine, database))
     }
+}
+
+/// Makes a machine and a database ready for a run that need not be a valid transaction, with what is different.
+pub(crate) fn prepare(
+    machine: &mut Machine,
+    database: &mut Database<'_>,
+    different: &Overrides,
+) -> Result<(), SimulateError> {
+    let chain = &mut machine.chain;
+    chain.disable_nonce_check = true;
+    chain.disable_eip3607 = true;
+    chain.disable_block_gas_limit = true;
+    chain.tx_gas_limit_cap = Some(u64::MAX);
+    if let Some(block) = &different.block {
+        overrides::apply_block(machine, database, block);
+    }
+    if let Some(state) = &different.state {
+        overrides::apply_state(machine, database, state)?;
+    }
+    Ok(())
 }
 
 /// The calldata or init code of a request.

@@ -96,6 +96,7 @@ pub fn simulate(
     let mut parent = chain.base.clone();
     let mut simulated = Vec::with_capacity(blocks.len());
     for block in blocks {
+        chain.deadline.check()?;
         let block = run.block(&parent, block)?;
         parent = block.block.header.clone();
         simulated.push(block);
@@ -156,7 +157,7 @@ impl<'a> Run<'_, 'a> {
             self.call(&mut open, call)?;
         }
         self.reward(&rules, &open)?;
-        self.close(open)
+        self.close(open, Some(self.chain.deadline))
     }
 
     /// The block's header, as far as it is known before its calls, and its rules.
@@ -252,7 +253,9 @@ impl<'a> Run<'_, 'a> {
         Ok(())
     }
 
-    fn close(&mut self, open: Open) -> Result<SimulatedBlock, SimulateError> {
+    /// Completes the block. Its state root takes time that grows with all that has been changed so far, so it is not
+    /// begun after `deadline`.
+    fn close(&mut self, open: Open, deadline: Option<Deadline>) -> Result<SimulatedBlock, SimulateError> {
         let Open { mut header, transactions, receipts, calls, gas_used, blob_gas_used, .. } = open;
         let envelopes: Vec<_> = receipts.iter().map(|receipt| &receipt.receipt).collect();
         header.gas_used = gas_used;
@@ -261,7 +264,11 @@ impl<'a> Run<'_, 'a> {
         header.receipts_root = proofs::calculate_receipt_root(&envelopes);
         header.logs_bloom =
             envelopes.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.logs_bloom());
-        header.state_root = self.chain.view.root_after(&root::diff(&self.database)?)?;
+        let changes = root::diff(&self.database)?;
+        if let Some(deadline) = deadline {
+            deadline.check()?;
+        }
+        header.state_root = self.chain.view.root_after(&changes)?;
         let hash = header.hash_slow();
         self.database.cache.block_hashes.insert(U256::from(header.number), hash);
         let time_ms = header.timestamp.saturating_mul(1_000);

@@ -1,7 +1,9 @@
 //! The `debug_trace` family: geth's tracers over what has run, or over a call.
 
+mod steps;
+
 use crate::{
-    Deadline, Question, Replayed, SimulateError,
+    Deadline, Overrides, Question, Replayed, SimulateError,
     database::Database,
     environment,
     machine::{Machine, RunContext},
@@ -9,7 +11,9 @@ use crate::{
 };
 use alloy_primitives::B256;
 use alloy_rpc_types_eth::TransactionRequest;
-use alloy_rpc_types_trace::geth::{GethDebugTracerType, GethDebugTracingOptions, GethTrace, TraceResult};
+use alloy_rpc_types_trace::geth::{
+    GethDebugBuiltInTracerType, GethDebugTracerType, GethDebugTracingOptions, GethTrace, TraceResult,
+};
 use revm::{
     DatabaseCommit, Inspector,
     context::TxEnv,
@@ -18,16 +22,17 @@ use revm::{
     interpreter::{CallInputs, CallOutcome, CreateInputs, CreateOutcome, FrameInput, Interpreter},
     primitives::{Address, Log, U256},
 };
-use revm_inspectors::tracing::{DebugInspector, DebugInspectorError, TransactionContext};
+use revm_inspectors::tracing::{
+    DebugInspector, DebugInspectorError, TraceLimitBehavior, TraceLimits, TransactionContext,
+};
+use steps::Steps;
 
 /// The most bytes that one trace records, by estimate.
 pub const RECORDED_BYTES_MAX: usize = 64 << 20;
-/// Bytes of a recorded instruction without its stack and memory.
-const STEP_BYTES: usize = 256;
 /// Bytes of a recorded call without its input.
 const CALL_BYTES: usize = 1_024;
 const LIMIT_WORDS: &str =
-    "trace byte limit reached: ask for less (disableStack, disableStorage, limit, another tracer)";
+    "trace byte limit reached: ask for less (no memory, disableStack, disableStorage, limit, another tracer)";
 
 /// Traces the block's transaction at `index`.
 ///
@@ -91,29 +96,50 @@ pub fn trace_call(
     tracer.run(&machine, &mut database, transaction, None, question.deadline, false)
 }
 
+/// Traces a call on the state before the block's transaction at `index`, as in that block.
+///
+/// # Errors
+/// As [`trace_call`]; [`SimulateError::InvalidParams`] for an unknown index.
+pub fn trace_call_within(
+    replayed: &Replayed<'_>,
+    index: usize,
+    overrides: &Overrides,
+    request: &TransactionRequest,
+    options: &GethDebugTracingOptions,
+) -> Result<GethTrace, SimulateError> {
+    let mut tracer = Tracer::new(options)?;
+    let (mut machine, mut database, _) = replayed.before(index)?;
+    request::prepare(&mut machine, &mut database, overrides)?;
+    let transaction = request::transaction(&mut machine, &mut database, request)?;
+    tracer.run(&machine, &mut database, transaction, None, replayed.deadline, false)
+}
+
 /// A tracer of geth's with a budget of what it records.
 struct Tracer {
     inspector: DebugInspector,
-    /// Whether every instruction is recorded.
-    steps: bool,
-    /// Whether memory is recorded with it.
-    memory: bool,
+    /// What is recorded of each instruction; none for tracers of calls alone.
+    steps: Option<Steps>,
     recorded: usize,
 }
 
 impl Tracer {
     fn new(options: &GethDebugTracingOptions) -> Result<Self, SimulateError> {
         let named = options.tracer.as_ref().filter(|tracer| !tracer.as_str().is_empty());
-        if let Some(GethDebugTracerType::JsTracer(_)) = named {
+        // The tracer of ERC-7562 records every instruction with stack and memory, whatever the options say.
+        if let Some(
+            GethDebugTracerType::JsTracer(_)
+            | GethDebugTracerType::BuiltInTracer(GethDebugBuiltInTracerType::Erc7562Tracer),
+        ) = named
+        {
             return Err(SimulateError::InvalidParams(
                 "unknown tracer; there are callTracer, prestateTracer, 4byteTracer, flatCallTracer, muxTracer, \
                  noopTracer and, without a name, the struct logger"
                     .to_owned(),
             ));
         }
-        let inspector = DebugInspector::new(options.clone()).map_err(wrong)?;
-        let memory = options.config.enable_memory.unwrap_or_default();
-        Ok(Self { inspector, steps: named.is_none(), memory, recorded: 0 })
+        let inspector = limited(DebugInspector::new(options.clone()).map_err(wrong)?);
+        let steps = named.is_none().then(|| Steps::new(&options.config));
+        Ok(Self { inspector, steps, recorded: 0 })
     }
 
     fn run(
@@ -125,6 +151,9 @@ impl Tracer {
         deadline: Deadline,
         keep: bool,
     ) -> Result<GethTrace, SimulateError> {
+        if let Some(steps) = &mut self.steps {
+            steps.restart();
+        }
         let ran = machine.inspect(database, transaction.clone(), self, deadline)?;
         let trace = self.inspector.get_result(context, &transaction, &machine.block, &ran, database);
         let trace = trace.map_err(|error| match error {
@@ -147,6 +176,21 @@ impl Tracer {
     }
 }
 
+/// The same inspector with its own bound on the buffers that it copies. What is charged here is more and comes first.
+fn limited(inspector: DebugInspector) -> DebugInspector {
+    let limits = TraceLimits::default()
+        .set_max_recorded_bytes(Some(RECORDED_BYTES_MAX))
+        .set_behavior(TraceLimitBehavior::Halt);
+    match inspector {
+        DebugInspector::CallTracer(inner, config) => {
+            DebugInspector::CallTracer(inner.with_limits(limits), config)
+        }
+        DebugInspector::FlatCallTracer(inner) => DebugInspector::FlatCallTracer(inner.with_limits(limits)),
+        DebugInspector::Default(inner, config) => DebugInspector::Default(inner.with_limits(limits), config),
+        other => other,
+    }
+}
+
 fn wrong(error: DebugInspectorError) -> SimulateError {
     SimulateError::InvalidParams(error.to_string())
 }
@@ -157,12 +201,11 @@ impl<'b, 'a> Inspector<RunContext<'b, 'a>> for Tracer {
     }
 
     fn step(&mut self, interp: &mut Interpreter, context: &mut RunContext<'b, 'a>) {
-        if self.steps {
-            let memory = if self.memory { interp.memory.len() } else { 0 };
-            if self.record(STEP_BYTES + 32 * interp.stack.len() + memory, context) {
-                interp.halt_fatal();
-                return;
-            }
+        // Also where a call or a log has been one too many: a tracer of calls records until the run ends.
+        let bytes = self.steps.as_mut().map_or(0, |steps| steps.bytes(interp));
+        if self.record(bytes, context) {
+            interp.halt_fatal();
+            return;
         }
         self.inspector.step(interp, context);
     }

@@ -17,8 +17,11 @@ impl Machine {
                 self.attest(block.height(), block.hash);
             }
             Done::Overtaken => {}
-            Done::Imported { blocks, certified } => {
+            Done::Imported { blocks, certified, forged_by } => {
                 self.fetching = Fetching::Idle;
+                if let Some(peer) = forged_by {
+                    self.ban(peer, "a certificate whose signatures do not verify");
+                }
                 for block in &blocks {
                     self.take_head(block, now)?;
                 }

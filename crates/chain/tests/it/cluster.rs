@@ -12,7 +12,12 @@ use bxp_storage::Store;
 use bxp_types::{
     Amount, Genesis, GenesisAccount, Height, Jurisdiction, Ledger, ValidatorEntry, ValidatorIndex,
 };
-use std::{collections::BTreeMap, net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
@@ -58,6 +63,7 @@ impl Wallet {
 
 struct Member {
     folder: TempDir,
+    listen: SocketAddr,
     running: Option<Running>,
 }
 
@@ -88,6 +94,15 @@ impl Cluster {
     }
 
     pub(crate) async fn start_with(count: usize, how: How) -> Self {
+        let mut cluster = Self::planned(count, how);
+        for index in 0..count {
+            cluster.restart(index).await;
+        }
+        cluster
+    }
+
+    /// A network of which no node runs yet.
+    pub(crate) fn planned(count: usize, how: How) -> Self {
         // `RUST_LOG=bxp_chain=debug` shows what the nodes do when a test fails.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
@@ -119,19 +134,37 @@ impl Cluster {
             accounts,
             identity_copies: BTreeMap::new(),
         };
-        drop(listeners);
-        let members = folders.into_iter().map(|folder| Member { folder, running: None }).collect();
-        let mut cluster = Self { genesis, members, how };
-        for index in 0..count {
-            cluster.restart(index).await;
-        }
-        cluster
+        let members = folders.into_iter().zip(listeners);
+        let member = |(folder, listener): (TempDir, TcpListener)| Member {
+            folder,
+            listen: listener.local_addr().unwrap(),
+            running: None,
+        };
+        Self { genesis, members: members.map(member).collect(), how }
+    }
+
+    /// Where a node listens.
+    pub(crate) fn address(&self, index: usize) -> SocketAddr {
+        self.members[index].listen
+    }
+
+    /// From its next start on a node listens at another place than genesis says, which this gives: behind a relay.
+    pub(crate) fn move_away(&mut self, index: usize) -> SocketAddr {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        self.members[index].listen = free;
+        free
+    }
+
+    /// How many others a running node is connected to.
+    pub(crate) fn peers(&self, index: usize) -> usize {
+        self.members[index].running.as_ref().unwrap().network.connected().len()
     }
 
     pub(crate) async fn restart(&mut self, index: usize) {
         let member = &mut self.members[index];
         assert!(member.running.is_none(), "node {index} runs already");
-        member.running = Some(start(&self.genesis, index, member.folder.path(), self.how).await);
+        member.running =
+            Some(start(&self.genesis, index, member.listen, member.folder.path(), self.how).await);
     }
 
     pub(crate) async fn stop(&mut self, index: usize) {
@@ -199,7 +232,13 @@ impl Cluster {
     }
 }
 
-async fn start(genesis: &Genesis, index: usize, folder: &std::path::Path, how: How) -> Running {
+async fn start(
+    genesis: &Genesis,
+    index: usize,
+    listen: SocketAddr,
+    folder: &std::path::Path,
+    how: How,
+) -> Running {
     // A stopped chain's last tasks let go of its folder a moment after its driver has ended.
     let store = eventually(|| Store::open(&folder.join("chain"), genesis.network_id())).await;
     let enclave = eventually(|| Enclave::open(&folder.join("enclave"), None)).await;
@@ -208,7 +247,7 @@ async fn start(genesis: &Genesis, index: usize, folder: &std::path::Path, how: H
         genesis: Arc::new(genesis.clone()),
         me,
         signing_key: enclave.network_key(),
-        listen: genesis.validators[index].p2p_address.parse().unwrap(),
+        listen,
     })
     .await
     .unwrap();
@@ -231,7 +270,7 @@ async fn start(genesis: &Genesis, index: usize, folder: &std::path::Path, how: H
     Running { ledger: View::new(chain.clone()), chain, network, driver, router }
 }
 
-async fn eventually<T, E: std::fmt::Debug>(open: impl Fn() -> Result<T, E>) -> T {
+pub(crate) async fn eventually<T, E: std::fmt::Debug>(open: impl Fn() -> Result<T, E>) -> T {
     let deadline = Instant::now() + WITHIN;
     loop {
         match open() {

@@ -1,8 +1,10 @@
 //! Chains of one network in one process: real sockets on loopback, real folders, real consensus and execution.
 
 mod cluster;
+mod misuse;
 mod segments;
 mod verify;
+mod wide_area;
 mod wire;
 
 use bxp_chain::Verification;

@@ -4,10 +4,9 @@ use super::{Server, answer};
 use crate::{
     Event, ExchangeError, FetchBlockError,
     fence::{self, End},
-    handle::broken,
+    handle::{Handle, broken},
     metric,
     protocol::Kind,
-    roster::Peer,
     shared::Shared,
     wire::{
         frame,
@@ -41,33 +40,36 @@ async fn fetch_untimed(
     cid: &Cid,
     digest: &[u8],
 ) -> Result<Option<SealedBlock>, FetchBlockError> {
-    let (handle, peer) = shared.reach(from)?;
+    let handle = shared.reach(from)?;
     let (mut stream, _permit) = handle.open(Kind::Fetch).await?;
     let failed = |error: io::Error| broken(from, &error);
     stream.write_all(digest).await.map_err(failed)?;
     stream.close().await.map_err(failed)?;
-    match Verdict::read(&mut stream).await.map_err(failed)? {
-        Verdict::Done => read_block(shared, peer, cid, &mut stream).await.map(Some),
+    match Verdict::read(&mut stream).await.map_err(|error| handle.unread(&error))? {
+        Verdict::Done => read_block(shared, &handle, cid, &mut stream).await.map(Some),
         Verdict::Absent => Ok(None),
         Verdict::Busy => Err(ExchangeError::Busy(from).into()),
-        _ => Err(ExchangeError::Protocol(from).into()),
+        Verdict::Malformed => Err(ExchangeError::Protocol(from).into()),
+        Verdict::Unanswered | Verdict::NotStored | Verdict::Fence | Verdict::Corrupt => {
+            Err(handle.against_protocol().into())
+        }
     }
 }
 
 /// Reads the block's head, then, where the fence lets it in, the block.
 async fn read_block(
     shared: &Shared,
-    peer: &Peer,
+    handle: &Handle,
     cid: &Cid,
     stream: &mut Stream,
 ) -> Result<SealedBlock, FetchBlockError> {
-    let failed = |error: io::Error| broken(peer.index, &error);
-    let against = || ExchangeError::Protocol(peer.index);
+    let failed = |error: io::Error| handle.unread(&error);
+    let against = || handle.against_protocol();
     let wire = frame::expect(stream, BLOCK_HEAD_BYTES_MAX).await.map_err(failed)?;
     let head = BlockHead::decode(&mut &*wire).ok_or_else(against)?;
-    let ends = (shared.roster.me.index, peer.index);
+    let ends = (shared.roster.me.index, handle.peer);
     if !fence::lets_pass(&shared.roster, End::Receiver, ends, &head.cid, head.class) {
-        return Err(FetchBlockError::Fence { cid: *cid, peer: peer.index });
+        return Err(FetchBlockError::Fence { cid: *cid, peer: handle.peer });
     }
     let length = usize::try_from(head.length).unwrap_or(usize::MAX);
     if length > shared.limits.block_bytes_max {
@@ -76,7 +78,7 @@ async fn read_block(
     let bytes = frame::read_bytes(stream, length).await.map_err(failed)?;
     metric::received(Kind::Fetch.name()).increment(u64::from(head.length));
     if cid_of(&bytes) != *cid {
-        return Err(FetchBlockError::Corrupt { cid: *cid, peer: peer.index });
+        return Err(FetchBlockError::Corrupt { cid: *cid, peer: handle.peer });
     }
     Ok(SealedBlock { cid: *cid, class: head.class, bytes: bytes.into() })
 }
@@ -93,6 +95,7 @@ async fn serve_untimed(server: &Server, mut stream: Stream) -> io::Result<()> {
     let (reply, replied) = oneshot::channel();
     server.tell(Event::BlockWanted { from: server.peer.index, cid, reply }).await?;
     let held = replied.await.ok().flatten().filter(|block| block.cid == cid);
+    server.spend(held.as_ref().map_or(0, |block| block.bytes.len()));
     // A block behind the fence is absent to those outside: the answer does not tell that it exists.
     let given = held.filter(|block| {
         let roster = &server.shared.roster;

@@ -5,7 +5,7 @@ use super::Server;
 use crate::{
     Event, ExchangeError, Limits, SendBlocksError,
     fence::{self, End},
-    handle::broken,
+    handle::Handle,
     metric,
     protocol::Kind,
     roster::Peer,
@@ -37,13 +37,13 @@ pub(crate) async fn send(
     let peer = shared.roster.peer(to).ok_or(ExchangeError::NotConnected(to))?;
     let heads = checked_heads(shared, peer, &manifest, blocks)?;
     let limits = &shared.limits;
-    let (handle, _) = shared.reach(to)?;
+    let handle = shared.reach(to)?;
     let opened = timeout(limits.portion_timeout, handle.open(Kind::Blocks)).await;
     let (mut stream, _permit) = opened.unwrap_or(Err(ExchangeError::Timeout(to)))?;
     for range in portions(&heads, limits) {
         let head = PortionHead { manifest: manifest.clone(), blocks: heads[range.clone()].to_vec() };
         let sent =
-            timeout(limits.portion_timeout, send_portion(to, &mut stream, &head, &blocks[range])).await;
+            timeout(limits.portion_timeout, send_portion(&handle, &mut stream, &head, &blocks[range])).await;
         sent.unwrap_or(Err(ExchangeError::Timeout(to).into()))?;
     }
     // Everything is stored; whether the stream still closes cleanly no longer matters.
@@ -96,25 +96,28 @@ fn portions(heads: &[BlockHead], limits: &Limits) -> Vec<Range<usize>> {
 }
 
 async fn send_portion(
-    to: ValidatorIndex,
+    handle: &Handle,
     stream: &mut Stream,
     head: &PortionHead,
     blocks: &[SealedBlock],
 ) -> Result<(), SendBlocksError> {
     // A receiver that refuses answers before it has read everything, so a failed write is not yet the outcome.
     let written = write_portion(stream, head, blocks).await;
-    let verdict = Verdict::read(stream).await.map_err(|error| broken(to, &written.err().unwrap_or(error)))?;
-    match verdict {
+    let read = Verdict::read(stream).await;
+    let to = handle.peer;
+    match read.map_err(|error| handle.unread(&written.err().unwrap_or(error)))? {
         Verdict::Done => Ok(()),
         Verdict::NotStored => {
-            let reason = frame::expect(stream, REASON_BYTES_MAX).await.map_err(|error| broken(to, &error))?;
+            let reason = frame::expect(stream, REASON_BYTES_MAX).await;
+            let reason = reason.map_err(|error| handle.unread(&error))?;
             let reason = String::from_utf8_lossy(&reason).into_owned();
             Err(SendBlocksError::NotStored { peer: to, reason })
         }
         Verdict::Fence => Err(SendBlocksError::FenceOfPeer(to)),
         Verdict::Corrupt => Err(SendBlocksError::Corrupt(to)),
         Verdict::Busy => Err(ExchangeError::Busy(to).into()),
-        Verdict::Absent | Verdict::Unanswered | Verdict::Malformed => Err(ExchangeError::Protocol(to).into()),
+        Verdict::Malformed => Err(ExchangeError::Protocol(to).into()),
+        Verdict::Absent | Verdict::Unanswered => Err(handle.against_protocol().into()),
     }
 }
 
@@ -136,7 +139,7 @@ pub(super) async fn serve(server: &Server, mut stream: Stream) -> io::Result<()>
     loop {
         match timeout(patience, serve_portion(server, &mut stream)).await?? {
             None => return stream.close().await,
-            Some(Verdict::Done) => {}
+            Some(Verdict::Done) => server.afford().await,
             // After a refusal the rest of the stream is not read.
             Some(_) => return stream.close().await,
         }
@@ -204,6 +207,7 @@ async fn read_portion(
     let blocks_bytes_max = limits.portion_blocks_max.saturating_mul(BLOCK_HEAD_BYTES_MAX);
     let head_bytes_max = limits.manifest_bytes_max.saturating_add(blocks_bytes_max).saturating_add(8);
     let Some(wire) = frame::read(stream, head_bytes_max).await? else { return Ok(None) };
+    server.spend(wire.len());
     let head = PortionHead::decode(&wire).filter(|head| within_bounds(head, limits));
     let head = head.ok_or(Refusal::Verdict(Verdict::Malformed))?;
     let roster = &server.shared.roster;
@@ -217,6 +221,7 @@ async fn read_portion(
     for BlockHead { cid, class, length } in head.blocks {
         let bytes = frame::read_bytes(stream, usize::try_from(length).unwrap_or(usize::MAX)).await?;
         received.increment(u64::from(length));
+        server.spend(bytes.len());
         if cid_of(&bytes) != cid {
             return Err(Refusal::Verdict(Verdict::Corrupt));
         }

@@ -7,7 +7,11 @@ pub(crate) mod request;
 use crate::{Event, Limits, protocol::Kind, roster::Peer, shared::Shared, wire::verdict::Verdict};
 use futures::{AsyncWrite, AsyncWriteExt};
 use libp2p::Stream;
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 
 /// The serving side of one session.
@@ -28,8 +32,29 @@ impl Server {
         timeout.saturating_mul(2)
     }
 
+    /// Spends one exchange, or one portion of a hand-over, of the peer's budget, and waits until what the peer owes is
+    /// paid: what it has written is read no sooner. Its other exchanges wait too, and those of other peers do not.
+    ///
+    /// Since the bytes of an answer are known late, as many exchanges as the peer has in hand may be above the budget
+    /// together. So the wait is bounded: it is the time of so many largest answers.
+    async fn afford(&self) {
+        let budget = self.shared.exchange_budget(self.peer.index);
+        let wait = budget.map_or(Duration::ZERO, |budget| budget.spend(0, Instant::now()));
+        if wait > Duration::ZERO {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Spends the bytes of an exchange, as soon as this node has had the work with them.
+    fn spend(&self, bytes: usize) {
+        if let Some(budget) = self.shared.exchange_budget(self.peer.index) {
+            budget.spend_bytes(bytes, Instant::now());
+        }
+    }
+
     /// Serves one exchange; what goes wrong with it concerns nobody else.
     pub(crate) async fn serve(&self, kind: Kind, stream: Stream) {
+        self.afford().await;
         let served = match kind {
             Kind::Request => request::serve(self, stream).await,
             Kind::Blocks => hand_over::serve(self, stream).await,

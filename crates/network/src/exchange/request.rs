@@ -2,9 +2,7 @@
 
 use super::{Server, answer};
 use crate::{
-    Event, ExchangeError, RequestError, Service,
-    handle::broken,
-    metric,
+    Event, ExchangeError, RequestError, Service, metric,
     protocol::Kind,
     shared::Shared,
     wire::{frame, verdict::Verdict},
@@ -38,20 +36,25 @@ async fn ask_untimed(
     service: Service,
     bytes: &[u8],
 ) -> Result<Bytes, RequestError> {
-    let (handle, _) = shared.reach(to)?;
+    let handle = shared.reach(to)?;
     let (mut stream, _permit) = handle.open(Kind::Request).await?;
     // A peer that refuses may answer before it has read everything, so a failed write is not yet the outcome.
     let written = write(&mut stream, service, bytes).await;
-    let verdict =
-        Verdict::read(&mut stream).await.map_err(|error| broken(to, &written.err().unwrap_or(error)))?;
-    match verdict {
+    let read = Verdict::read(&mut stream).await;
+    match read.map_err(|error| handle.unread(&written.err().unwrap_or(error)))? {
         Verdict::Done => {
             let answer = frame::expect(&mut stream, shared.limits.answer_bytes_max).await;
-            Ok(answer.map_err(|error| broken(to, &error))?)
+            let answer = answer.map_err(|error| handle.unread(&error))?;
+            metric::request_received(service).increment(u64::try_from(answer.len()).unwrap_or(u64::MAX));
+            Ok(answer)
         }
         Verdict::Unanswered => Err(RequestError::Unanswered(to)),
         Verdict::Busy => Err(ExchangeError::Busy(to).into()),
-        _ => Err(ExchangeError::Protocol(to).into()),
+        // A peer of an older build may not know the service.
+        Verdict::Malformed => Err(ExchangeError::Protocol(to).into()),
+        Verdict::Absent | Verdict::NotStored | Verdict::Fence | Verdict::Corrupt => {
+            Err(handle.against_protocol().into())
+        }
     }
 }
 
@@ -59,7 +62,7 @@ async fn write(stream: &mut Stream, service: Service, bytes: &[u8]) -> io::Resul
     stream.write_all(&[service.code()]).await?;
     frame::write(stream, bytes).await?;
     stream.close().await?;
-    metric::sent(Kind::Request.name()).increment(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    metric::request_sent(service).increment(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
     Ok(())
 }
 
@@ -78,6 +81,8 @@ async fn serve_untimed(server: &Server, mut stream: Stream) -> io::Result<()> {
     let Ok(bytes) = replied.await else {
         return answer(&mut stream, Verdict::Unanswered).await;
     };
+    // The work is done, whether the peer takes the answer or not.
+    server.spend(bytes.len());
     if bytes.len() > limit {
         tracing::error!(
             service = service.name(),
@@ -89,7 +94,7 @@ async fn serve_untimed(server: &Server, mut stream: Stream) -> io::Result<()> {
     }
     Verdict::Done.write(&mut stream).await?;
     frame::write(&mut stream, &bytes).await?;
-    metric::sent(Kind::Request.name()).increment(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    metric::request_sent(service).increment(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
     stream.close().await
 }
 
@@ -100,7 +105,8 @@ async fn read(server: &Server, stream: &mut Stream) -> io::Result<Option<(Servic
     let Some(service) = Service::from_code(code[0]) else { return Ok(None) };
     match frame::expect(stream, server.limits().request_bytes_max).await {
         Ok(bytes) => {
-            metric::received(Kind::Request.name()).increment(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            server.spend(bytes.len());
+            metric::request_received(service).increment(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
             Ok(Some((service, bytes)))
         }
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),

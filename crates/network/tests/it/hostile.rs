@@ -1,7 +1,7 @@
 //! A validator's key in the hands of somebody who sends garbage: the node stays up and serves everyone else.
 
 use crate::support::{Node, Raw, genesis, soon};
-use bxp_network::{Channel, Event, FetchBlockError, Limits};
+use bxp_network::{Channel, Event, ExchangeError, FetchBlockError, Limits, Service};
 use bxp_types::{Jurisdiction, ValidatorIndex};
 use bytes::Bytes;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
@@ -175,6 +175,46 @@ async fn a_flood_of_streams_leaves_the_node_well() {
         }
     }
     assert!(requests >= 1);
+}
+
+/// Validator 1 asks the attacker, validator 0, who gives `answer` to it.
+async fn ask_for(answer: &'static [u8], attacker: &mut Raw, first: &Node) {
+    let protocol = attacker.protocol("request");
+    let mut asked = attacker.control.accept(protocol).unwrap();
+    let answering = tokio::spawn(async move {
+        let (_, mut stream) = asked.next().await.unwrap();
+        let mut request = Vec::new();
+        stream.read_to_end(&mut request).await.unwrap();
+        stream.write_all(answer).await.unwrap();
+        // The node may hang up before.
+        let _ = stream.close().await;
+    });
+    let asking = first.network.request(ValidatorIndex(0), Service::Sync, Bytes::from_static(b"?"));
+    let answered = soon("a refused answer", asking).await;
+    assert_eq!(answered, Err(ExchangeError::Protocol(ValidatorIndex(0)).into()), "{answer:?}");
+    answering.await.unwrap();
+}
+
+/// Goal: who answers what no correct validator answers is banned, and who says that it does not understand is not.
+#[tokio::test]
+async fn an_answer_against_the_protocol_is_a_violation() {
+    let (genesis, mut first, mut second) = honest_two(forgiving()).await;
+    // A verdict that does not exist, an answer of 4 GiB, a verdict on blocks.
+    for answer in [b"\xff".as_slice(), b"\0\xff\xff\xff\xff", b"\x06"] {
+        let mut attacker = Raw::dial(&genesis, 0, 1).await;
+        let _channels = attacker.shake().await;
+        first.expect_connected(0).await;
+        ask_for(answer, &mut attacker, &first).await;
+        first.expect_disconnected(0).await;
+        attacker.closed().await;
+    }
+    let mut attacker = Raw::dial(&genesis, 0, 1).await;
+    let _channels = attacker.shake().await;
+    first.expect_connected(0).await;
+    ask_for(&[MALFORMED], &mut attacker, &first).await;
+    first.expect_quiet();
+    assert!(first.network.connected().contains(&ValidatorIndex(0)));
+    expect_well(&first, &mut second).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The network over real sockets on loopback: honest nodes, and peers that speak the protocol wrongly on purpose.
 
 mod blocks;
+mod budgets;
 mod channels;
 mod connections;
 mod fence;

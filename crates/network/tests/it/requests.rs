@@ -1,6 +1,6 @@
 //! Requests: answers, silence, time and numbers.
 
-use crate::support::{Node, Raw, genesis, pair, soon};
+use crate::support::{Node, Raw, genesis, metric, pair, soon, until};
 use bxp_network::{Event, ExchangeError, Limits, Network, RequestError, Service};
 use bxp_types::{Jurisdiction, ValidatorIndex};
 use bytes::Bytes;
@@ -44,6 +44,28 @@ async fn large_requests_and_answers_pass_and_larger_ones_are_refused() {
     assert_eq!(ask(1 << 20).await.map(|answer| answer.len()), Ok(2 << 20));
     let too_large = ExchangeError::TooLarge { size: (1 << 20) + 1, limit: 1 << 20 };
     assert_eq!(ask((1 << 20) + 1).await, Err(too_large.into()));
+}
+
+/// Goal: the bytes of each service are counted apart. Both ends are counted, since both are in this process; other tests
+/// use other services.
+#[tokio::test]
+async fn bytes_are_counted_by_service() {
+    let (first, second) = pair(BOTH_US, Limits::default()).await;
+    let _second = echo(second);
+    let counted = |direction: &str, service: &str| {
+        metric(&format!("bxp_network_{direction}_bytes_total{{stream=\"request\",service=\"{service}\"}}"))
+    };
+    for (service, length) in [(Service::Erasure, 5), (Service::Keeping, 300)] {
+        let asked = first.network.request(ValidatorIndex(1), service, vec![7; length].into()).await;
+        assert_eq!(asked.map(|answer| answer.len()), Ok(2 * length));
+    }
+    // The answering side counts when it has written, which is after the other has read.
+    for direction in ["sent", "received"] {
+        for (service, bytes) in [("erasure", 3 * 5), ("keeping", 3 * 300)] {
+            let all = || counted(direction, service).to_string() == bytes.to_string();
+            until("requests and answers of a service are counted", all).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,14 @@
 //! What gas costs.
 
-use crate::{context::Context, fault::Fault, select};
+use crate::{
+    context::{Context, call_deadline},
+    fault::Fault,
+    select,
+};
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{U64, U256};
 use alloy_rpc_types_eth::FeeHistory;
+use bxp_simulate::{Deadline, SimulateError};
 use bxp_types::{Height, Ledger, StoredBlock, StoredReceipt};
 use jsonrpsee::{core::async_trait, proc_macros::rpc};
 
@@ -60,7 +65,9 @@ impl PricesServer for Methods {
         newest: BlockNumberOrTag,
         percentiles: Option<Vec<f64>>,
     ) -> Result<FeeHistory, Fault> {
-        let read = move |ledger: &dyn Ledger| history(ledger, blocks.to(), newest, percentiles.as_deref());
+        let read = move |ledger: &dyn Ledger| {
+            history(ledger, blocks.to(), newest, percentiles.as_deref(), call_deadline())
+        };
         self.0.run("eth_feeHistory", read).await
     }
 }
@@ -83,6 +90,7 @@ fn history(
     blocks: u64,
     newest: BlockNumberOrTag,
     percentiles: Option<&[f64]>,
+    deadline: Deadline,
 ) -> Result<FeeHistory, Fault> {
     check_percentiles(percentiles.unwrap_or_default())?;
     let newest = select::height(ledger, newest);
@@ -97,11 +105,14 @@ fn history(
     let mut history =
         FeeHistory { oldest_block: oldest, reward: percentiles.map(|_| Vec::new()), ..Default::default() };
     for height in (oldest..=newest.0).map(Height) {
-        let (block, receipts) = executed(ledger, height)?;
+        if deadline.is_over() {
+            return Err(SimulateError::Timeout.into());
+        }
+        let block = select::block_at(ledger, height)?.ok_or(Fault::MissingBlock(height))?;
         history.base_fee_per_gas.push(base_fee(&block));
         history.gas_used_ratio.push(ratio(block.header.gas_used, block.header.gas_limit));
         if let (Some(rewards), Some(percentiles)) = (&mut history.reward, percentiles) {
-            rewards.push(tips_at(percentiles, &block, &receipts));
+            rewards.push(tips_of(ledger, percentiles, &block)?);
         }
     }
     history.base_fee_per_gas.push(match select::block_at(ledger, newest.next())? {
@@ -126,6 +137,16 @@ fn check_percentiles(percentiles: &[f64]) -> Result<(), Fault> {
         return invalid("invalid reward percentile: percentiles must not decrease".to_owned());
     }
     Ok(())
+}
+
+/// The tips of a block at these percentiles. Only where there are some do its receipts have to be read.
+fn tips_of(ledger: &dyn Ledger, percentiles: &[f64], block: &StoredBlock) -> Result<Vec<u128>, Fault> {
+    if percentiles.is_empty() || block.transactions.is_empty() {
+        return Ok(vec![0; percentiles.len()]);
+    }
+    let height = block.height();
+    let receipts = ledger.receipts(height)?.ok_or(Fault::MissingBlock(height))?;
+    Ok(tips_at(percentiles, block, &receipts))
 }
 
 /// An executed block with its receipts.

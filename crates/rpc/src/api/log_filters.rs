@@ -1,16 +1,20 @@
 //! Logs, and filters that tell of new logs and blocks.
 
+use super::transactions;
 use crate::{
     context::{Context, call_deadline},
     fault::Fault,
     filters::Kind,
-    select, shape,
+    select,
+    shape::{self, TransactionJson},
 };
+use alloy_consensus::Transaction as _;
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{B256, U128};
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, FilterChanges, Log};
 use bxp_types::{Height, Ledger, LogQuery};
-use jsonrpsee::{core::async_trait, proc_macros::rpc};
+use jsonrpsee::{Extensions, core::async_trait, proc_macros::rpc};
+use std::net::IpAddr;
 
 /// Blocks that one query looks through at most where no index helps: it names neither address nor topic.
 const RANGE_BLOCKS_MAX: u64 = 10_000;
@@ -20,8 +24,12 @@ const FOUND_BLOCKS_MAX: usize = 10_000;
 const LOGS_MAX: usize = 20_000;
 /// Addresses, and topics at one position, that a filter has at most, as in geth.
 const ALTERNATIVES_MAX: usize = 1_000;
+/// Bytes of transactions that one poll gives in full, by estimate; in JSON they are about twice as many.
+const WHOLE_BYTES_MAX: usize = 8 << 20;
+/// Bytes of a transaction without its calldata.
+const TRANSACTION_BYTES: usize = 1_024;
 
-/// Logs and filters.
+/// Logs and filters. A client has at most 64 filters at once.
 #[rpc(server, namespace = "eth")]
 trait LogFilters {
     /// The logs of a range of blocks or of one block, by address and topics, which are looked up in an index over the
@@ -31,19 +39,20 @@ trait LogFilters {
     async fn logs(&self, filter: Filter) -> Result<Vec<Log>, Fault>;
 
     /// Installs a filter for new logs and returns its id. It expires five minutes after its last use.
-    #[method(name = "newFilter")]
+    #[method(name = "newFilter", with_extensions)]
     fn new_filter(&self, filter: Filter) -> Result<U128, Fault>;
 
     /// Installs a filter for new blocks and returns its id. It expires five minutes after its last use.
-    #[method(name = "newBlockFilter")]
+    #[method(name = "newBlockFilter", with_extensions)]
     fn new_block_filter(&self) -> Result<U128, Fault>;
 
-    /// Installs a filter for transactions that this node's pool takes in. It expires five minutes after its last use.
-    #[method(name = "newPendingTransactionFilter")]
-    fn new_arrival_filter(&self) -> Result<U128, Fault>;
+    /// Installs a filter for transactions that this node's pool takes in: for their hashes or, with `true`, for the
+    /// transactions in full. It expires five minutes after its last use.
+    #[method(name = "newPendingTransactionFilter", with_extensions)]
+    fn new_arrival_filter(&self, full: Option<bool>) -> Result<U128, Fault>;
 
-    /// What came since the filter was installed or last asked: logs, or hashes of blocks or
-    /// transactions.
+    /// What came since the filter was installed or last asked: logs, hashes of blocks or transactions, or
+    /// transactions in full, of which one answer may leave some to the next.
     #[method(name = "getFilterChanges")]
     async fn filter_changes(&self, id: U128) -> Result<FilterChanges, Fault>;
 
@@ -70,22 +79,25 @@ impl LogFiltersServer for Methods {
         self.0.run("eth_getLogs", search).await
     }
 
-    fn new_filter(&self, filter: Filter) -> Result<U128, Fault> {
+    fn new_filter(&self, caller: &Extensions, filter: Filter) -> Result<U128, Fault> {
         check_alternatives(&filter)?;
-        self.0.filters.install(Kind::Logs(filter.into()), self.0.ledger.head().height().next())
+        let next = self.0.ledger.head().height().next();
+        self.0.filters.install(Kind::Logs(filter.into()), client(caller), next)
     }
 
-    fn new_block_filter(&self) -> Result<U128, Fault> {
-        self.0.filters.install(Kind::Blocks, self.0.ledger.head().height().next())
+    fn new_block_filter(&self, caller: &Extensions) -> Result<U128, Fault> {
+        self.0.filters.install(Kind::Blocks, client(caller), self.0.ledger.head().height().next())
     }
 
-    fn new_arrival_filter(&self) -> Result<U128, Fault> {
-        self.0.filters.install(Kind::Arrivals, Height(self.0.arrivals.next()))
+    fn new_arrival_filter(&self, caller: &Extensions, full: Option<bool>) -> Result<U128, Fault> {
+        let kind = Kind::Arrivals { full: full.unwrap_or_default() };
+        self.0.filters.install(kind, client(caller), Height(self.0.arrivals.next()))
     }
 
     async fn filter_changes(&self, id: U128) -> Result<FilterChanges, Fault> {
-        if matches!(self.0.filters.kind(id)?, Kind::Arrivals) {
-            return self.arrivals(id);
+        if let Kind::Arrivals { full } = self.0.filters.kind(id)? {
+            let (hashes, next) = self.arrivals(id)?;
+            return if full { self.whole(id, hashes, next).await } else { Ok(FilterChanges::Hashes(hashes)) };
         }
         let head = self.0.ledger.head().height();
         let mut last = head;
@@ -114,7 +126,7 @@ impl LogFiltersServer for Methods {
 
     async fn filter_logs(&self, id: U128) -> Result<Vec<Log>, Fault> {
         match self.0.filters.kind(id)? {
-            Kind::Blocks | Kind::Arrivals => Err(Fault::FilterNotFound),
+            Kind::Blocks | Kind::Arrivals { .. } => Err(Fault::FilterNotFound),
             Kind::Logs(filter) => self.0.run("eth_getFilterLogs", move |ledger| query(ledger, &filter)).await,
         }
     }
@@ -125,16 +137,55 @@ impl LogFiltersServer for Methods {
 }
 
 impl Methods {
-    /// The transactions that came since the filter was last asked.
-    fn arrivals(&self, id: U128) -> Result<FilterChanges, Fault> {
-        let mut hashes = Vec::new();
+    /// The transactions that came since the filter was last asked, and the number of the next one.
+    fn arrivals(&self, id: U128) -> Result<(Vec<B256>, u64), Fault> {
+        let (mut hashes, mut end) = (Vec::new(), 0);
         self.0.filters.advance(id, |first| {
-            let (arrived, next) = self.0.arrivals.since(first.0);
-            hashes = arrived;
-            next.checked_sub(1).map(Height)
+            (hashes, end) = self.0.arrivals.since(first.0);
+            end.checked_sub(1).map(Height)
         })?;
-        Ok(FilterChanges::Hashes(hashes))
+        Ok((hashes, end))
     }
+
+    /// The same in full. What one answer does not hold, or cannot be read now, is told the next time.
+    async fn whole(&self, id: U128, hashes: Vec<B256>, next: u64) -> Result<FilterChanges, Fault> {
+        let first = next.saturating_sub(hashes.len() as u64);
+        match self.0.run("eth_getFilterChanges", move |ledger| whole(ledger, &hashes)).await {
+            Ok((transactions, told)) => {
+                let reached = first.saturating_add(told as u64);
+                if reached < next {
+                    self.0.filters.go_back(id, Height(reached));
+                }
+                Ok(FilterChanges::Transactions(transactions))
+            }
+            Err(fault) => {
+                self.0.filters.go_back(id, Height(first));
+                Err(fault)
+            }
+        }
+    }
+}
+
+/// Who asks, as the server tells clients apart: an address that it puts into each request of a client with limits.
+fn client(caller: &Extensions) -> Option<IpAddr> {
+    caller.get::<IpAddr>().copied()
+}
+
+/// As many of the transactions as one answer holds, and how many of the hashes they are for. What has left the pool for
+/// no block is nowhere.
+fn whole(ledger: &dyn Ledger, hashes: &[B256]) -> Result<(Vec<TransactionJson>, usize), Fault> {
+    let deadline = call_deadline();
+    let (mut found, mut bytes) = (Vec::new(), 0_usize);
+    for (told, hash) in hashes.iter().enumerate() {
+        if bytes >= WHOLE_BYTES_MAX || (told > 0 && deadline.is_over()) {
+            return Ok((found, told));
+        }
+        if let Some(transaction) = transactions::find(ledger, *hash)? {
+            bytes = bytes.saturating_add(TRANSACTION_BYTES).saturating_add(transaction.input().len());
+            found.push(shape::waiting(transaction));
+        }
+    }
+    Ok((found, hashes.len()))
 }
 
 /// Refuses a filter whose lists are too long.
@@ -238,7 +289,7 @@ fn changes(
             let hashes = (first.0..=last.0).map(hash).collect::<Result<_, _>>()?;
             Ok((FilterChanges::Hashes(hashes), last.next()))
         }
-        Kind::Arrivals => Ok((FilterChanges::Empty, last.next())),
+        Kind::Arrivals { .. } => Ok((FilterChanges::Empty, last.next())),
         Kind::Logs(filter) => {
             let (logs, next) = new_logs(ledger, filter, first, last)?;
             Ok((FilterChanges::Logs(logs), next))

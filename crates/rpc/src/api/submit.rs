@@ -2,15 +2,17 @@
 
 use super::transactions;
 use crate::{context::Context, fault::Fault, shape::ReceiptJson};
+use alloy_consensus::Transaction as _;
 use alloy_primitives::{B256, Bytes, U64};
 use bxp_types::Ledger;
 use jsonrpsee::{core::async_trait, proc_macros::rpc};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// How long `eth_sendRawTransactionSync` waits where the client does not say (EIP-7966 recommends 2 s at least).
-const WAIT_DEFAULT: Duration = Duration::from_secs(20);
-/// How long it waits at most.
+/// How long `eth_sendRawTransactionSync` waits where the client does not say, or says what it may not, as EIP-7966
+/// recommends.
+const WAIT_DEFAULT: Duration = Duration::from_secs(2);
+/// How long a client may ask it to wait.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Sending transactions.
@@ -20,8 +22,9 @@ trait Submit {
     #[method(name = "sendRawTransaction")]
     async fn send_raw_transaction(&self, raw: Bytes) -> Result<B256, Fault>;
 
-    /// Takes a signed transaction and returns its receipt (EIP-7966). `timeout` is in milliseconds; when it passes,
-    /// the answer is error 4 with the hash, and the transaction goes on waiting.
+    /// Takes a signed transaction and returns its receipt (EIP-7966). `timeout` is in milliseconds, 2000 where it is
+    /// missing, 0 or above 60000; when it passes, the answer is error 4 with the hash, and the transaction goes on
+    /// waiting. One that waits for another nonce before it is answered with error 5 and its hash at once.
     #[method(name = "sendRawTransactionSync")]
     async fn send_raw_transaction_sync(&self, raw: Bytes, timeout: Option<U64>)
     -> Result<ReceiptJson, Fault>;
@@ -40,10 +43,11 @@ impl SubmitServer for Methods {
         raw: Bytes,
         timeout: Option<U64>,
     ) -> Result<ReceiptJson, Fault> {
-        let wait = timeout.map_or(WAIT_DEFAULT, |ms| Duration::from_millis(ms.to())).min(WAIT_MAX);
+        let wait = wait(timeout);
         let deadline = Instant::now() + wait;
         let mut heads = self.0.ledger.heads();
         let hash = self.0.ledger.submit(raw).await?;
+        self.0.run("eth_sendRawTransactionSync", move |ledger| check_ready(ledger, hash)).await?;
         loop {
             // Seen before looking, so that a block which comes while looking wakes the wait below.
             heads.borrow_and_update();
@@ -63,6 +67,20 @@ impl SubmitServer for Methods {
     }
 }
 
+/// How long to wait where the client asks for `timeout` milliseconds.
+fn wait(timeout: Option<U64>) -> Duration {
+    let asked = timeout.map(|ms| Duration::from_millis(ms.to()));
+    asked.filter(|asked| !asked.is_zero() && *asked <= WAIT_MAX).unwrap_or(WAIT_DEFAULT)
+}
+
+/// Refuses to wait for a transaction that no block can take before another one has come.
+fn check_ready(ledger: &dyn Ledger, hash: B256) -> Result<(), Fault> {
+    let Some(waiting) = ledger.pending(hash) else { return Ok(()) };
+    let (next, got) = (ledger.pending_nonce(waiting.signer())?, waiting.nonce());
+    // The pool's nonce is the one after the gapless transactions, of which one that is ready is the last or before it.
+    if got >= next { Err(Fault::NotReady { hash, next, got }) } else { Ok(()) }
+}
+
 /// The receipt, nothing while the transaction waits, or the reason why it will have none.
 fn outcome(ledger: &dyn Ledger, hash: B256) -> Result<Option<ReceiptJson>, Fault> {
     if let Some(receipt) = transactions::receipt(ledger, hash)? {
@@ -76,4 +94,19 @@ fn outcome(ledger: &dyn Ledger, hash: B256) -> Result<Option<ReceiptJson>, Fault
 
 pub(super) fn methods(context: &Context) -> jsonrpsee::Methods {
     Methods(context.clone()).into_rpc().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_that_may_not_be_is_the_default() {
+        let of = |ms: u64| wait(Some(U64::from(ms)));
+        assert_eq!(
+            (wait(None), of(0), of(60_001), of(u64::MAX)),
+            (WAIT_DEFAULT, WAIT_DEFAULT, WAIT_DEFAULT, WAIT_DEFAULT)
+        );
+        assert_eq!((of(1), of(60_000)), (Duration::from_millis(1), WAIT_MAX));
+    }
 }

@@ -87,6 +87,11 @@ impl Clients {
 }
 
 impl Client {
+    /// Whose connection it is; none where no limit holds.
+    pub(super) const fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     pub(super) fn limits(&self) -> &ClientLimits {
         self.clients.limits()
     }

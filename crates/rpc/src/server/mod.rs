@@ -104,7 +104,10 @@ pub async fn serve_with(
             let connections_max = clients.limits().connections;
             let (builder, methods) = (builder.clone(), methods.clone());
             let (batches, stopping) = (batches.clone(), stop.clone());
-            let service = service_fn(move |request| {
+            let service = service_fn(move |mut request: http::Request<_>| {
+                if let Some(address) = client.as_ref().and_then(|client| client.address()) {
+                    request.extensions_mut().insert(address);
+                }
                 let answer = client.as_ref().map(|client| {
                     let calls =
                         RpcServiceBuilder::new().layer(LimitLayer(Arc::clone(client))).layer(batches.clone());

@@ -89,3 +89,15 @@ async fn programs_on_this_machine_are_not_limited_by_default() {
         assert_eq!(post(&rig, &batch(200)).await.0, 200);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_has_a_number_of_filters() {
+    let rig = Rig::start_limiting(ClientLimits { burst_calls: 100_000, connections: 100, ..LIMITS }).await;
+    for _ in 0..64 {
+        rig.call("eth_newBlockFilter", json!([])).await;
+    }
+    for method in ["eth_newBlockFilter", "eth_newPendingTransactionFilter"] {
+        let refusal = rig.refused(method, json!([])).await;
+        assert!(refusal.message.contains("one client has at most 64"), "{}", refusal.message);
+    }
+}

@@ -119,3 +119,42 @@ async fn the_known_accounts_are_there_and_sign() {
     assert_eq!(json!(signer), accounts[0]);
     assert_eq!(rig.refused("eth_sign", json!([Address::ZERO, "0x00"])).await.message, "unknown account");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_transaction_asks_for_is_sent_or_refused() {
+    let rig = DevRig::start().await;
+    let (from, to) = (rig.account(0), rig.account(1));
+    let list = json!([{ "address": to, "storageKeys": [format!("0x{:064x}", 1)] }]);
+    let priced = json!({ "from": from, "to": to, "gasPrice": "0x77359400", "accessList": list });
+    let hash = rig.call("eth_sendTransaction", json!([priced])).await;
+    let sent = rig.call("eth_getTransactionByHash", json!([hash])).await;
+    assert_eq!((&sent["type"], &sent["accessList"]), (&json!("0x1"), &list));
+    for wrong in [
+        json!({ "chainId": "0x1" }),
+        json!({ "gasPrice": "0x77359400", "maxFeePerGas": "0x77359400" }),
+        json!({ "gasPrice": "0x77359400", "authorizationList": [] }),
+        json!({ "data": "0x01", "input": "0x02" }),
+        json!({ "maxFeePerBlobGas": "0x1" }),
+    ] {
+        let mut request = wrong.clone();
+        (request["from"], request["to"]) = (json!(from), json!(to));
+        assert_eq!(rig.refused("eth_sendTransaction", json!([request])).await.code, -32_602, "{wrong}");
+    }
+    let own = json!({ "from": from, "to": to, "chainId": "0x7a69" });
+    rig.call("eth_sendTransaction", json!([own])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_to_another_chain_is_refused() {
+    let rig = DevRig::start().await;
+    rig.call("evm_mine", json!([])).await;
+    let elsewhere = json!([{ "forking": { "jsonRpcUrl": "http://localhost:1", "blockNumber": 5 } }]);
+    for method in ["hardhat_reset", "anvil_reset"] {
+        let refusal = rig.refused(method, elsewhere.clone()).await;
+        assert_eq!(refusal.code, -32_602);
+        assert!(refusal.message.contains("cannot fork"), "{}", refusal.message);
+    }
+    assert_eq!(rig.call("eth_blockNumber", json!([])).await, "0x1", "nothing was taken back");
+    rig.call("anvil_reset", json!([{}])).await;
+    assert_eq!(rig.call("eth_blockNumber", json!([])).await, "0x0");
+}

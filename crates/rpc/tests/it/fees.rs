@@ -2,6 +2,7 @@
 
 use crate::{client::Rig, ledger::transfer};
 use serde_json::json;
+use std::sync::atomic::Ordering;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prices_follow_what_was_paid() {
@@ -43,4 +44,19 @@ async fn the_fee_history_has_its_shape() {
     ] {
         assert_eq!(rig.refused("eth_feeHistory", params.clone()).await.code, -32_602, "{params}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fee_history_reads_receipts_for_percentiles_alone() {
+    let rig = Rig::start().await;
+    for nonce in 0..5 {
+        rig.ledger.mine(vec![(transfer(1, nonce, 10), vec![])]);
+    }
+    let before = rig.ledger.receipts_read.load(Ordering::Relaxed);
+    for percentiles in [json!(null), json!([])] {
+        rig.call("eth_feeHistory", json!(["0x400", "latest", percentiles])).await;
+    }
+    assert_eq!(rig.ledger.receipts_read.load(Ordering::Relaxed), before);
+    rig.call("eth_feeHistory", json!(["0x3", "latest", [50]])).await;
+    assert_eq!(rig.ledger.receipts_read.load(Ordering::Relaxed), before + 3);
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     client::Rig,
-    ledger::{log, transfer},
+    ledger::{log, raw, transfer},
 };
 use alloy_primitives::Address;
 use serde_json::{Value, json};
@@ -59,5 +59,26 @@ async fn a_poll_of_too_many_logs_is_continued_by_the_next() {
     for expected in [16_000, 8_000, 0] {
         let changes = rig.call("eth_getFilterChanges", json!([id])).await;
         assert_eq!(changes.as_array().unwrap().len(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_of_transactions_tells_hashes_or_all_of_them() {
+    let rig = Rig::start().await;
+    let hashes = rig.call("eth_newPendingTransactionFilter", json!([])).await;
+    let whole = rig.call("eth_newPendingTransactionFilter", json!([true])).await;
+    let sent = [transfer(1, 0, 7), transfer(1, 1, 7)];
+    for one in &sent {
+        rig.call("eth_sendRawTransaction", json!([raw(one)])).await;
+    }
+    let names = sent.each_ref().map(|one| json!(one.tx_hash()));
+    assert_eq!(rig.call("eth_getFilterChanges", json!([hashes])).await, json!(names));
+    let told = rig.call("eth_getFilterChanges", json!([whole])).await;
+    for (index, name) in names.iter().enumerate() {
+        assert_eq!((&told[index]["hash"], &told[index]["value"]), (name, &json!("0x5")));
+        assert_eq!(told[index]["from"], json!(sent[index].signer()));
+    }
+    for id in [hashes, whole] {
+        assert_eq!(rig.call("eth_getFilterChanges", json!([id])).await, json!([]));
     }
 }

@@ -61,9 +61,11 @@ async fn calls_that_burn_gas_stop_no_block() {
         rig.send(json!({ "to": rig.account(1), "value": "0x1" })),
     );
     assert_eq!(receipt["status"], "0x1");
-    assert!(
-        answers.iter().all(|answer| answer.as_ref().is_err_and(|refusal| refusal.message == "out of gas"))
-    );
+    // On a busy machine some run out of time before they run out of gas.
+    for answer in &answers {
+        let words = answer.as_ref().map_err(|refusal| refusal.message.as_str());
+        assert!(matches!(words, Err("out of gas" | "execution timeout")), "{words:?}");
+    }
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
 }
 

@@ -61,6 +61,26 @@ async fn a_synchronous_send_that_takes_too_long_tells_the_hash() {
     assert!(rig.ledger.pending(*sent.tx_hash()).is_some(), "it goes on waiting");
 }
 
+/// EIP-7966: a timeout above the node's maximum is as none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_synchronous_send_may_not_wait_for_ever() {
+    let rig = Rig::start().await;
+    let sent = transfer(1, 0, 7);
+    let refusal = rig.refused("eth_sendRawTransactionSync", json!([raw(&sent), 60_001])).await;
+    assert_eq!((refusal.code, refusal.data), (4, json!(sent.tx_hash())));
+    assert!(refusal.message.contains("2000 ms"), "{}", refusal.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_synchronous_send_does_not_wait_for_another_nonce() {
+    let rig = Rig::start().await;
+    let sent = transfer(1, 5, 7);
+    let refusal = rig.refused("eth_sendRawTransactionSync", json!([raw(&sent), 60_000])).await;
+    assert_eq!((refusal.code, refusal.data), (5, json!(sent.tx_hash())));
+    assert!(refusal.message.ends_with("tx nonce 5"), "{}", refusal.message);
+    assert!(rig.ledger.pending(*sent.tx_hash()).is_some(), "it is in the pool all the same");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_synchronous_send_tells_why_it_was_left_out() {
     let rig = Rig::start().await;
@@ -71,7 +91,7 @@ async fn a_synchronous_send_tells_why_it_was_left_out() {
         rig.ledger.mine(Vec::new());
     };
     let (refusal, ()) =
-        tokio::join!(rig.refused("eth_sendRawTransactionSync", json!([raw(&sent)])), leave_out);
+        tokio::join!(rig.refused("eth_sendRawTransactionSync", json!([raw(&sent), 20_000])), leave_out);
     assert_eq!((refusal.code, &refusal.data), (-32_000, &json!(sent.tx_hash())));
     assert!(refusal.message.ends_with("nonce too low"), "{}", refusal.message);
     assert_eq!(rig.call("bxp_getDropped", json!([sent.tx_hash()])).await, "nonce too low");

@@ -82,6 +82,72 @@ async fn a_trace_is_bounded_in_what_it_records() {
     assert_eq!(trace["error"], "out of gas");
 }
 
+/// Code that is never deployed: it stands at [`RUNS`] for one call alone.
+const RUNS: &str = "0x00000000000000000000000000000000000000aa";
+/// Writes at 1 MiB once and then at 0 for ever: each instruction has the whole MiB as its memory.
+const WRITES_MEMORY: &str = "0x600162100000525b6000600052600756";
+/// Reads slot after slot: each reading instruction has all slots before it as its storage.
+const READS_SLOTS: &str = "0x60005b80545060010160025600";
+
+fn call_of(code: &str, gas: &str, mut options: serde_json::Value) -> serde_json::Value {
+    options["stateOverrides"] = json!({ RUNS: { "code": code } });
+    json!([{ "to": RUNS, "gas": gas }, "latest", options])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_and_storage_count_as_what_a_trace_records() {
+    let rig = DevRig::start().await;
+    for options in [json!({ "enableMemory": true }), json!({ "disableMemory": false })] {
+        let call = call_of(WRITES_MEMORY, "0x2faf080", options.clone());
+        let refusal = rig.refused("debug_traceCall", call).await;
+        assert_eq!(refusal.code, -32_005, "{options}: {refusal:?}");
+        assert!(refusal.message.contains("byte limit"), "{options}: {}", refusal.message);
+    }
+    let refusal = rig.refused("debug_traceCall", call_of(READS_SLOTS, "0x989680", json!({}))).await;
+    assert_eq!(refusal.code, -32_005, "{refusal:?}");
+    // What is left out of the record is not counted.
+    let call = call_of(READS_SLOTS, "0x989680", json!({ "disableStorage": true }));
+    assert_eq!(rig.call("debug_traceCall", call).await["failed"], true);
+    let call = call_of(WRITES_MEMORY, "0x3d0900", json!({ "disableMemory": false, "limit": 3 }));
+    let trace = rig.call("debug_traceCall", call).await;
+    assert_eq!(trace["structLogs"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tracer_that_records_everything_is_refused() {
+    let rig = DevRig::start().await;
+    for options in [
+        json!({ "tracer": "erc7562Tracer" }),
+        json!({ "tracer": "muxTracer", "tracerConfig": { "erc7562Tracer": {} } }),
+    ] {
+        let call = call_of(WRITES_MEMORY, "0x2faf080", options.clone());
+        assert_eq!(rig.refused("debug_traceCall", call).await.code, -32_602, "{options}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_traced_call_can_stand_inside_of_a_block() {
+    let rig = DevRig::start().await;
+    let contract = rig.deploy(STORES).await;
+    rig.call("evm_setAutomine", json!([false])).await;
+    for value in [5, 6] {
+        let request = json!({ "from": rig.account(0), "to": contract, "data": format!("0x{value:064x}") });
+        rig.call("eth_sendTransaction", json!([request])).await;
+    }
+    rig.call("evm_mine", json!([])).await;
+    let call = |options| json!([{ "to": contract }, "latest", options]);
+    for (index, value) in [(Some("0x0"), 0), (Some("0x1"), 5), (None, 6)] {
+        let options = json!({ "tracer": "callTracer", "txIndex": index });
+        let trace = rig.call("debug_traceCall", call(options)).await;
+        assert_eq!(trace["output"], format!("0x{value:064x}"), "before transaction {index:?}");
+    }
+    let refusal = rig.refused("debug_traceCall", call(json!({ "txIndex": "0x2" }))).await;
+    assert_eq!(
+        (refusal.code, refusal.message.as_str()),
+        (-32_602, "transaction index 2 out of range for block")
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn raw_encodings_hash_to_their_names() {
     let rig = DevRig::start().await;

@@ -56,7 +56,7 @@ pub fn pending(
     }
     run.reward(&rules, &open)?;
     let receipts = open.receipts.clone();
-    let block = Arc::new(run.close(open)?.block);
+    let block = Arc::new(run.close(open, None)?.block);
     let left = root::diff(&run.database)?;
     let contracts = &run.database.cache.contracts;
     let codes = contracts.iter().map(|(hash, code)| (*hash, code.original_bytes())).collect();
@@ -72,7 +72,8 @@ fn include(
     if transaction.gas_limit() > room {
         return Ok(());
     }
-    let result = match open.machine.commit(&mut run.database, environment::transaction(&transaction)) {
+    let environment = environment::transaction(&transaction);
+    let result = match open.machine.commit(&mut run.database, environment, run.chain.deadline) {
         Ok(result) => result,
         Err(SimulateError::Ledger(error)) => return Err(error.into()),
         Err(_) => return Ok(()),

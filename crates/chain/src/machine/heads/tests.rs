@@ -10,7 +10,8 @@ use crate::{
     proposal::tests::transfer,
     sync::{SyncItem, SyncRequest, SyncResponse},
 };
-use bxp_types::ValidatorIndex;
+use alloy_consensus::Header;
+use bxp_types::{Certificate, ValidatorIndex};
 
 /// The blocks whose own attestations go to everybody.
 fn attested(effects: &[Effect]) -> Vec<Height> {
@@ -101,4 +102,53 @@ fn nobody_is_asked_for_blocks_while_some_wait_for_their_import() {
 
     let last = after(later, LOOK_EVERY * 5);
     assert_eq!(asked(&node.work(last)), [SyncRequest { from: 2, has: 1 }.encode()]);
+}
+
+/// A block that nobody has made.
+fn foreign_block(number: u64) -> StoredBlock {
+    let header = Header { number, ..Header::default() };
+    StoredBlock { hash: header.hash_slow(), header, transactions: Vec::new(), time_ms: 0 }
+}
+
+/// Whom the node bans once it has imported these heights from validator 1.
+fn banned_for(node: &mut Node, items: Vec<SyncItem>) -> Vec<ValidatorIndex> {
+    let answer = Some(SyncResponse { certified: Height(9), items });
+    node.machine.handle(Input::Fetched { from: ValidatorIndex(1), answer }, at(0)).unwrap();
+    let mut effects = node.turns(at(0));
+    effects.extend(node.work(at(0)));
+    let banned = effects.iter().filter_map(|effect| match effect {
+        Effect::Ban(peer) => Some(*peer),
+        _ => None,
+    });
+    banned.collect()
+}
+
+/// Goal: whoever sends a certificate that n - t have not signed is banned; whoever leaves heights out, has another's block
+/// at a height, or tells what is known is not, since a correct peer may be stale and this node may lack the parent.
+#[test]
+fn a_forged_certificate_is_banned_and_a_block_that_does_not_fit_is_not() {
+    let mut node = Node::open();
+    node.turns(at(0));
+    node.block(0, at(0));
+    let own = node.machine.shared.blocks.block(Height(1)).unwrap().unwrap();
+    let good = node.certificate(&own);
+    let mut forged = good.clone();
+    *forged.signatures.get_mut(&ValidatorIndex(2)).unwrap() = [7; 64];
+    let bare = |certificate: &Certificate| SyncItem { block: None, certificate: certificate.clone() };
+    let none: [ValidatorIndex; 0] = [];
+
+    let gap = node.certificate(&foreign_block(3));
+    assert_eq!(banned_for(&mut node, vec![bare(&gap)]), none, "a height is left out");
+    assert_eq!(banned_for(&mut node, vec![bare(&forged)]), [ValidatorIndex(1)]);
+    assert_eq!(node.machine.certificates.certified(), Height(0), "nothing is taken from it");
+
+    let next = node.certificate(&foreign_block(2));
+    let other = SyncItem { block: Some(foreign_block(7)), certificate: next };
+    assert_eq!(banned_for(&mut node, vec![bare(&good), other]), none, "not the block that is certified");
+    assert_eq!(node.machine.certificates.certified(), Height(1));
+    assert_eq!(
+        banned_for(&mut node, vec![bare(&forged)]),
+        none,
+        "its height is certified: stale, and not read"
+    );
 }

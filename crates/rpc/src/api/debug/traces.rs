@@ -13,7 +13,9 @@ use alloy_rpc_types_trace::geth::{
     GethDebugTracingCallOptions, GethDebugTracingOptions, GethTrace, TraceResult,
 };
 use bxp_execution::ChainSpec;
-use bxp_simulate::{Overrides, Question, Replayed, trace_block, trace_call, trace_transaction};
+use bxp_simulate::{
+    Overrides, Question, Replayed, trace_block, trace_call, trace_call_within, trace_transaction,
+};
 use bxp_types::{Height, Ledger, StoredBlock};
 use jsonrpsee::{core::async_trait, proc_macros::rpc};
 
@@ -46,7 +48,8 @@ trait Traces {
         options: Option<GethDebugTracingOptions>,
     ) -> Result<Vec<TraceResult>, Fault>;
 
-    /// Traces a call on the state after a block, with overrides.
+    /// Traces a call on the state after a block, with overrides; with `txIndex`, on the state before the block's
+    /// transaction at that index.
     #[method(name = "traceCall")]
     async fn trace_call(
         &self,
@@ -112,12 +115,20 @@ impl TracesServer for Methods {
         let spec = self.0.spec();
         let run = move |ledger: &dyn Ledger| {
             let options = options.unwrap_or_default();
+            let overrides = Overrides { state: options.state_overrides, block: options.block_overrides };
+            if let Some(index) = options.tx_index {
+                let index = usize::try_from(index).unwrap_or(usize::MAX);
+                let block = select::required(ledger, block)?;
+                return replay(ledger, &spec, &block, |replayed| {
+                    Ok(trace_call_within(replayed, index, &overrides, &request, &options.tracing_options)?)
+                });
+            }
             let (block, view) = select::state(ledger, block)?;
             let question = Question {
                 view: &*view,
                 spec: &spec,
                 header: &block.header,
-                overrides: Overrides { state: options.state_overrides, block: options.block_overrides },
+                overrides,
                 deadline: context::trace_deadline(),
             };
             Ok(trace_call(&question, &request, &options.tracing_options)?)

@@ -49,13 +49,26 @@ pub(super) fn register(module: &mut RpcModule<Bench>) -> Result<(), RegisterMeth
         Ok(bench.developer.revert(snapshot.to_u64())?)
     })?;
     module.register_alias("anvil_revert", "evm_revert")?;
-    module.register_blocking_method("hardhat_reset", |_, bench, _| -> Result<bool, Fault> {
+    module.register_blocking_method("hardhat_reset", |params, bench, _| -> Result<bool, Fault> {
+        refuse_forking(&params)?;
         bench.developer.reset()?;
         Ok(true)
     })?;
     module.register_alias("anvil_reset", "hardhat_reset")?;
     module.register_method("hardhat_metadata", |_, bench, _| metadata(bench))?;
     module.register_alias("anvil_metadata", "hardhat_metadata")?;
+    Ok(())
+}
+
+/// The chain starts from a genesis of its own; who asks for the state of another one has to be told.
+fn refuse_forking(params: &Params<'_>) -> Result<(), Fault> {
+    let values: Vec<Value> = if params.as_str().is_none() { Vec::new() } else { parse(params)? };
+    let forking = values.iter().filter_map(|value| value.get("forking")).any(|forking| !forking.is_null());
+    if forking {
+        return Err(Fault::InvalidParams(
+            "this chain cannot fork another one; reset it without \"forking\"".to_owned(),
+        ));
+    }
     Ok(())
 }
 

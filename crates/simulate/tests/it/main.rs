@@ -1,0 +1,3 @@
+//! Runs over a state in memory.
+
+mod deadlines;
