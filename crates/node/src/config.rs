@@ -314,6 +314,10 @@ mod tests {
         let rpc = |table: &str| read(&format!("{TEXT}[rpc]\n{table}")).map(|config| config.rpc);
         let limits = rpc("calls_per_second = 50\nlimit_loopback = true").unwrap().limits();
         assert_eq!((limits.calls_per_second, limits.burst_calls, limits.loopback), (50, 2_000, true));
+        let reached = rpc("hosts = [\"node.example:*\"]\norigins = [\"https://wallet.example\"]").unwrap();
+        let policy = reached.policy("127.0.0.1:8545".parse().unwrap());
+        assert!(policy.hosts.contains(&"node.example:*".to_owned()) && policy.hosts.len() > 1);
+        assert_eq!(policy.origins, ["https://wallet.example"]);
         let wrong = |table: &str| format!("{:#}", rpc(table).unwrap_err());
         assert!(wrong("burst_calls = 199").ends_with("the least is 200, the calls of a full batch"));
         assert!(wrong("calls_per_second = 0").contains("node.toml"));

@@ -10,7 +10,7 @@ use bxp_chain::{Chain, ChainConfig, ChainError, ChainEvent, Source, View};
 use bxp_enclave::Enclave;
 use bxp_execution::ChainSpec;
 use bxp_network::{Network, NetworkConfig};
-use bxp_rpc::{NodeInfo, NodeStatus, Policy, RpcServer};
+use bxp_rpc::{NodeInfo, NodeStatus, RpcServer};
 use bxp_storage::Store;
 use bxp_types::{Genesis, Height, Jurisdiction, Ledger, ValidatorIndex};
 use serde::Serialize;
@@ -80,7 +80,7 @@ impl Node {
         let (chain, driver) =
             Chain::start(genesis.clone(), chain_config, store.clone(), enclave.clone(), network.clone())?;
         let ledger: Arc<dyn Ledger> = Arc::new(View::new(chain.clone()));
-        let policy = Policy { clients: config.rpc.limits(), ..Policy::of(config.listen.rpc) };
+        let policy = config.rpc.policy(config.listen.rpc);
         let info = node_info(me, &chain, &network);
         let rpc = bxp_rpc::serve_with(config.listen.rpc, Arc::clone(&ledger), info, policy).await?;
         let metrics = metrics_server::serve(config.listen.metrics).await?;

@@ -13,6 +13,14 @@ pub enum RpcError {
         /// Why not.
         source: io::Error,
     },
+    /// A page of the policy is not named as browsers name it.
+    #[error(
+        "allow pages of {origin:?} to read JSON-RPC: not of the form https://host or http://host:port, in small letters and without a path"
+    )]
+    Origin {
+        /// The page as configured.
+        origin: String,
+    },
     /// A host of the policy is not `host:port`.
     #[error("allow JSON-RPC requests for host {host:?}: not of the form host:port or host:*")]
     Host {

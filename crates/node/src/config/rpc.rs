@@ -1,14 +1,15 @@
-//! The table `[rpc]`: how much one client of Ethereum JSON-RPC may ask.
+//! The table `[rpc]`: who may use Ethereum JSON-RPC, and how much one client may ask.
 
 use anyhow::{Result, ensure};
-use bxp_rpc::ClientLimits;
+use bxp_rpc::{ClientLimits, Policy};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 /// Calls in the largest batch: a client that has paused may send one.
 const BATCH_MAX: u32 = 200;
 
-/// How much one client, by its address, may ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Who may ask, and how much one client, by its address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rpc {
     /// Calls a second in the long run, each call of a batch counted.
@@ -19,16 +20,33 @@ pub struct Rpc {
     pub connections_per_client: u32,
     /// Whether programs on this machine are held to it; behind a proxy on this machine, set limits in the proxy.
     pub limit_loopback: bool,
+    /// Hosts under which the node is reached beside its own address and loopback, as `host:port` or `host:*`: a proxy's, say.
+    pub hosts: Vec<String>,
+    /// Pages, by their origin such as `https://wallet.example`, whose scripts may use JSON-RPC beside those of this machine.
+    pub origins: Vec<String>,
 }
 
 impl Default for Rpc {
     fn default() -> Self {
         let ClientLimits { calls_per_second, burst_calls, connections, loopback } = ClientLimits::default();
-        Self { calls_per_second, burst_calls, connections_per_client: connections, limit_loopback: loopback }
+        Self {
+            calls_per_second,
+            burst_calls,
+            connections_per_client: connections,
+            limit_loopback: loopback,
+            hosts: Vec::new(),
+            origins: Vec::new(),
+        }
     }
 }
 
 impl Rpc {
+    /// Whom a server on `address` answers.
+    #[must_use]
+    pub fn policy(&self, address: SocketAddr) -> Policy {
+        Policy { clients: self.limits(), ..Policy::of(address).also(&self.hosts, &self.origins) }
+    }
+
     /// What the server holds clients to.
     #[must_use]
     pub const fn limits(&self) -> ClientLimits {

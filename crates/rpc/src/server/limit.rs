@@ -138,6 +138,17 @@ pub(super) fn with_status<B>(mut answer: Response<B>) -> Response<B> {
     answer
 }
 
+/// What a page is told that may not have a WebSocket.
+pub(super) fn foreign_page() -> Response<HttpBody> {
+    metric::refused(1);
+    let words =
+        "pages of this origin may not connect; the node's operator admits them by rpc.origins in node.toml\n";
+    let mut answer = Response::new(HttpBody::from(words));
+    *answer.status_mut() = StatusCode::FORBIDDEN;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    answer
+}
+
 /// What a connection is told that is one too many for its client.
 pub(super) fn too_many_connections(connections_max: u32) -> Response<HttpBody> {
     metric::refused(1);

@@ -81,7 +81,8 @@ pub async fn serve(
 /// Serves JSON-RPC on `address`, to whom `policy` says.
 ///
 /// # Errors
-/// [`RpcError::Listen`] where the address is taken, [`RpcError::Host`] for a host that is none.
+/// [`RpcError::Listen`] where the address is taken, [`RpcError::Host`] for a host that is none, [`RpcError::Origin`] for an
+/// origin that is none.
 pub async fn serve_with(
     address: SocketAddr,
     ledger: Arc<dyn Ledger>,
@@ -89,6 +90,7 @@ pub async fn serve_with(
     policy: Policy,
 ) -> Result<RpcServer, RpcError> {
     metric::describe();
+    policy.check_origins()?;
     let batches = BatchLayer(Arc::clone(&ledger));
     let methods = api::methods(&Context::new(ledger, info))?;
     let http = ServiceBuilder::new().layer(policy.cors()).layer(host_filter(&policy)?);
@@ -96,6 +98,7 @@ pub async fn serve_with(
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let clients = Clients::new(policy.clients);
+    let policy = Arc::new(policy);
     let builder = Server::builder().set_config(config()).set_http_middleware(http).to_service_builder();
     let (stop, handle) = stop_channel();
     tokio::spawn(async move {
@@ -103,12 +106,13 @@ pub async fn serve_with(
             let client = clients.connect(peer.ip(), Instant::now()).map(Arc::new);
             let connections_max = clients.limits().connections;
             let (builder, methods) = (builder.clone(), methods.clone());
-            let (batches, stopping) = (batches.clone(), stop.clone());
+            let (batches, stopping, policy) = (batches.clone(), stop.clone(), Arc::clone(&policy));
             let service = service_fn(move |mut request: http::Request<_>| {
                 if let Some(address) = client.as_ref().and_then(|client| client.address()) {
                     request.extensions_mut().insert(address);
                 }
-                let answer = client.as_ref().map(|client| {
+                let refused = policy.refuses(&request);
+                let answer = client.as_ref().filter(|_| !refused).map(|client| {
                     let calls =
                         RpcServiceBuilder::new().layer(LimitLayer(Arc::clone(client))).layer(batches.clone());
                     let builder = builder.clone().set_rpc_middleware(calls);
@@ -117,6 +121,7 @@ pub async fn serve_with(
                 async move {
                     match answer {
                         Some(answer) => answer.await.map(limit::with_status),
+                        None if refused => Ok(limit::foreign_page()),
                         None => Ok(limit::too_many_connections(connections_max)),
                     }
                 }

@@ -1,6 +1,8 @@
 //! Who may ask, and how much.
 
 use super::clients::ClientLimits;
+use crate::RpcError;
+use http::{HeaderName, Request, header};
 use std::net::SocketAddr;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
@@ -22,8 +24,8 @@ pub struct Policy {
     /// Values of the `Host` header that are answered, as `host:port` or `host:*`. A page of a hostile site whose name
     /// resolves to this machine (DNS rebinding) is refused, since it names its own host. Empty: any host.
     pub hosts: Vec<String>,
-    /// Pages, by their origin such as `https://wallet.example`, whose scripts may read answers. Pages of this machine
-    /// always may.
+    /// Pages, by their origin such as `https://wallet.example`, whose scripts may read answers and open WebSockets. Pages of
+    /// this machine always may.
     pub origins: Vec<String>,
     /// How much one client may ask.
     pub clients: ClientLimits,
@@ -42,6 +44,42 @@ impl Policy {
             hosts.push(format!("{address}"));
         }
         Self { hosts, origins: Vec::new(), clients: ClientLimits::default() }
+    }
+
+    /// Also answers requests that name these hosts, and lets these pages read answers. A server on all addresses, which
+    /// answers any host otherwise, then answers these and loopback alone, where there are hosts.
+    #[must_use]
+    pub fn also(mut self, hosts: &[String], origins: &[String]) -> Self {
+        if self.hosts.is_empty() && !hosts.is_empty() {
+            self.hosts = LOOPBACK_HOSTS.map(str::to_owned).to_vec();
+        }
+        self.hosts.extend_from_slice(hosts);
+        self.origins.extend_from_slice(origins);
+        self
+    }
+
+    /// # Errors
+    /// [`RpcError::Origin`] for a page that is named otherwise than browsers do.
+    pub(super) fn check_origins(&self) -> Result<(), RpcError> {
+        let is_origin = |origin: &str| {
+            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            host.is_some_and(|host| {
+                !host.is_empty()
+                    && host.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase())
+                    && !host.contains(['/', '@', '?', '#', '*'])
+            })
+        };
+        match self.origins.iter().find(|origin| !is_origin(origin)) {
+            None => Ok(()),
+            Some(origin) => Err(RpcError::Origin { origin: origin.clone() }),
+        }
+    }
+
+    /// Whether a request is that of a page that wants a WebSocket and may not have one. A browser asks nobody before it opens
+    /// one, and lets its page read all that comes; but it names the page.
+    pub(super) fn refuses<B>(&self, request: &Request<B>) -> bool {
+        let header = |name: HeaderName| request.headers().get(name).map(http::HeaderValue::as_bytes);
+        header(header::UPGRADE).is_some() && header(header::ORIGIN).is_some_and(|origin| !self.admits(origin))
     }
 
     /// Whether scripts of the page at `origin` may read answers.
@@ -82,6 +120,30 @@ mod tests {
         ] {
             assert_eq!(policy.admits(origin.as_bytes()), admitted, "{origin}");
         }
+    }
+
+    #[test]
+    fn pages_are_named_as_browsers_name_them() {
+        let named = |origin: &str| {
+            let policy = Policy::of("127.0.0.1:8545".parse().unwrap()).also(&[], &[origin.to_owned()]);
+            policy.check_origins().map_err(|error| error.to_string())
+        };
+        for right in ["https://wallet.example", "http://10.1.2.3:3000", "https://[2001:db8::1]:8443"] {
+            assert_eq!(named(right), Ok(()));
+        }
+        for wrong in
+            ["*", "wallet.example", "https://wallet.example/", "https://Wallet.example", "https://", "null"]
+        {
+            assert!(named(wrong).unwrap_err().contains(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn named_hosts_are_added_and_end_that_any_is_answered() {
+        let host = ["node.example:8545".to_owned()];
+        let hosts = |address: &str| Policy::of(address.parse().unwrap()).also(&host, &[]).hosts;
+        assert_eq!(hosts("127.0.0.1:8545"), [LOOPBACK_HOSTS.as_slice(), &["node.example:8545"]].concat());
+        assert_eq!(hosts("0.0.0.0:8545"), hosts("127.0.0.1:8545"));
     }
 
     #[test]

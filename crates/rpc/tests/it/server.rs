@@ -30,6 +30,30 @@ async fn other_hosts_are_refused_and_only_own_pages_may_read() {
     }
 }
 
+/// Goal: a page that may not read answers may not read them over a WebSocket either. Way: the request by which a browser opens
+/// one, which names the page, and a program's, which names none.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_own_pages_open_a_websocket() {
+    let rig = Rig::start().await;
+    for (origin, status) in [
+        (None, 101),
+        (Some("http://localhost:5173"), 101),
+        (Some("https://evil.example"), 403),
+        (Some("null"), 403),
+    ] {
+        let mut request = reqwest::Client::new()
+            .get(rig.url())
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        assert_eq!(request.send().await.unwrap().status(), status, "{origin:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_are_answered_up_to_their_limit() {
     let rig = Rig::start().await;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use bxp_chain::View;
 use bxp_dev_chain::{DevChain, DevConfig, MNEMONIC, TREASURY, accounts};
 use bxp_execution::ChainSpec;
-use bxp_rpc::{NodeInfo, NodeStatus, serve};
+use bxp_rpc::{NodeInfo, NodeStatus, Policy, serve_with};
 use bxp_types::Height;
 use clap::Args;
 use serde::Serialize;
@@ -27,6 +27,13 @@ pub(crate) struct Arguments {
     /// Make a block every so many seconds, instead of one at once after each transaction.
     #[arg(long, value_name = "SECONDS")]
     block_time: Option<f64>,
+    /// Another page whose scripts may use the chain, by its origin, such as https://remix.ethereum.org; pages of this machine
+    /// may. Any page that may use it may spend what the test accounts have.
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    origins: Vec<String>,
+    /// Another name under which the chain is reached, as HOST:PORT or HOST:*.
+    #[arg(long = "host", value_name = "HOST:PORT")]
+    hosts: Vec<String>,
     /// Print one JSON line when ready.
     #[arg(long)]
     json: bool,
@@ -84,7 +91,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         developer: Some(Arc::new(chain.clone())),
     };
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), arguments.port);
-    let server = serve(address, Arc::new(View::new(chain)), info).await?;
+    let policy = Policy::of(address).also(&arguments.hosts, &arguments.origins);
+    let server = serve_with(address, Arc::new(View::new(chain)), info, policy).await?;
     let ready = Ready {
         rpc: format!("http://{}", server.local_addr()),
         chain_id: arguments.chain_id,
