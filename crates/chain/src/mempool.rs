@@ -25,11 +25,24 @@ pub struct PoolLimits {
     pub transactions_max: usize,
     /// The most transactions of one sender, and how far ahead of the account's nonce they may lie.
     pub per_sender_max: usize,
+    /// The most bytes of all transactions.
+    pub bytes_max: usize,
+    /// The most transactions that wait for one before them. They cost their sender nothing and may wait for ever, so they
+    /// never take the room of those that can run.
+    pub gapped_max: usize,
+    /// The most of these of one sender: several full batches that arrive in another order than they were signed in.
+    pub gapped_per_sender_max: usize,
 }
 
 impl Default for PoolLimits {
     fn default() -> Self {
-        Self { transactions_max: 400_000, per_sender_max: 16_384 }
+        Self {
+            transactions_max: 400_000,
+            per_sender_max: 16_384,
+            bytes_max: 1 << 30,
+            gapped_max: 100_000,
+            gapped_per_sender_max: 4_096,
+        }
     }
 }
 
@@ -55,6 +68,32 @@ struct Pooled {
 struct Queue {
     account_nonce: u64,
     by_nonce: BTreeMap<u64, Pooled>,
+    /// How many of them follow each other from the account's nonce on.
+    ready: usize,
+}
+
+impl Queue {
+    /// The nonce after those that follow each other.
+    const fn next(&self) -> u64 {
+        self.account_nonce.saturating_add(self.ready as u64)
+    }
+
+    fn gapped(&self) -> usize {
+        self.by_nonce.len().saturating_sub(self.ready)
+    }
+
+    /// Counts on from what follows already.
+    fn count_on(&mut self) {
+        while self.by_nonce.contains_key(&self.next()) {
+            self.ready += 1;
+        }
+    }
+
+    /// Counts anew, where the account's nonce moved or a transaction went.
+    fn count_anew(&mut self) {
+        self.ready = 0;
+        self.count_on();
+    }
 }
 
 /// The pool.
@@ -64,6 +103,10 @@ pub struct Mempool {
     senders: HashMap<Address, Queue>,
     by_hash: HashMap<B256, (Address, u64)>,
     arrivals: u64,
+    /// Of all transactions.
+    bytes: usize,
+    /// Transactions that wait for one before them.
+    gapped: usize,
 }
 
 /// One sender's best next transaction while a proposal is filled.
@@ -105,7 +148,7 @@ impl Mempool {
     #[must_use]
     pub fn next_nonce(&self, sender: Address) -> Option<u64> {
         let queue = self.senders.get(&sender)?;
-        Some(gapless(queue).last().map_or(queue.account_nonce, |(nonce, _)| nonce.saturating_add(1)))
+        Some(queue.next())
     }
 
     /// What waits, of one sender or of all, in the order of senders and nonces: at most `max` transactions.
@@ -117,7 +160,7 @@ impl Mempool {
         senders.sort_unstable_by_key(|(sender, _)| **sender);
         let mut left = max;
         for (_, queue) in senders {
-            let ready = gapless(queue).count();
+            let ready = queue.ready;
             for (place, pooled) in queue.by_nonce.values().enumerate().take(left) {
                 let list = if place < ready { &mut content.pending } else { &mut content.queued };
                 list.push(pooled.transaction.clone());
@@ -130,8 +173,7 @@ impl Mempool {
     /// How many transactions could run now, and how many wait for one before them.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
-        let ready = self.senders.values().map(|queue| gapless(queue).count()).sum();
-        (ready, self.by_hash.len().saturating_sub(ready))
+        (self.by_hash.len().saturating_sub(self.gapped), self.gapped)
     }
 
     /// Takes a transaction in; gives the hash of the one that it replaces.
@@ -148,21 +190,39 @@ impl Mempool {
             return Err(SubmitError::AlreadyKnown);
         }
         check(&transaction, conditions, self.limits)?;
-        let replaced = self.check_room(&transaction)?;
+        let bytes = transaction.encode_2718_len();
+        let replaced = self.check_room(&transaction, bytes, conditions.account.nonce)?;
         self.check_funds(&transaction, conditions.account.balance)?;
         if let Some(old) = replaced {
             self.by_hash.remove(&old);
         }
         self.arrivals += 1;
-        let pooled = Pooled { bytes: transaction.encode_2718_len(), transaction, arrival: self.arrivals };
+        let pooled = Pooled { bytes, transaction, arrival: self.arrivals };
         let queue = self.senders.entry(sender).or_default();
-        queue.account_nonce = queue.account_nonce.max(conditions.account.nonce);
-        queue.by_nonce.insert(nonce, pooled);
+        self.gapped -= queue.gapped();
+        if conditions.account.nonce > queue.account_nonce {
+            queue.account_nonce = conditions.account.nonce;
+            queue.count_anew();
+        }
+        let old = queue.by_nonce.insert(nonce, pooled);
+        queue.count_on();
+        self.gapped += queue.gapped();
+        self.bytes = self.bytes + bytes - old.map_or(0, |old| old.bytes);
         self.by_hash.insert(hash, (sender, nonce));
         Ok(replaced)
     }
 
-    fn check_room(&self, transaction: &RecoveredTransaction) -> Result<Option<B256>, SubmitError> {
+    /// Whether there is room, for `bytes` of a sender whose account's nonce is `account_nonce`; gives the hash of the one that
+    /// is replaced.
+    fn check_room(
+        &self,
+        transaction: &RecoveredTransaction,
+        bytes: usize,
+        account_nonce: u64,
+    ) -> Result<Option<B256>, SubmitError> {
+        if self.bytes.saturating_add(bytes) > self.limits.bytes_max {
+            return Err(SubmitError::PoolFull);
+        }
         let queue = self.senders.get(&transaction.signer());
         if let Some(old) = queue.and_then(|queue| queue.by_nonce.get(&transaction.nonce())) {
             let old = &old.transaction;
@@ -175,7 +235,14 @@ impl Mempool {
         if of_sender >= self.limits.per_sender_max {
             return Err(SubmitError::AccountLimit);
         }
-        if self.by_hash.len() >= self.limits.transactions_max {
+        let next = queue.map_or(account_nonce, |queue| queue.next().max(account_nonce));
+        let is_gapped = transaction.nonce() > next;
+        if is_gapped && queue.map_or(0, Queue::gapped) >= self.limits.gapped_per_sender_max {
+            return Err(SubmitError::AccountLimit);
+        }
+        if self.by_hash.len() >= self.limits.transactions_max
+            || (is_gapped && self.gapped >= self.limits.gapped_max)
+        {
             return Err(SubmitError::PoolFull);
         }
         Ok(None)
@@ -231,9 +298,18 @@ impl Mempool {
     /// A block has moved `sender`'s account nonce: forgets what is spent and gives its hashes.
     pub fn account_moved(&mut self, sender: Address, account_nonce: u64) -> Vec<B256> {
         let Some(queue) = self.senders.get_mut(&sender) else { return Vec::new() };
-        queue.account_nonce = queue.account_nonce.max(account_nonce);
+        self.gapped -= queue.gapped();
+        let moved = account_nonce.saturating_sub(queue.account_nonce);
+        queue.account_nonce += moved;
         let kept = queue.by_nonce.split_off(&queue.account_nonce);
         let spent = std::mem::replace(&mut queue.by_nonce, kept);
+        // What follows the spent ones follows them still.
+        match queue.ready.checked_sub(usize::try_from(moved).unwrap_or(usize::MAX)) {
+            Some(ready) => queue.ready = ready,
+            None => queue.count_anew(),
+        }
+        self.gapped += queue.gapped();
+        self.bytes -= spent.values().map(|pooled| pooled.bytes).sum::<usize>();
         if queue.by_nonce.is_empty() {
             self.senders.remove(&sender);
         }
@@ -248,18 +324,18 @@ impl Mempool {
     pub fn remove(&mut self, hash: B256) {
         let Some((sender, nonce)) = self.by_hash.remove(&hash) else { return };
         if let Some(queue) = self.senders.get_mut(&sender) {
-            queue.by_nonce.remove(&nonce);
+            self.gapped -= queue.gapped();
+            self.bytes -= queue.by_nonce.remove(&nonce).map_or(0, |pooled| pooled.bytes);
+            // Those after it have a gap before them now.
+            if let Some(before) = nonce.checked_sub(queue.account_nonce) {
+                queue.ready = queue.ready.min(usize::try_from(before).unwrap_or(usize::MAX));
+            }
+            self.gapped += queue.gapped();
             if queue.by_nonce.is_empty() {
                 self.senders.remove(&sender);
             }
         }
     }
-}
-
-fn gapless(queue: &Queue) -> impl Iterator<Item = (u64, &Pooled)> {
-    (queue.account_nonce..)
-        .zip(queue.by_nonce.range(queue.account_nonce..))
-        .map_while(|(expected, (&nonce, pooled))| (nonce == expected).then_some((nonce, pooled)))
 }
 
 /// The first of a sender's transactions that is not under way.

@@ -85,6 +85,7 @@ impl Host {
             pool: bxp_chain::mempool::PoolLimits {
                 transactions_max: POOL_TRANSACTIONS_MAX,
                 per_sender_max: 512,
+                ..bxp_chain::mempool::PoolLimits::default()
             },
             retention: bxp_chain::Retention::default(),
             verification: self.verification,

@@ -67,7 +67,8 @@ fn a_replacement_pays_a_tenth_more() {
 
 #[test]
 fn what_is_refused_is_refused_in_geths_words() {
-    let mut pool = Mempool::new(PoolLimits { transactions_max: 2, per_sender_max: 2 });
+    let mut pool =
+        Mempool::new(PoolLimits { transactions_max: 2, per_sender_max: 2, ..PoolLimits::default() });
     let mut refuse = |transaction: RecoveredTransaction, conditions: Conditions| {
         pool.insert(transaction, &conditions).unwrap_err().to_string()
     };
@@ -101,7 +102,8 @@ fn what_is_refused_is_refused_in_geths_words() {
 
 #[test]
 fn the_pool_is_bounded_and_knows_what_it_has() {
-    let mut pool = Mempool::new(PoolLimits { transactions_max: 2, per_sender_max: 2 });
+    let mut pool =
+        Mempool::new(PoolLimits { transactions_max: 2, per_sender_max: 2, ..PoolLimits::default() });
     pool.insert(transfer(1, 0, 1), &conditions(0)).unwrap();
     assert_eq!(pool.insert(transfer(1, 0, 1), &conditions(0)), Err(SubmitError::AlreadyKnown));
     pool.insert(transfer(1, 1, 1), &conditions(0)).unwrap();
@@ -112,7 +114,8 @@ fn the_pool_is_bounded_and_knows_what_it_has() {
 #[test]
 fn a_sender_has_a_share_of_the_pool_and_may_still_replace_when_it_is_full() {
     // The account has moved on, and what is spent has not been forgotten yet.
-    let mut pool = Mempool::new(PoolLimits { transactions_max: 3, per_sender_max: 2 });
+    let mut pool =
+        Mempool::new(PoolLimits { transactions_max: 3, per_sender_max: 2, ..PoolLimits::default() });
     pool.insert(transfer(1, 0, 1), &conditions(0)).unwrap();
     pool.insert(transfer(1, 1, 1), &conditions(0)).unwrap();
     let refused = pool.insert(transfer(1, 2, 1), &conditions(1)).unwrap_err();
@@ -155,4 +158,79 @@ fn what_is_under_way_is_not_proposed_again_and_the_next_nonces_are() {
     assert!(!pool.has_candidate(BASE_FEE, &under_way));
     under_way.forget_up_to(Height(2));
     assert!(pool.has_candidate(BASE_FEE, &under_way), "left out of its superblock, so it comes again");
+}
+
+/// Goal: transactions that cannot run, which cost nothing, never keep out one that can. Way: many accounts leave out their first
+/// nonce until no more of that is taken; an honest account pays, and the gaps are filled.
+#[test]
+fn transactions_behind_a_gap_leave_room_for_those_that_can_run() {
+    let limits =
+        PoolLimits { transactions_max: 8, gapped_max: 5, gapped_per_sender_max: 2, ..PoolLimits::default() };
+    let mut pool = Mempool::new(limits);
+    let mut insert = |transaction| pool.insert(transaction, &conditions(0));
+    for seed in [1, 2] {
+        insert(transfer(seed, 1, 1)).unwrap();
+        insert(transfer(seed, 2, 1)).unwrap();
+        assert!(matches!(insert(transfer(seed, 3, 1)), Err(SubmitError::AccountLimit)));
+    }
+    insert(transfer(3, 1, 1)).unwrap();
+    assert!(matches!(insert(transfer(4, 1, 1)), Err(SubmitError::PoolFull)));
+    insert(transfer(5, 0, 1)).unwrap();
+    insert(transfer(1, 0, 1)).unwrap();
+    insert(transfer(4, 0, 1)).unwrap();
+    assert_eq!(pool.size(), (5, 3), "the gap of the first account is filled");
+    assert!(
+        matches!(pool.insert(transfer(6, 0, 1), &conditions(0)), Err(SubmitError::PoolFull)),
+        "all are 8"
+    );
+}
+
+#[test]
+fn the_pool_has_a_bound_in_bytes_and_gives_them_back() {
+    let bytes = transfer(1, 0, 1).encode_2718_len();
+    let mut pool = Mempool::new(PoolLimits { bytes_max: 2 * bytes, ..PoolLimits::default() });
+    let (first, second) = (transfer(1, 0, 1), transfer(2, 0, 1));
+    for one in [&first, &second] {
+        pool.insert(one.clone(), &conditions(0)).unwrap();
+    }
+    assert!(matches!(pool.insert(transfer(3, 0, 1), &conditions(0)), Err(SubmitError::PoolFull)));
+    pool.remove(*first.tx_hash());
+    pool.insert(transfer(3, 0, 1), &conditions(0)).unwrap();
+    pool.account_moved(second.signer(), 1);
+    assert_eq!(pool.bytes, bytes);
+}
+
+proptest::proptest! {
+    /// What is counted on the way is what counting all of it gives.
+    #[test]
+    #[test]
+    fn counts_stay_right(
+        steps in proptest::collection::vec((0_u8..4, 1_u8..4, 0_u64..8), 1..60),
+    ) {
+        let mut pool = Mempool::new(PoolLimits::default());
+        let mut nonces = [0_u64; 4];
+        for (kind, seed, nonce) in steps {
+            let transaction = transfer(seed, nonce, 1);
+            let account = &mut nonces[usize::from(seed)];
+            match kind {
+                0 | 1 => {
+                    let _refused = pool.insert(transaction, &conditions(*account));
+                }
+                2 => pool.remove(*transaction.tx_hash()),
+                _ => {
+                    *account = (*account).max(nonce);
+                    pool.account_moved(transaction.signer(), *account);
+                }
+            }
+            let (mut bytes, mut gapped) = (0, 0);
+            for queue in pool.senders.values() {
+                bytes += queue.by_nonce.values().map(|pooled| pooled.bytes).sum::<usize>();
+                let ready =
+                    (queue.account_nonce..).take_while(|nonce| queue.by_nonce.contains_key(nonce)).count();
+                proptest::prop_assert_eq!(queue.ready, ready);
+                gapped += queue.by_nonce.len() - ready;
+            }
+            proptest::prop_assert_eq!((pool.bytes, pool.gapped), (bytes, gapped));
+        }
+    }
 }
