@@ -172,7 +172,8 @@ impl RpcClient {
             input: call.data,
             ..TxEip1559::default()
         });
-        let receipt: RpcReceipt = self.call("eth_sendRawTransactionSync", json!([raw, RECEIPT_WAIT_MS])).await?;
+        let receipt: RpcReceipt =
+            self.call("eth_sendRawTransactionSync", json!([raw, RECEIPT_WAIT_MS])).await?;
         ensure!(receipt.status == U64::from(1), "transaction {} was reverted", receipt.transaction_hash);
         Ok(receipt)
     }

@@ -89,7 +89,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     };
     for validators in &arguments.validators {
         let folder = tempfile::tempdir().context("make a folder for the network")?;
-        let devnet = Devnet::open_or_create(&folder.path().join("net"), &Plan::usual_checking(*validators, arguments.sharded))?;
+        let devnet = Devnet::open_or_create(
+            &folder.path().join("net"),
+            &Plan::usual_checking(*validators, arguments.sharded),
+        )?;
         let key = devnet.funded.first().context("a devnet has funded accounts")?.private_key;
         let mut network = RunningDevnet::start(devnet).await?;
         let urls = network.addresses().map(|node| node.rpc.clone()).collect();
