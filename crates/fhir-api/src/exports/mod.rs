@@ -125,11 +125,26 @@ impl Exports {
     }
 
     fn put(&self, export: &Export) -> Result<(), Failure> {
+        self.put_among(&mut self.all.lock(), export)
+    }
+
+    /// Keeps what an export has become, if it was not ended meanwhile; tells which.
+    fn put_again(&self, export: &Export) -> Result<bool, Failure> {
+        let mut all = self.all.lock();
+        let is_there = all.contains_key(&export.id);
+        if is_there {
+            self.put_among(&mut all, export)?;
+        }
+        Ok(is_there)
+    }
+
+    /// Whoever changes an export has all of them until it is on disk: one that is ended never comes back.
+    fn put_among(&self, all: &mut BTreeMap<String, Export>, export: &Export) -> Result<(), Failure> {
         let text = serde_json::to_vec(export).map_err(Failure::encoding)?;
         let mut batch = self.store.batch();
         batch.put(&self.states, export.id.as_bytes(), self.sealed(export.id.as_bytes(), &text)?);
         batch.commit(Durability::Synced).map_err(failed("keep an export"))?;
-        self.all.lock().insert(export.id.clone(), export.clone());
+        all.insert(export.id.clone(), export.clone());
         Ok(())
     }
 
@@ -167,10 +182,12 @@ impl Exports {
 
     /// Removes an export with its lines.
     pub(crate) fn remove(&self, id: &str) -> Result<(), Failure> {
-        self.all.lock().remove(id);
+        let mut all = self.all.lock();
+        all.remove(id);
         let mut batch = self.store.batch();
         batch.remove(&self.states, id.as_bytes());
         batch.commit(Durability::Synced).map_err(failed("end an export"))?;
+        drop(all);
         self.remove_lines(id)
     }
 
@@ -214,7 +231,7 @@ impl Exports {
                     file.count = file.count.saturating_sub(gone.get(&number).copied().unwrap_or(0));
                 }
                 files.retain(|file| file.count > 0);
-                self.put(&export)?;
+                self.put_again(&export)?;
             }
         }
         Ok(())

@@ -23,12 +23,9 @@ pub(crate) fn prepare(shared: &Shared, export: &Export) -> Result<(), Failure> {
         Scope::Group(id) => listing.group(id)?,
     }
     let files = listing.finish()?;
+    let ready = Export { files: Some(files), ..export.clone() };
     // Its client may have ended it in the meantime.
-    if exports.all.lock().contains_key(&export.id) {
-        exports.put(&Export { files: Some(files), ..export.clone() })
-    } else {
-        exports.remove_lines(&export.id)
-    }
+    if exports.put_again(&ready)? { Ok(()) } else { exports.remove_lines(&export.id) }
 }
 
 struct Listing<'a> {

@@ -326,7 +326,7 @@ async fn a_car_file_comes_in_the_form_that_was_asked_for() {
     for (path, status) in [(format!("{whole}/c?format=car"), 404), (format!("{whole}/c?format=raw"), 400)] {
         assert_eq!(node.send(Method::HEAD, &path, &[], String::new()).await.status, status, "{path}");
     }
-    assert_eq!(node.send(Method::POST, &format!("{whole}?format=car"), &[], String::new()).await.status, 404);
+    assert_eq!(node.send(Method::POST, &format!("{whole}?format=car"), &[], String::new()).await.status, 405);
 }
 
 /// Goal: clients find out by the empty block that this is a gateway, and other CIDs that hold their bytes work too.
