@@ -70,7 +70,7 @@ fn an_unchecked_body_is_noticed() {
 
 #[test]
 fn faults_of_the_broadcast_are_noticed() {
-    caught_by_simulator(Mutant::EchoQuorumTooLow, &with_one(Role::Twins), "");
+    caught_by_simulator(Mutant::EchoQuorumTooLow, &with_one(Role::Twins), "no progress");
     caught_by_simulator(Mutant::NoReadyAmplification, &with_one(Role::Selective), "no progress");
     caught_by_simulator(Mutant::DeliveredTooEarly, &with_one(Role::Invalid), "an invalid body is decided");
     caught_by_simulator(Mutant::NoFetch, &with_one(Role::Miser), "no progress");
