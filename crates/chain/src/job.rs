@@ -10,7 +10,7 @@ use crate::{
 };
 use alloy_consensus::proofs::calculate_transaction_root;
 use bxp_consensus::Superblock;
-use bxp_execution::{BlockInput, DropReason, ExecutedBlock};
+use bxp_execution::{BlockInput, DropReason, ExecutedBlock, Unwritten};
 use bxp_storage::Durability;
 use bxp_types::{
     B256, Certificate, Digest, Height, RecoveredTransaction, StoredBlock, ValidatorIndex, keccak256,
@@ -33,7 +33,14 @@ pub enum Job {
         body: Bytes,
     },
     /// Make the next block from a superblock. The machine asks for one block or import at a time.
-    Execute(Superblock),
+    Execute {
+        /// What was decided.
+        superblock: Superblock,
+        /// The block below, where it is not written yet; else it is the head.
+        above: Option<Arc<Unwritten>>,
+    },
+    /// Write a block that was made, while the next one is made. The machine asks for one at a time, in their order.
+    Write(Box<ExecutedBlock>),
     /// Take certified blocks and certificates over.
     Import {
         /// Who sent them.
@@ -43,11 +50,13 @@ pub enum Job {
     },
 }
 
-/// What became of [`Job::Execute`] or [`Job::Import`].
+/// What became of [`Job::Execute`], [`Job::Write`] or [`Job::Import`].
 #[derive(Debug)]
 pub enum Done {
+    /// The block is made. Nothing of it is on disk.
+    Executed(Box<ExecutedBlock>),
     /// The block is on disk.
-    Executed(Arc<StoredBlock>),
+    Written(Arc<StoredBlock>),
     /// An import has brought the superblock's block before.
     Overtaken,
     /// Blocks and certificates taken over, up to this certified height.
@@ -78,16 +87,21 @@ impl Job {
                 }
                 Input::Checked { height, proposer, digest, valid }
             }
-            Self::Execute(superblock) => Input::Done(shared.execute(&superblock)),
+            Self::Execute { superblock, above } => Input::Done(shared.execute(&superblock, above.as_ref())),
+            Self::Write(executed) => Input::Done(shared.commit(*executed, None).map(Done::Written)),
             Self::Import { from, items } => Input::Done(shared.import(from, items)),
         }
     }
 }
 
 impl Shared {
-    fn execute(&self, superblock: &Superblock) -> Result<Done, ChainError> {
-        let parent = self.head.load_full();
-        let height = parent.height().next();
+    fn execute(&self, superblock: &Superblock, above: Option<&Arc<Unwritten>>) -> Result<Done, ChainError> {
+        let head = self.head.load();
+        let (parent, parent_hash, parent_ms) = above.map_or_else(
+            || (&head.header, head.hash, head.time_ms),
+            |above| (above.header(), above.hash(), above.time_ms()),
+        );
+        let height = Height(parent.number).next();
         if superblock.height != height {
             return Ok(Done::Overtaken);
         }
@@ -106,22 +120,23 @@ impl Shared {
         let digest = superblock.digest();
         let input = BlockInput {
             height,
-            time_ms: median_time(&proposals, parent.time_ms),
+            time_ms: median_time(&proposals, parent_ms),
             mix_hash: keccak256(digest.0),
             parent_beacon_root: digest.0.into(),
             beneficiary: self.genesis.treasury,
             gas_limit: self.genesis.gas_limit,
-            base_fee: bxp_execution::next_base_fee(&parent.header),
+            base_fee: bxp_execution::next_base_fee(parent),
             transactions: order(
-                parent.hash,
+                parent_hash,
                 proposals.iter().map(|proposal| proposal.transactions.as_slice()),
             ),
         };
-        let executed = self
-            .state
-            .execute(&parent.header, input)
-            .map_err(|error| ChainError::execution(height, error))?;
-        Ok(Done::Executed(self.commit(executed, None)?))
+        let executed = match above {
+            Some(above) => self.state.execute_above(above, input),
+            None => self.state.execute(parent, input),
+        };
+        let executed = executed.map_err(|error| ChainError::execution(height, error))?;
+        Ok(Done::Executed(Box::new(executed)))
     }
 
     fn commit(

@@ -25,6 +25,7 @@ use crate::{
 use bxp_consensus::{
     Config, Effect as Decision, Engine, Input as Consensus, Superblock, Timer, wire::carries_body,
 };
+use bxp_execution::{ExecutedBlock, Unwritten};
 use bxp_network::Channel;
 use bxp_types::{Attestation, Height, ValidatorIndex};
 use bytes::Bytes;
@@ -85,7 +86,12 @@ pub struct Machine {
     decided: BTreeMap<Height, Superblock>,
     /// Imports that wait.
     queue: VecDeque<Job>,
+    /// Whether a block is being made, or blocks are being imported.
     working: bool,
+    /// The block that was made and is being written; the next one is made above it meanwhile.
+    writing: Option<Arc<Unwritten>>,
+    /// That next block, when it was made before the one below it was written.
+    made: Option<Box<ExecutedBlock>>,
     fetching: Fetching,
     /// Requests for blocks so far, so that the peers are asked in turn.
     fetches: usize,
@@ -136,6 +142,8 @@ impl Machine {
             decided: BTreeMap::new(),
             queue: VecDeque::new(),
             working: false,
+            writing: None,
+            made: None,
             fetching: Fetching::Idle,
             fetches: 0,
             behind: false,
@@ -309,19 +317,44 @@ impl Machine {
         }
     }
 
-    /// Gives execution its next piece of work when it is free: blocks are made one at a time, in order.
+    /// Gives execution its next piece of work when it is free: blocks are made one at a time, in order, each while the one
+    /// below it is written.
     fn next_work(&mut self) {
-        if self.working {
+        if self.writing.is_none()
+            && let Some(made) = self.made.take()
+        {
+            self.writing = Some(Arc::new(Unwritten::from(&*made)));
+            self.effects.push(Effect::Run(Job::Write(made)));
+        }
+        if self.working || self.made.is_some() {
             return;
         }
-        let next = self.shared.head.load().height().next();
+        let next = self.newest_made().next();
         // What an import has brought meanwhile needs no execution.
         self.decided = self.decided.split_off(&next);
-        let job = self.decided.remove(&next).map(Job::Execute).or_else(|| self.queue.pop_front());
+        let above = self.writing.clone();
+        let job = match self.decided.remove(&next) {
+            Some(superblock) => Some(Job::Execute { superblock, above }),
+            // An import begins where everything is written.
+            None if above.is_none() => self.queue.pop_front(),
+            None => None,
+        };
         if let Some(job) = job {
             self.working = true;
             self.effects.push(Effect::Run(job));
         }
+    }
+
+    /// The newest block that was made, whether or not it is written.
+    fn newest_made(&self) -> Height {
+        let made = self.made.as_ref().map(|made| made.block.height());
+        let writing = self.writing.as_ref().map(|writing| writing.height());
+        made.or(writing).unwrap_or_else(|| self.shared.head.load().height())
+    }
+
+    /// Whether there is any work on blocks under way.
+    const fn is_working(&self) -> bool {
+        self.working || self.writing.is_some() || self.made.is_some()
     }
 
     /// Asks for blocks or certificates when some have been missing for a while.

@@ -3,6 +3,7 @@
 use crate::{DropReason, StateChanges};
 use alloy_primitives::{Address, B256};
 use bxp_types::{Height, RecoveredTransaction, StoredBlock, StoredReceipt};
+use std::sync::Arc;
 
 /// What consensus has decided about a block.
 #[derive(Clone, Debug)]
@@ -36,5 +37,5 @@ pub struct ExecutedBlock {
     /// The transactions that could not enter, in their order in the input.
     pub dropped: Vec<(B256, DropReason)>,
     /// What the block does to the state.
-    pub changes: StateChanges,
+    pub changes: Arc<StateChanges>,
 }

@@ -1,11 +1,12 @@
 //! Executing a block: running its transactions, and sealing what they give.
 
 use crate::{
-    BlockInput, ExecutedBlock, ExecutionError, State,
+    BlockInput, ExecutedBlock, ExecutionError, State, Unwritten,
     run::{RanBlock, Way},
     seal,
 };
 use alloy_consensus::Header;
+use std::sync::Arc;
 
 /// From this many transactions on, their root is computed while they run; below, a thread costs more than it gives.
 const ROOT_BESIDE_TRANSACTIONS_MIN: usize = 64;
@@ -20,13 +21,20 @@ impl State {
     /// [`ExecutionError::NotOnHead`] when `parent` is not the newest block or `input.height` not the one above;
     /// [`ExecutionError::Storage`], [`ExecutionError::Trie`] and the like when the stored state cannot be read.
     pub fn execute(&self, parent: &Header, input: BlockInput) -> Result<ExecutedBlock, ExecutionError> {
-        if input.transactions.len() < ROOT_BESIDE_TRANSACTIONS_MIN {
-            return self.run(parent, &input)?.seal(input.transactions, None);
-        }
-        // The root of the transactions is known before they run, unless some are dropped.
-        let (ran, transactions_root) =
-            rayon::join(|| self.run(parent, &input), || seal::transactions_root(&input.transactions));
-        ran?.seal(input.transactions, Some(transactions_root))
+        run_and_seal(input, |input| self.run(parent, input))
+    }
+
+    /// As [`State::execute`], on a block that may not be stored yet: while it is written, the next one is executed.
+    ///
+    /// # Errors
+    /// As [`State::execute`]; [`ExecutionError::NotOnHead`] where `below` neither is the stored block nor follows it.
+    pub fn execute_above(
+        &self,
+        below: &Arc<Unwritten>,
+        input: BlockInput,
+    ) -> Result<ExecutedBlock, ExecutionError> {
+        let view = self.view_above(below)?;
+        run_and_seal(input, |input| self.run_on(view, below.hash(), input, Way::Usual))
     }
 
     /// As [`State::execute`], with every transaction through the EVM: what the short cuts are held against.
@@ -65,4 +73,17 @@ impl State {
     pub fn run_in_parallel(&self, parent: &Header, input: &BlockInput) -> Result<RanBlock, ExecutionError> {
         self.run_in(parent, input, Way::Parallel)
     }
+}
+
+fn run_and_seal(
+    input: BlockInput,
+    run: impl FnOnce(&BlockInput) -> Result<RanBlock, ExecutionError> + Send,
+) -> Result<ExecutedBlock, ExecutionError> {
+    if input.transactions.len() < ROOT_BESIDE_TRANSACTIONS_MIN {
+        return run(&input)?.seal(input.transactions, None);
+    }
+    // The root of the transactions is known before they run, unless some are dropped.
+    let (ran, transactions_root) =
+        rayon::join(|| run(&input), || seal::transactions_root(&input.transactions));
+    ran?.seal(input.transactions, Some(transactions_root))
 }

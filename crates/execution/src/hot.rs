@@ -234,6 +234,11 @@ impl HotView {
         Self { hot, root }
     }
 
+    /// The part that belongs to the state with this root.
+    pub(crate) fn of(&self, root: B256) -> Self {
+        Self::new(Arc::clone(&self.hot), root)
+    }
+
     /// No accounts of a block, in the memory of those of the block before.
     pub(crate) fn overlay_accounts(&self) -> OverlayAccounts {
         OverlayAccounts::recycled(&self.hot)

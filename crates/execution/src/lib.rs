@@ -61,6 +61,7 @@ mod state_test;
 mod state_view;
 mod system_calls;
 mod tables;
+mod unwritten;
 mod verify;
 mod view;
 
@@ -82,3 +83,4 @@ pub use run::RanBlock;
 pub use state::{Head, State};
 pub use state_test::{StateTestResult, run_state_tests};
 pub use state_view::StateView;
+pub use unwritten::Unwritten;

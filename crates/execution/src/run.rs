@@ -13,7 +13,7 @@ use crate::{
     view::View,
 };
 use alloy_consensus::{Header, Transaction, TxType};
-use alloy_primitives::{U256, map::AddressMap};
+use alloy_primitives::{B256, U256, map::AddressMap};
 use bxp_types::RecoveredTransaction;
 use revm::{
     primitives::hardfork::SpecId,
@@ -79,8 +79,17 @@ impl State {
         input: &BlockInput,
         way: Way,
     ) -> Result<RanBlock, ExecutionError> {
-        let parent_hash = parent.hash_slow();
-        let view = self.view();
+        self.run_on(self.view(), parent.hash_slow(), input, way)
+    }
+
+    /// Runs a block on the state of `view`, after the block with this hash.
+    pub(crate) fn run_on(
+        &self,
+        view: View,
+        parent_hash: B256,
+        input: &BlockInput,
+        way: Way,
+    ) -> Result<RanBlock, ExecutionError> {
         self.check_on_head(&view, parent_hash, input.height)?;
         let mut header = header::begin(parent_hash, input);
         let mut overlay = Overlay::within(view.overlay_accounts(), &view, self.code_cache());

@@ -4,6 +4,7 @@ use crate::{DropReason, ExecutedBlock, ExecutionError, RanBlock, receipts, root}
 use alloy_eips::Encodable2718 as _;
 use alloy_primitives::B256;
 use bxp_types::{RecoveredTransaction, StoredBlock};
+use std::sync::Arc;
 
 impl RanBlock {
     /// The block of `transactions`, which are those that were run. `transactions_root` is their root, where it is known.
@@ -40,7 +41,7 @@ impl RanBlock {
         header.logs_bloom = logs_bloom;
         let hash = header.hash_slow();
         let block = StoredBlock { header, hash, transactions: included, time_ms };
-        Ok(ExecutedBlock { block, receipts, dropped, changes })
+        Ok(ExecutedBlock { block, receipts, dropped, changes: Arc::new(changes) })
     }
 }
 

@@ -1,7 +1,8 @@
 //! The stored state, and reading from it.
 
 use crate::{
-    ChainSpec, EthereumGenesis, ExecutionError, Retention, StateChanges, StateView, code_cache::CodeCache,
+    ChainSpec, EthereumGenesis, ExecutionError, Retention, StateChanges, StateView, Unwritten,
+    code_cache::CodeCache,
     genesis, hot::HotState, read::StateRead, tables::Tables, view::View,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -201,6 +202,16 @@ impl State {
         View::new(Arc::clone(&self.0.tables), self.0.store.snapshot()).warm(&self.0.hot)
     }
 
+    /// The state after `below`, whether it is stored already or follows the stored one.
+    pub(crate) fn view_above(&self, below: &Arc<Unwritten>) -> Result<View, ExecutionError> {
+        let view = self.view();
+        if view.head()?.hash == below.hash() {
+            return Ok(view);
+        }
+        self.check_on_head(&view, below.header().parent_hash, below.height())?;
+        Ok(view.above(below))
+    }
+
     /// Adds what leads from the state of `view` to that of `head` to `batch`, for all readers and for the memory of them.
     pub(crate) fn write(
         &self,
@@ -209,8 +220,9 @@ impl State {
         changes: &StateChanges,
         head: &Head,
     ) -> Result<(), ExecutionError> {
-        self.0.tables.write(batch, changes, head);
+        // First, for the block that is executed above this one meanwhile.
         self.0.hot.advance(view.head()?.state_root, head.state_root, changes);
+        self.0.tables.write(batch, changes, head);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The tables at one moment, read as they are or as they were at a past block.
 
 use crate::{
-    ExecutionError,
+    ExecutionError, Unwritten,
     history::Kind,
     hot::{HotState, HotView},
     known_tries::KnownTries,
@@ -18,27 +18,44 @@ use bxp_trie::Nibbles;
 use bxp_types::Height;
 use std::{collections::BTreeSet, sync::Arc};
 
-/// A state: that of the newest block when the view was made, or of a retained block below.
+/// A state: that of the newest block when the view was made, of the one that follows it, or of a retained block below.
 #[derive(Clone)]
 pub(crate) struct View {
     tables: Arc<Tables>,
     snapshot: Snapshot,
     /// The past block whose state is read; none for the newest.
     past: Option<Height>,
-    /// What is in memory of the newest state; none for a past one.
+    /// What is in memory of the state that is read; none for a past one.
+    hot: Option<HotView>,
+    /// The block after the newest one, where its state is read before it is in the tables.
+    above: Option<Above>,
+}
+
+#[derive(Clone)]
+struct Above {
+    block: Arc<Unwritten>,
+    /// What is in memory of the newest state in the tables.
     hot: Option<HotView>,
 }
 
 impl View {
     /// The newest state.
     pub(crate) const fn new(tables: Arc<Tables>, snapshot: Snapshot) -> Self {
-        Self { tables, snapshot, past: None, hot: None }
+        Self { tables, snapshot, past: None, hot: None, above: None }
     }
 
     /// The newest state, read from memory where it is there.
     pub(crate) fn warm(mut self, hot: &Arc<HotState>) -> Self {
         // Where the head cannot be read, whoever needs it says so.
         self.hot = self.head().ok().map(|head| HotView::new(Arc::clone(hot), head.state_root));
+        self
+    }
+
+    /// The state after `block`, which follows the newest one.
+    pub(crate) fn above(mut self, block: &Arc<Unwritten>) -> Self {
+        let of_block = self.hot.as_ref().map(|hot| hot.of(block.head().state_root));
+        let hot = std::mem::replace(&mut self.hot, of_block);
+        self.above = Some(Above { block: Arc::clone(block), hot });
         self
     }
 
@@ -72,6 +89,9 @@ impl View {
 
     /// The newest block.
     pub(crate) fn head(&self) -> Result<Head, ExecutionError> {
+        if let Some(above) = &self.above {
+            return Ok(above.block.head());
+        }
         self.read_head(HEAD_KEY)?.ok_or(ExecutionError::Malformed { table: "state.head" })
     }
 
@@ -95,6 +115,26 @@ impl View {
         Ok(self.snapshot.get(table, key)?)
     }
 
+    /// The account, where nothing is in memory of the state that is read.
+    fn read_account(&self, address: Address) -> Result<Option<TrieAccount>, ExecutionError> {
+        let Some(above) = &self.above else { return self.stored_account(address) };
+        match (above.block.account(address), &above.hot) {
+            (Some(change), _) => Ok(change.after),
+            (None, Some(hot)) => hot.account(address, || self.stored_account(address)),
+            (None, None) => self.stored_account(address),
+        }
+    }
+
+    /// The slot, where nothing is in memory of the state that is read.
+    fn read_slot(&self, address: Address, slot: U256) -> Result<U256, ExecutionError> {
+        let Some(above) = &self.above else { return self.stored_slot(address, slot) };
+        match (above.block.slot(address, slot), &above.hot) {
+            (Some(change), _) => Ok(change.after.unwrap_or_default()),
+            (None, Some(hot)) => hot.slot(address, slot, || self.stored_slot(address, slot)),
+            (None, None) => self.stored_slot(address, slot),
+        }
+    }
+
     fn stored_account(&self, address: Address) -> Result<Option<TrieAccount>, ExecutionError> {
         let bytes = self.entry(Kind::Account, &self.tables.accounts, address.as_slice())?;
         let account = bytes.map(|bytes| TrieAccount::decode(&mut bytes.as_ref())).transpose();
@@ -111,15 +151,15 @@ impl View {
 impl StateRead for View {
     fn account(&self, address: Address) -> Result<Option<TrieAccount>, ExecutionError> {
         match &self.hot {
-            Some(hot) => hot.account(address, || self.stored_account(address)),
-            None => self.stored_account(address),
+            Some(hot) => hot.account(address, || self.read_account(address)),
+            None => self.read_account(address),
         }
     }
 
     fn slot(&self, address: Address, slot: U256) -> Result<U256, ExecutionError> {
         match &self.hot {
-            Some(hot) => hot.slot(address, slot, || self.stored_slot(address, slot)),
-            None => self.stored_slot(address, slot),
+            Some(hot) => hot.slot(address, slot, || self.read_slot(address, slot)),
+            None => self.read_slot(address, slot),
         }
     }
 
@@ -138,6 +178,9 @@ impl StateRead for View {
                 slots.insert(slot(&key)?);
             }
         }
+        if let Some(above) = &self.above {
+            slots.extend(above.block.slots(address));
+        }
         let mut present = Vec::with_capacity(slots.len());
         for slot in slots {
             if !self.slot(address, slot)?.is_zero() {
@@ -148,11 +191,17 @@ impl StateRead for View {
     }
 
     fn code(&self, hash: B256) -> Result<Bytes, ExecutionError> {
+        if let Some(code) = self.above.as_ref().and_then(|above| above.block.code(hash)) {
+            return Ok(code.clone());
+        }
         let code = self.snapshot.get(&self.tables.code, hash)?;
         code.map(Bytes::from).ok_or(ExecutionError::MissingCode(hash))
     }
 
     fn block_hash(&self, height: Height) -> Result<Option<B256>, ExecutionError> {
+        if let Some(above) = self.above.as_ref().filter(|above| above.block.height() == height) {
+            return Ok(Some(above.block.hash()));
+        }
         let hash = self.snapshot.get(&self.tables.block_hashes, height.0.to_be_bytes())?;
         let hash = hash.map(|bytes| B256::try_from(bytes.as_ref())).transpose();
         hash.map_err(|_| ExecutionError::Malformed { table: "state.block_hashes" })
@@ -163,12 +212,19 @@ impl StateRead for View {
     }
 
     fn account_node(&self, path: &Nibbles) -> Result<Option<Bytes>, ExecutionError> {
+        if let Some(change) = self.above.as_ref().and_then(|above| above.block.account_node(path)) {
+            return Ok(change.after.clone());
+        }
         let key = tables::path_key(&[], path);
         let node = self.entry(Kind::AccountNode, &self.tables.account_nodes, &key)?;
         Ok(node.map(Bytes::from))
     }
 
     fn storage_node(&self, hashed_address: B256, path: &Nibbles) -> Result<Option<Bytes>, ExecutionError> {
+        let above = self.above.as_ref();
+        if let Some(change) = above.and_then(|above| above.block.storage_node(hashed_address, path)) {
+            return Ok(change.after.clone());
+        }
         let key = tables::path_key(hashed_address.as_slice(), path);
         let node = self.entry(Kind::StorageNode, &self.tables.storage_nodes, &key)?;
         Ok(node.map(Bytes::from))

@@ -10,9 +10,13 @@ use std::{collections::BTreeSet, sync::Arc};
 
 impl Machine {
     pub(super) fn on_done(&mut self, done: Done, now: Moment) -> Result<(), ChainError> {
-        self.working = false;
+        if !matches!(done, Done::Written(_)) {
+            self.working = false;
+        }
         match done {
-            Done::Executed(block) => {
+            Done::Executed(block) => self.made = Some(block),
+            Done::Written(block) => {
+                self.writing = None;
                 self.take_head(&block, now)?;
                 self.attest(block.height(), block.hash);
             }

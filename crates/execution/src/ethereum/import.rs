@@ -15,6 +15,7 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{B256, U256};
 use bxp_types::{RecoveredTransaction, StoredBlock, StoredReceipt};
 use revm::primitives::hardfork::SpecId;
+use std::sync::Arc;
 
 /// A block of an Ethereum chain with all of its body.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +63,7 @@ impl State {
             transactions: block.transactions.clone(),
             time_ms: header.timestamp.saturating_mul(1000),
         };
-        Ok(ExecutedBlock { block: stored, receipts: run.receipts, dropped: Vec::new(), changes })
+        Ok(ExecutedBlock { block: stored, receipts: run.receipts, dropped: Vec::new(), changes: Arc::new(changes) })
     }
 }
 

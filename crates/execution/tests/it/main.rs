@@ -1,5 +1,6 @@
 //! Blocks through the state machine: what they do to accounts, contracts, roots and receipts, and what they refuse.
 
+mod above;
 mod contracts;
 mod dropped;
 mod fees;

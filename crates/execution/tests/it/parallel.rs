@@ -50,7 +50,7 @@ const CODE: [(Address, &[u8]); 6] = [
 ];
 
 #[derive(Clone, Debug)]
-enum Action {
+pub(crate) enum Action {
     Transfer { to: u8, value: u64 },
     Count,
     Store { slot: u8, value: u8 },
@@ -71,7 +71,7 @@ enum Action {
     LittleGas,
 }
 
-fn action() -> impl Strategy<Value = Action> {
+pub(crate) fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => (any::<u8>(), 0_u64..3).prop_map(|(to, value)| Action::Transfer { to, value }),
         4 => Just(Action::Count),
@@ -172,7 +172,7 @@ const fn enters(action: &Action) -> bool {
     !matches!(action, Action::WrongNonce { .. } | Action::WrongChain | Action::LowCap | Action::LittleGas)
 }
 
-fn transactions(chain: &Chain, actions: &[(u8, Action)]) -> Vec<RecoveredTransaction> {
+pub(crate) fn transactions(chain: &Chain, actions: &[(u8, Action)]) -> Vec<RecoveredTransaction> {
     let mut nonces: BTreeMap<Address, u64> = BTreeMap::new();
     let mut signed = Vec::new();
     for (sender, action) in actions {
@@ -185,7 +185,7 @@ fn transactions(chain: &Chain, actions: &[(u8, Action)]) -> Vec<RecoveredTransac
     signed
 }
 
-fn chain(gas_limit: u64) -> Chain {
+pub(crate) fn chain(gas_limit: u64) -> Chain {
     let mut genesis = genesis(&[1, 2, 3, 4].map(Account::new));
     genesis.gas_limit = gas_limit;
     for (address, code) in CODE {

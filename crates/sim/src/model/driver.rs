@@ -262,21 +262,26 @@ impl Network<'_> {
         found
     }
 
-    /// Makes the block of a superblock that is decided at `from`, and says when it is there. Blocks are made one after the
-    /// other: first what one thread does alone, then what all cores share, then the disk has it.
+    /// Makes and writes the block of a superblock that is decided at `from`, and says when it is there. Blocks are made one
+    /// after the other: first what one thread does alone, then what all cores share. Each is written by one thread while the
+    /// next one is made, which is not given away before the disk has the one below (ADR 99).
     fn execute(&mut self, node: usize, from: Duration, transactions: u64) -> Duration {
         let (costs, count) = (self.setup.costs, transactions as f64);
         let begun = from.max(self.validators[node].execution_free);
         let alone = self.work(node, begun, count * costs.execution_serial_us, 1.0, false);
-        let mut done = self.work_wide(node, alone, count * costs.execution_shared_us);
+        let made = self.work_wide(node, alone, count * costs.execution_shared_us);
+        let before = self.validators[node].writing_free;
+        let given = made.max(before);
+        let mut written = self.work(node, given, count * costs.writing_us, 1.0, false);
         if self.setup.durable {
             let (flush, takes) = self.disk(self.setup.body_bytes(transactions));
-            done += flush + takes;
+            written += flush + takes;
         }
         let validator = &mut self.validators[node];
-        validator.execution_free = done;
-        validator.executing += done.saturating_sub(begun);
-        done
+        validator.execution_free = given;
+        validator.writing_free = written;
+        validator.executing += written.saturating_sub(begun.max(before));
+        written
     }
 
     /// What a block holds is final here: its clients hear of it, and hand the next ones in. What found no place in it comes

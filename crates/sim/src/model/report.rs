@@ -17,7 +17,7 @@ pub enum Limit {
     Cpu,
     /// The links.
     Bandwidth,
-    /// The making of blocks, one after the other: what one thread does alone of it, with the disk that each waits for.
+    /// The making of blocks, one after the other, or their writing: what one thread does alone of it, with the disk.
     Execution,
     /// The gas of a block, with as many heights open.
     Gas,
@@ -188,7 +188,7 @@ pub struct Report {
     pub up_busy: f64,
     /// See [`Self::cpu_busy`].
     pub down_busy: f64,
-    /// The part of the time for which a validator makes blocks, with what it waits for cores and disk meanwhile.
+    /// The part of the time for which a validator makes or writes blocks, with what it waits for cores and disk meanwhile.
     pub execution_busy: f64,
     /// What limits.
     pub limit: Limit,

@@ -80,6 +80,8 @@ pub(super) struct Validator {
     pub(super) decided: Height,
     pub(super) head: Height,
     pub(super) execution_free: Duration,
+    /// When its last block is written.
+    pub(super) writing_free: Duration,
     /// For how long blocks have been made.
     pub(super) executing: Duration,
     reached: Vec<Height>,
@@ -114,6 +116,7 @@ impl Validator {
             decided: Height(0),
             head: Height(0),
             execution_free: Duration::ZERO,
+            writing_free: Duration::ZERO,
             executing: Duration::ZERO,
             reached: vec![Height(0); setup.validators],
             settled: Height(0),

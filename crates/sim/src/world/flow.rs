@@ -121,12 +121,12 @@ impl World {
                 }
             }
             Effect::Run(job) => {
-                if let (Job::Execute(superblock), true) = (&job, self.hosts[host].is_correct()) {
+                if let (Job::Execute { superblock, .. }, true) = (&job, self.hosts[host].is_correct()) {
                     let checked = self.audit.decided(superblock);
                     checked.map_err(|what| self.failure(Some(host), &what))?;
                 }
                 let mut takes = self.between(self.plan.work_us.clone());
-                if !matches!(job, Job::Check { .. }) {
+                if matches!(job, Job::Write(_) | Job::Import { .. }) {
                     takes += self.flush_time();
                 }
                 self.at(takes, Event::JobDone { host, life, job: Box::new(job) });

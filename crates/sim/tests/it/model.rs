@@ -64,7 +64,7 @@ fn throughput_is_never_above_what_the_links_allow() {
 #[test]
 fn throughput_is_never_above_what_the_cores_allow() {
     for (verification, checks) in [(Verification::All, 4.0), (Verification::Sharded, 2.0)] {
-        let costs = Costs { execution_serial_us: 0.0, ..Costs::default() };
+        let costs = Costs { execution_serial_us: 0.0, writing_us: 0.0, ..Costs::default() };
         let setup = Setup { cores: 2, superblocks: 16, costs, ..signed(verification, setup(Place::Lan, 4)) };
         let report = run(&setup);
         let least_us = checks * costs.recovery_us + 4.0 * costs.execution_shared_us;
@@ -73,18 +73,20 @@ fn throughput_is_never_above_what_the_cores_allow() {
     }
 }
 
-/// Goal: what one thread does alone of a block is not spread over all cores. Way: far more cores than there is work for.
+/// Goal: what one thread does alone of a block is not spread over all cores, and it makes the next block while one is written.
+/// Way: far more cores than there is work for.
 #[test]
 fn throughput_is_never_above_what_one_thread_makes_of_blocks() {
     let setup = Setup { cores: 64, superblocks: 16, ..signed(Verification::All, setup(Place::Lan, 4)) };
     let report = run(&setup);
-    let bound = 1e6 / setup.costs.execution_serial_us;
+    let bound = 1e6 / setup.costs.writing_us;
     assert!(report.committed_per_second <= bound, "{report:?}");
     assert!(report.committed_per_second > bound / 2.0, "the thread is busy: {report:?}");
     assert_eq!(report.limit, Limit::Execution, "{report:?}");
-    let costs = Costs { execution_serial_us: 0.0, ..setup.costs };
-    let shared = run(&Setup { costs, ..setup });
-    assert!(shared.committed_per_second > report.committed_per_second, "it is what limited: {shared:?}");
+    let costs = Costs { writing_us: 0.0, ..setup.costs };
+    let unwritten = run(&Setup { costs, ..setup });
+    assert!(unwritten.committed_per_second > report.committed_per_second, "it is what limited: {unwritten:?}");
+    assert!(unwritten.committed_per_second <= 1e6 / costs.execution_serial_us, "{unwritten:?}");
 }
 
 /// Goal: no block holds more than there is gas for, and what found none is not lost. Way: blocks that are small beside the
@@ -107,7 +109,12 @@ fn throughput_is_never_above_what_the_gas_of_blocks_allows() {
 /// Goal: a height begins no sooner than the chain's does, however many transactions wait. Way: blocks that are made at once.
 #[test]
 fn signed_heights_keep_the_interval_of_blocks() {
-    let costs = Costs { execution_serial_us: 0.0, execution_shared_us: 0.0, ..Costs::default() };
+    let costs = Costs {
+        execution_serial_us: 0.0,
+        execution_shared_us: 0.0,
+        writing_us: 0.0,
+        ..Costs::default()
+    };
     let setup = Setup { costs, superblocks: 16, ..signed(Verification::All, setup(Place::Lan, 4)) };
     let report = run(&setup);
     // Those at both ends may have taken longer or shorter to be decided than an interval.

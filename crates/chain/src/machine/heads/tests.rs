@@ -85,18 +85,20 @@ fn nobody_is_asked_for_blocks_while_some_wait_for_their_import() {
     node.machine.handle(Input::Connected(ValidatorIndex(1)), at(0)).unwrap();
     assert_eq!(asked(&node.turns(at(0))), [SyncRequest { from: 1, has: 0 }.encode()]);
 
-    // Execution is slow: the same block comes from the peer before it has ended.
-    let executed = execution.run(&node.machine.shared);
-    let Input::Done(Ok(Done::Executed(block))) = &executed else { panic!("{executed:?}") };
+    // The disk is slow: the same block comes from the peer before it is written.
+    node.machine.handle(execution.run(&node.machine.shared), at(0)).unwrap();
+    node.turns(at(0));
+    let written = node.jobs.pop_front().unwrap().run(&node.machine.shared);
+    let Input::Done(Ok(Done::Written(block))) = &written else { panic!("{written:?}") };
     let item = SyncItem { block: Some(StoredBlock::clone(block)), certificate: node.certificate(block) };
     let answer = Some(SyncResponse { certified: Height(1_000), items: vec![item] });
     node.machine.handle(Input::Fetched { from: ValidatorIndex(1), answer }, at(0)).unwrap();
     let none: [Vec<u8>; 0] = [];
-    assert_eq!(asked(&reasons_to_ask(&mut node, at(0))), none, "the import waits for the execution");
+    assert_eq!(asked(&reasons_to_ask(&mut node, at(0))), none, "the import waits for the block");
     assert_eq!((node.jobs.len(), node.machine.load().jobs), (0, 1), "one import waits");
 
     let later = after(at(0), LOOK_EVERY * 5);
-    node.machine.handle(executed, later).unwrap();
+    node.machine.handle(written, later).unwrap();
     assert_eq!(asked(&reasons_to_ask(&mut node, later)), none, "the import is being done");
     assert_eq!((node.jobs.len(), node.machine.load().jobs), (1, 0), "nothing else waits");
 

@@ -42,7 +42,7 @@ const TURNS: u64 = LAG_MAX + 2;
 /// The node and what it wants done.
 pub(in crate::machine) struct Node {
     pub(in crate::machine) machine: Machine,
-    /// Blocks and imports that the machine wants made.
+    /// Blocks and imports that the machine wants made or written.
     pub(in crate::machine) jobs: VecDeque<Job>,
     /// Own proposals and their bodies.
     proposed: BTreeMap<Height, (Bytes, Proposal)>,
@@ -198,9 +198,19 @@ impl Node {
         self.machine.handle(input, now).unwrap();
     }
 
-    /// The oldest block or import that the machine wants is made.
+    /// The oldest block or import that the machine wants is made and written.
     pub(in crate::machine) fn work(&mut self, now: Moment) -> Vec<Effect> {
-        let done = self.jobs.pop_front().unwrap().run(&self.machine.shared);
+        let is_execution = matches!(self.jobs.front(), Some(Job::Execute { .. }));
+        let mut effects = self.do_job(0, now);
+        if is_execution {
+            effects.extend(self.do_job(0, now));
+        }
+        effects
+    }
+
+    /// The job at this place is done.
+    pub(in crate::machine) fn do_job(&mut self, place: usize, now: Moment) -> Vec<Effect> {
+        let done = self.jobs.remove(place).unwrap().run(&self.machine.shared);
         self.machine.handle(done, now).unwrap();
         self.turns(now)
     }

@@ -2,19 +2,20 @@
 
 use super::node::{Node, after, at, genesis};
 use crate::{
-    Verification,
+    Input, Job, Verification,
     machine::start::{LAG_MAX, OPEN_MAX, SPREAD},
     mempool::PoolLimits,
     proposal::{
         ProposalRules,
         tests::{CHAIN_ID, sign, transfer},
     },
+    sync::{SyncItem, SyncResponse},
 };
 use alloy_consensus::{Transaction as _, TxEip1559};
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::TxKind;
-use bxp_types::{Address, Genesis, Height, RecoveredTransaction};
-use std::time::Duration;
+use bxp_types::{Address, B256, Certificate, Genesis, Height, RecoveredTransaction, ValidatorIndex};
+use std::{collections::BTreeMap, time::Duration};
 
 /// Goal: a second own height begins while the first one is undecided, and no third before the first one's block; what is
 /// under way is not proposed again.
@@ -139,4 +140,67 @@ fn at_low_load_a_transaction_does_not_wait() {
     node.admit(&transfer(1, 2, 1)).unwrap();
     node.turns(soon);
     assert_eq!((node.machine.started, node.nonces(4)), (Height(4), vec![2]));
+}
+
+/// What waits outside, in words.
+fn jobs(node: &Node) -> Vec<&'static str> {
+    let name = |job: &Job| match job {
+        Job::Execute { above: None, .. } => "execute",
+        Job::Execute { above: Some(_), .. } => "execute above",
+        Job::Write(_) => "write",
+        Job::Import { .. } => "import",
+        Job::Check { .. } => "check",
+    };
+    node.jobs.iter().map(name).collect()
+}
+
+/// Goal: a block is made while the one below it is written, no third is made before that is on disk, and nobody sees one that
+/// is not (ADR 99). An import waits until all are.
+#[test]
+fn a_block_is_made_while_the_one_below_is_written() {
+    let mut node = Node::open();
+    let mut now = at(5);
+    for height in (1..=3).map(Height) {
+        node.hears(2, height, now);
+        node.hears(3, height, now);
+        node.admit(&transfer(1, height.0 - 1, 1)).unwrap();
+        now = after(now, SPREAD);
+        node.turns(now);
+    }
+    for height in (1..=3).map(Height) {
+        node.decide(height, now);
+    }
+    let head = |node: &Node| node.machine.shared.head().height();
+    assert_eq!(jobs(&node), ["execute"]);
+    node.do_job(0, now);
+    assert_eq!(jobs(&node), ["write", "execute above"]);
+    node.do_job(1, now);
+    assert_eq!(jobs(&node), ["write"], "two are made; the disk has none");
+    assert_eq!(head(&node), Height(0));
+
+    let answer = Some(SyncResponse { certified: Height(9), items: vec![foreign_item()] });
+    node.machine.handle(Input::Fetched { from: ValidatorIndex(1), answer }, now).unwrap();
+    node.turns(now);
+    assert_eq!(jobs(&node), ["write"]);
+    node.do_job(0, now);
+    assert_eq!((head(&node), jobs(&node)), (Height(1), vec!["write", "execute above"]));
+    node.do_job(0, now);
+    assert_eq!(
+        (head(&node), jobs(&node)),
+        (Height(2), vec!["execute above"]),
+        "it was made above the second"
+    );
+    node.do_job(0, now);
+    assert_eq!((head(&node), jobs(&node)), (Height(2), vec!["write"]));
+    node.do_job(0, now);
+    assert_eq!((head(&node), jobs(&node)), (Height(3), vec!["import"]));
+    let nonce = node.machine.shared.state().account(transfer(1, 0, 1).signer()).unwrap().nonce;
+    assert_eq!(nonce, 3, "nothing is lost between them");
+}
+
+/// Something to import, whatever it is.
+fn foreign_item() -> SyncItem {
+    let certificate =
+        Certificate { height: Height(9), block_hash: B256::ZERO, signatures: BTreeMap::default() };
+    SyncItem { block: None, certificate }
 }
