@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Something that has happened and can be taken back.
 pub(crate) enum Undo {
     /// A block came.
-    Block { changes: StateChanges, parent: Arc<StoredBlock> },
+    Block { changes: Arc<StateChanges>, parent: Arc<StoredBlock> },
     /// An account was edited.
     Edit { changes: StateChanges },
 }
