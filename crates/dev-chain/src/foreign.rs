@@ -11,7 +11,7 @@ use bxp_chain::{
     blocks::Blocks,
     mempool::{Conditions, Mempool, PoolLimits},
 };
-use bxp_execution::{EthereumBlock, EthereumGenesis, Retention, State};
+use bxp_execution::{Ancestry, EthereumBlock, EthereumGenesis, Retention, State};
 use bxp_storage::{Durability, Store};
 use bxp_types::{Address, B256, Bytes, Genesis, Height, NetworkId, OutsideBody, StoredBlock, SubmitError};
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
@@ -56,12 +56,14 @@ impl ForeignChain {
         let mut bodies = vec![Arc::new(OutsideBody::default())];
         let document = document(&head, genesis.chain_id());
         let mut total_difficulty = head.header.difficulty;
+        let mut ancestry = Ancestry::of(&head.header);
         let mut batch = store.batch();
         let receipts = blocks.put(&mut batch, &head, &[], &[]);
         index.put(&head, &receipts)?;
         batch.commit(Durability::Buffered)?;
         for block in chain {
-            let executed = state.import(&head.header, total_difficulty, &block)?;
+            let executed = state.import(&head.header, total_difficulty, &ancestry, &block)?;
+            ancestry.follow(&block)?;
             total_difficulty = total_difficulty.saturating_add(block.header.difficulty);
             let mut batch = store.batch();
             state.commit(&mut batch, &executed)?;

@@ -74,7 +74,7 @@ pub use developer::AccountEdit;
 pub use drop_reason::DropReason;
 pub use environment::{FORK, TRANSACTION_GAS_MAX};
 pub use error::{ExecutionError, VerifyError};
-pub use ethereum::{EthereumBlock, EthereumGenesis};
+pub use ethereum::{Ancestry, EthereumBlock, EthereumGenesis};
 pub use fees::next_base_fee;
 pub use history::Retention;
 pub use payments::{NEW_ACCOUNT_GAS, PAYMENT_GAS, PAYMENTS, payment_count};

@@ -1,6 +1,6 @@
 //! Executing a block of an Ethereum chain.
 
-use super::{header, requests, rewards};
+use super::{Ancestry, header, requests, rewards};
 use crate::{
     ChainSpec, DropReason, ExecutedBlock, ExecutionError, Rules, State, VerifyError, environment,
     evm::{Evm, OverlayEvm},
@@ -32,7 +32,8 @@ pub struct EthereumBlock {
 
 impl State {
     /// Runs `block` of an Ethereum chain on the block that `parent` heads, whose state must be the stored one, and
-    /// compares everything with what its header says. `total_difficulty` is the parent's. Nothing is written.
+    /// compares everything with what its header says. `total_difficulty` is the parent's, `ancestry` that of the block.
+    /// Nothing is written.
     ///
     /// # Errors
     /// [`VerifyError::Mismatch`] names the first field that differs, [`VerifyError::Included`] the first transaction
@@ -41,6 +42,7 @@ impl State {
         &self,
         parent: &Header,
         total_difficulty: U256,
+        ancestry: &Ancestry,
         block: &EthereumBlock,
     ) -> Result<ExecutedBlock, VerifyError> {
         let header = &block.header;
@@ -51,6 +53,7 @@ impl State {
         let terminal = spec.schedule.as_ref().and_then(|schedule| schedule.terminal_total_difficulty);
         let merged = terminal.is_some_and(|terminal| total_difficulty >= terminal);
         header::check(spec, &rules, parent, block, merged)?;
+        ancestry.check(block)?;
         let overlay = Overlay::new(&view, self.code_cache());
         let mut run =
             Run { evm: Evm::new(overlay, spec, header), base: &view, rules, gas_used: 0, receipts: vec![] };
@@ -63,7 +66,12 @@ impl State {
             transactions: block.transactions.clone(),
             time_ms: header.timestamp.saturating_mul(1000),
         };
-        Ok(ExecutedBlock { block: stored, receipts: run.receipts, dropped: Vec::new(), changes: Arc::new(changes) })
+        Ok(ExecutedBlock {
+            block: stored,
+            receipts: run.receipts,
+            dropped: Vec::new(),
+            changes: Arc::new(changes),
+        })
     }
 }
 

@@ -8,6 +8,7 @@
 //! Not known here: the DAO fork's irregular change, and Constantinople without Petersburg apart from what [`revm`] makes
 //! of it.
 
+mod ancestry;
 mod difficulty;
 mod genesis;
 mod header;
@@ -15,5 +16,6 @@ mod import;
 mod requests;
 mod rewards;
 
+pub use ancestry::Ancestry;
 pub use genesis::EthereumGenesis;
 pub use import::EthereumBlock;

@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bxp_chain::blocks::Blocks;
-use bxp_execution::{EthereumBlock, EthereumGenesis, ExecutedBlock, Retention, State};
+use bxp_execution::{Ancestry, EthereumBlock, EthereumGenesis, ExecutedBlock, Retention, State};
 use bxp_storage::{Durability, Store};
 use bxp_types::{Digest, Height, NetworkId, RecoveredTransaction, StoredBlock, Transaction, U256};
 use clap::Args;
@@ -74,6 +74,8 @@ struct Chain {
     head: StoredBlock,
     /// That of the head.
     total_difficulty: U256,
+    /// That of the next block of the file.
+    ancestry: Ancestry,
 }
 
 impl Chain {
@@ -87,13 +89,14 @@ impl Chain {
             batch.commit(Durability::Synced)?;
         }
         let mut total_difficulty = head.header.difficulty;
+        let ancestry = Ancestry::of(&head.header);
         let newest = state.head()?.height.0;
         for height in 1..=newest {
             let missing = || format!("block {height} is missing; give a new --dir");
             head = blocks.block(Height(height))?.with_context(missing)?;
             total_difficulty = total_difficulty.saturating_add(head.header.difficulty);
         }
-        Ok(Self { store: store.clone(), state, blocks, head, total_difficulty })
+        Ok(Self { store: store.clone(), state, blocks, head, total_difficulty, ancestry })
     }
 
     /// Adds a block; one that is there must be the same.
@@ -103,10 +106,11 @@ impl Chain {
             let stored = self.blocks.block(height)?;
             let same = stored.is_some_and(|stored| stored.header == block.header);
             ensure!(same, "the folder holds another block {height}; give a new --dir");
-            return Ok(());
+            return Ok(self.ancestry.follow(block)?);
         }
-        let executed = self.state.import(&self.head.header, self.total_difficulty, block)?;
+        let executed = self.state.import(&self.head.header, self.total_difficulty, &self.ancestry, block)?;
         self.commit(&executed)?;
+        self.ancestry.follow(block)?;
         self.total_difficulty = self.total_difficulty.saturating_add(block.header.difficulty);
         self.head = executed.block;
         Ok(())
