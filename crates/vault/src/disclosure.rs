@@ -205,8 +205,9 @@ fn purpose_name(purpose: Purpose) -> String {
     }
 }
 
+/// Reads what [`purpose_name`] writes, and no other spelling of it: an address has many, by prefix and by case.
 fn parse_purpose(name: &str) -> Result<Purpose, VaultError> {
-    Ok(match name {
+    let purpose = match name {
         "treatment" => Purpose::Treatment,
         "operations" => Purpose::Operations,
         "patient-access" => Purpose::PatientAccess,
@@ -215,7 +216,8 @@ fn parse_purpose(name: &str) -> Result<Purpose, VaultError> {
             let request = other.strip_prefix(RESEARCH).and_then(|address| address.parse::<Address>().ok());
             Purpose::Research { request: request.ok_or(VaultError::Malformed(WHAT))? }
         }
-    })
+    };
+    if purpose_name(purpose) == name { Ok(purpose) } else { Err(VaultError::Malformed(WHAT)) }
 }
 
 #[cfg(test)]
@@ -259,6 +261,24 @@ mod tests {
             assert_eq!(parse_purpose(&purpose_name(purpose)).unwrap(), purpose);
         }
         assert!(parse_purpose("curiosity").is_err());
+    }
+
+    #[test]
+    fn a_purpose_has_one_spelling() {
+        let request = Address::repeat_byte(0xab);
+        let written = purpose_name(Purpose::Research { request });
+        let bare = hex::encode(request);
+        assert_eq!(parse_purpose(&written).unwrap(), Purpose::Research { request });
+        for other in [
+            format!("research/{bare}"),
+            format!("research/0x{bare}"),
+            format!("research/0x{}", bare.to_uppercase()),
+            format!("research/ {request}"),
+            format!("{written} "),
+            "Treatment".to_owned(),
+        ] {
+            assert!(matches!(parse_purpose(&other), Err(VaultError::Malformed(WHAT))), "{other}");
+        }
     }
 
     proptest! {

@@ -26,6 +26,11 @@ fn keys_are_pinned() {
     let departure = b"\x01\x02DE"; // the node and the country
     assert_eq!(key(node, country), departure);
     assert_eq!(read_key(departure).unwrap(), (node, country));
+    for other in
+        [b"\x01\x02de".as_slice(), b"\x01\x02De", b"\x01\x02 DE ", b"\x01\x02DE\n", b"\x01\x02D", b"\x01"]
+    {
+        assert!(matches!(read_key(other), Err(VaultError::Malformed(WHAT))), "{other:?}");
+    }
     let part = [
         departure.as_slice(),                // the departure
         b"\x00\x00\x00\x00\x00\x00\x03\x04", // the height, 8 bytes
