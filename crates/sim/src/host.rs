@@ -150,6 +150,22 @@ impl Host {
         born + Duration::from_micros(u64::try_from(micros.div_ceil(rate)).unwrap_or(u64::MAX))
     }
 
+    /// The first validator before its first start, correct and with an empty disk, for a test of it alone.
+    #[cfg(test)]
+    pub(crate) fn of_tests(clock: Clock) -> Self {
+        Self {
+            validator: ValidatorIndex(0),
+            disk: MemoryDisk::new(0),
+            clock,
+            verification: Verification::All,
+            vote_gather: Duration::ZERO,
+            byzantine: None,
+            process: None,
+            life: 0,
+            paused_until: Duration::ZERO,
+        }
+    }
+
     /// Whether its chain is held to the rules.
     pub(crate) const fn is_correct(&self) -> bool {
         self.byzantine.is_none()
@@ -166,17 +182,7 @@ mod tests {
     #[test]
     fn clocks_drift_and_are_off_and_times_convert_back() {
         for (drift_ppm, offset_ms) in [(0, 0), (50_000, -3), (-50_000, 86_400_000)] {
-            let host = Host {
-                validator: ValidatorIndex(0),
-                disk: MemoryDisk::new(0),
-                clock: Clock { drift_ppm, offset_ms },
-                verification: Verification::All,
-                vote_gather: Duration::ZERO,
-                byzantine: None,
-                process: None,
-                life: 0,
-                paused_until: Duration::ZERO,
-            };
+            let host = Host::of_tests(Clock { drift_ppm, offset_ms });
             let now = Duration::from_secs(10);
             let moment = host.moment_of(Duration::ZERO, now);
             assert_eq!(i64::try_from(moment.elapsed.as_micros()).unwrap(), 10_000_000 + 10 * drift_ppm);

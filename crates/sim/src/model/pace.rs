@@ -51,12 +51,7 @@ mod tests {
         world,
     };
     use bxp_chain::Effect;
-    use bxp_consensus::{
-        Verification,
-        wire::{Envelope, Message},
-    };
-    use bxp_storage::MemoryDisk;
-    use bxp_types::ValidatorIndex;
+    use bxp_consensus::wire::{Envelope, Message};
 
     /// Whether it tells the others of an own proposal.
     fn begins(effect: &Effect) -> bool {
@@ -70,17 +65,7 @@ mod tests {
     fn the_chain_begins_as_many_heights_and_as_far_apart() {
         let wallet = Wallet::new(1).expect("make a wallet");
         let genesis = world::genesis(4, [wallet.address()].into_iter());
-        let mut host = Host {
-            validator: ValidatorIndex(0),
-            disk: MemoryDisk::new(0),
-            clock: Clock::default(),
-            verification: Verification::All,
-            vote_gather: Duration::ZERO,
-            byzantine: None,
-            process: None,
-            life: 0,
-            paused_until: Duration::ZERO,
-        };
+        let mut host = Host::of_tests(Clock::default());
         host.boot(&genesis, Duration::ZERO, Duration::ZERO).expect("start a node");
         let mut begun = Vec::new();
         for nonce in 0..400 {
