@@ -86,7 +86,7 @@ impl Blocks {
     /// Removes a block with its receipts and indexes; what it left out stays known as left out.
     ///
     /// # Errors
-    /// [`ChainError::Storage`].
+    /// [`ChainError::Storage`]; [`ChainError::Decode`] where its receipts are damaged.
     pub fn remove(&self, batch: &mut Batch, block: &StoredBlock) -> Result<(), ChainError> {
         batch.remove(&self.blocks, key(block.height()));
         self.receipts.remove(batch, key(block.height()))?;

@@ -8,11 +8,14 @@
 //! A row from before there were pages has all of them, however many. The length of the whole is that of the RLP list with
 //! which it begins.
 
+use crate::ChainError;
 use bxp_storage::{Batch, Result, Store, Table};
 use bytes::Bytes;
 
 /// Bytes of a page: what has to be read for one log.
 pub(crate) const PAGE_BYTES: usize = 32 << 10;
+/// The most bytes of a block's receipts: the index of logs has places in them of 4 bytes.
+const BYTES_MAX: usize = u32::MAX as usize;
 /// The first byte of an RLP list of 56 bytes and more, less the number of bytes of its length (Yellow Paper, B).
 const LONG_LIST: u8 = 0xf7;
 
@@ -45,8 +48,16 @@ impl ReceiptRows {
     }
 
     /// Removes a height's rows.
-    pub(crate) fn remove(&self, batch: &mut Batch, height: Key) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`ChainError::Storage`]; [`ChainError::Decode`] for a row that says a length which no receipts have, before
+    /// anything is removed.
+    pub(crate) fn remove(&self, batch: &mut Batch, height: Key) -> std::result::Result<(), ChainError> {
         if let Some(length) = self.rows.get(height)?.as_deref().and_then(continued) {
+            if length > BYTES_MAX {
+                let reason = format!("they say that they have {length} bytes; the most is {BYTES_MAX}");
+                return Err(ChainError::decode("receipts", reason));
+            }
             for number in (1..).take(length.div_ceil(PAGE_BYTES).saturating_sub(1)) {
                 batch.remove(&self.pages, page_key(height, number));
             }
@@ -191,6 +202,28 @@ mod tests {
         for offset in [3, PAGE_BYTES - 2, PAGE_BYTES + 1, 2 * PAGE_BYTES] {
             let end = (offset + 40).min(encoded.len());
             assert_eq!(rows.piece(HEIGHT, offset, 40).unwrap().unwrap(), encoded[offset..end], "{offset}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_length_ends_the_removal_at_once() {
+        let (store, rows) = rows();
+        let mut damaged = vec![0_u8; PAGE_BYTES];
+        for (head, refused) in [
+            ([0xfc, 1, 0, 0, 0, 0], true),
+            ([0xfb, 0xff, 0xff, 0xff, 0xff, 0], true),
+            ([0xfa, 1, 0, 0, 0, 0], false),
+        ] {
+            damaged[..head.len()].copy_from_slice(&head);
+            let mut batch = store.batch();
+            batch.put(&rows.rows, HEIGHT, &damaged);
+            batch.commit(Durability::Buffered).unwrap();
+            let mut batch = store.batch();
+            let removed = rows.remove(&mut batch, HEIGHT);
+            batch.commit(Durability::Buffered).unwrap();
+            let damage = matches!(removed, Err(ChainError::Decode { what: "receipts", .. }));
+            assert_eq!(damage, refused, "{head:?}");
+            assert_eq!(rows.rows.iter().count(), usize::from(refused), "{head:?}");
         }
     }
 

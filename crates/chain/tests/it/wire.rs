@@ -55,47 +55,44 @@ fn block() -> StoredBlock {
     StoredBlock { hash: header.hash_slow(), header, transactions, time_ms: 9_500 }
 }
 
-#[test]
-fn a_block_on_disk_is_pinned() {
-    let block = block();
-    let header = hex::encode(alloy_rlp::encode(&block.header));
-    let expected = [
-        "f90277", // a list of 631 bytes
-        &header,  // 497 bytes
+/// The bytes of [`block`] in hexadecimal: a list that begins with `head`, and the addresses in `senders`.
+fn block_bytes(head: &str, senders: &str) -> String {
+    let header = hex::encode(alloy_rlp::encode(&block().header));
+    [
+        head, &header,  // 497 bytes
         "82251c", // 9,500 ms
         "f856",   // the transactions: a list of 86 bytes
         "aa",     // a string of 42 bytes
         FIRST,    // as above
         "aa",     // a string of 42 bytes
         SECOND,   // as above
-        "ea",     // their senders: a list of 42 bytes
-        "94",     // an address
+        senders,
+    ]
+    .concat()
+}
+
+#[test]
+fn a_block_on_disk_is_pinned() {
+    let block = block();
+    let senders = [
+        "ea", // a list of 42 bytes
+        "94", // an address
         &"51".repeat(20),
         "94", // an address
         &"52".repeat(20),
     ];
     let bytes = codec::encode_block(&block);
-    assert_eq!(hex::encode(&bytes), expected.concat());
+    // A list of 631 bytes.
+    assert_eq!(hex::encode(&bytes), block_bytes("f90277", &senders.concat()));
     assert_eq!(codec::decode_block(&bytes).unwrap(), block, "senders are as they stand there");
 }
 
 #[test]
 fn a_block_for_a_peer_is_pinned() {
     let block = block();
-    let header = hex::encode(alloy_rlp::encode(&block.header));
-    let expected = [
-        "f9024d", // a list of 589 bytes
-        &header,  // 497 bytes
-        "82251c", // 9,500 ms
-        "f856",   // the transactions: a list of 86 bytes
-        "aa",     // a string of 42 bytes
-        FIRST,    // as above
-        "aa",     // a string of 42 bytes
-        SECOND,   // as above
-        "c0",     // no senders
-    ];
     let bytes = codec::encode_block_for_peer(&block);
-    assert_eq!(hex::encode(&bytes), expected.concat());
+    // A list of 589 bytes, and an empty one.
+    assert_eq!(hex::encode(&bytes), block_bytes("f9024d", "c0"));
     let recovered = block.transactions.iter().map(|sent| recover(&sent.encoded_2718(), CHAIN_ID).unwrap());
     let read = StoredBlock { transactions: recovered.collect(), ..block.clone() };
     assert_eq!(codec::decode_block_from_peer(&bytes, CHAIN_ID).unwrap(), read, "senders are recovered");
