@@ -326,6 +326,23 @@ mod tests {
     }
 
     #[test]
+    fn hosts_and_pages_are_checked_with_the_file() {
+        let rpc = |table: &str| read(&format!("{TEXT}[rpc]\n{table}"));
+        rpc("hosts = [\"node.example:443\"]\norigins = [\"https://wallet.example:443\"]").unwrap();
+        for (key, wrong) in [
+            ("hosts", "https://node.example"),
+            ("hosts", "node.example:rpc"),
+            ("origins", "wallet.example"),
+            ("origins", "https://wallet.example/"),
+        ] {
+            let error = rpc(&format!("{key} = [{wrong:?}]")).unwrap_err();
+            let error = format!("{error:#}");
+            assert!(error.contains("node.toml") && error.contains(&format!("check rpc.{key}")), "{error}");
+            assert!(error.contains(&format!("{wrong:?}")), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let error = format!("{:#}", read(&TEXT.replace("name =", "nam =")).unwrap_err());
         assert!(error.contains("unknown field `nam`"), "{error}");

@@ -21,8 +21,8 @@ pub enum RpcError {
         /// The page as configured.
         origin: String,
     },
-    /// A host of the policy is not `host:port`.
-    #[error("allow JSON-RPC requests for host {host:?}: not of the form host:port or host:*")]
+    /// A host of the policy is not a name or address with a port at most.
+    #[error("allow JSON-RPC requests for host {host:?}: not of the form host:port, host:* or host")]
     Host {
         /// The host as configured.
         host: String,

@@ -67,6 +67,15 @@ async fn a_port_in_use_is_named() {
     }
 }
 
+/// Goal: a developer who misspells a host or a page is told so with the flag, before there is a chain.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_or_page_that_is_none_is_named_with_its_flag() {
+    for (flag, wrong) in [("--host", "https://node.example"), ("--origin", "wallet.example")] {
+        let said = refused(["dev", "chain", "--port", "0", flag, wrong]).await;
+        assert!(said.starts_with(&format!("error: {flag}: ")) && said.contains(wrong), "{said}");
+    }
+}
+
 /// Goal: a node never runs on data or keys that are not its own, and says whose they are.
 #[tokio::test(flavor = "multi_thread")]
 async fn folders_of_others_are_refused() {

@@ -1,6 +1,6 @@
 //! The table `[rpc]`: who may use Ethereum JSON-RPC, and how much one client may ask.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bxp_rpc::{ClientLimits, Policy};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -59,7 +59,7 @@ impl Rpc {
     }
 
     /// # Errors
-    /// Says which limit would let nobody in.
+    /// Says which limit would let nobody in, and which host or page is none.
     pub(super) fn check(&self) -> Result<()> {
         ensure!(self.calls_per_second > 0, "rpc.calls_per_second is 0; the least is 1");
         ensure!(self.connections_per_client > 0, "rpc.connections_per_client is 0; the least is 1");
@@ -68,6 +68,7 @@ impl Rpc {
             "rpc.burst_calls is {}; the least is {BATCH_MAX}, the calls of a full batch",
             self.burst_calls
         );
-        Ok(())
+        Policy::check_hosts(&self.hosts).context("check rpc.hosts")?;
+        Policy::check_origins(&self.origins).context("check rpc.origins")
     }
 }

@@ -5,6 +5,7 @@ mod accounts;
 mod number;
 mod state;
 mod time;
+mod transaction;
 
 use crate::context::Context;
 use bxp_types::Developer;

@@ -139,10 +139,15 @@ pub(super) fn with_status<B>(mut answer: Response<B>) -> Response<B> {
 }
 
 /// What a page is told that may not have a WebSocket.
-pub(super) fn foreign_page() -> Response<HttpBody> {
+pub(super) const FOREIGN_PAGE: &str = "pages of this origin may not connect; a node's operator admits them by \
+    rpc.origins in node.toml, who runs `bxp dev chain` by --origin ORIGIN\n";
+/// What a request is told that names another host.
+pub(super) const OTHER_HOST: &str = "requests for this host are not answered; a node's operator names it in rpc.hosts \
+    of node.toml, who runs `bxp dev chain` by --host HOST:PORT\n";
+
+/// A refusal that asking again does not change.
+pub(super) fn forbidden(words: &'static str) -> Response<HttpBody> {
     metric::refused(1);
-    let words =
-        "pages of this origin may not connect; the node's operator admits them by rpc.origins in node.toml\n";
     let mut answer = Response::new(HttpBody::from(words));
     *answer.status_mut() = StatusCode::FORBIDDEN;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));

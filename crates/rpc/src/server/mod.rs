@@ -2,6 +2,7 @@
 
 mod batches;
 mod clients;
+mod hosts;
 mod id;
 mod limit;
 mod policy;
@@ -11,6 +12,7 @@ use batches::BatchLayer;
 use bxp_types::Ledger;
 pub use clients::ClientLimits;
 use clients::Clients;
+use hosts::Hosts;
 use id::HexIds;
 use jsonrpsee::{
     core::middleware::RpcServiceBuilder,
@@ -90,10 +92,11 @@ pub async fn serve_with(
     policy: Policy,
 ) -> Result<RpcServer, RpcError> {
     metric::describe();
-    policy.check_origins()?;
+    Policy::check_origins(&policy.origins)?;
+    let hosts = Arc::new(Hosts::read(&policy.hosts)?);
     let batches = BatchLayer(Arc::clone(&ledger));
     let methods = api::methods(&Context::new(ledger, info))?;
-    let http = ServiceBuilder::new().layer(policy.cors()).layer(host_filter(&policy)?);
+    let http = ServiceBuilder::new().layer(policy.cors()).layer(HostFilterLayer::disable());
     let listen = |source| RpcError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
@@ -106,23 +109,30 @@ pub async fn serve_with(
             let client = clients.connect(peer.ip(), Instant::now()).map(Arc::new);
             let connections_max = clients.limits().connections;
             let (builder, methods) = (builder.clone(), methods.clone());
-            let (batches, stopping, policy) = (batches.clone(), stop.clone(), Arc::clone(&policy));
+            let (batches, stopping) = (batches.clone(), stop.clone());
+            let (policy, hosts) = (Arc::clone(&policy), Arc::clone(&hosts));
             let service = service_fn(move |mut request: http::Request<_>| {
                 if let Some(address) = client.as_ref().and_then(|client| client.address()) {
                     request.extensions_mut().insert(address);
                 }
-                let refused = policy.refuses(&request);
-                let answer = client.as_ref().filter(|_| !refused).map(|client| {
+                let forbidden = if !hosts.answer(&request) {
+                    Some(limit::OTHER_HOST)
+                } else if policy.refuses(&request) {
+                    Some(limit::FOREIGN_PAGE)
+                } else {
+                    None
+                };
+                let answer = client.as_ref().filter(|_| forbidden.is_none()).map(|client| {
                     let calls =
                         RpcServiceBuilder::new().layer(LimitLayer(Arc::clone(client))).layer(batches.clone());
                     let builder = builder.clone().set_rpc_middleware(calls);
                     builder.build(methods.clone(), stopping.clone()).call(request)
                 });
                 async move {
-                    match answer {
-                        Some(answer) => answer.await.map(limit::with_status),
-                        None if refused => Ok(limit::foreign_page()),
-                        None => Ok(limit::too_many_connections(connections_max)),
+                    match (answer, forbidden) {
+                        (Some(answer), _) => answer.await.map(limit::with_status),
+                        (None, Some(words)) => Ok(limit::forbidden(words)),
+                        (None, None) => Ok(limit::too_many_connections(connections_max)),
                     }
                 }
             });
@@ -168,15 +178,4 @@ fn config() -> ServerConfig {
         .enable_ws_ping(PingConfig::new())
         .set_id_provider(HexIds)
         .build()
-}
-
-fn host_filter(policy: &Policy) -> Result<HostFilterLayer, RpcError> {
-    if policy.hosts.is_empty() {
-        return Ok(HostFilterLayer::disable());
-    }
-    for host in &policy.hosts {
-        HostFilterLayer::new([host.as_str()]).map_err(|_| RpcError::Host { host: host.clone() })?;
-    }
-    HostFilterLayer::new(policy.hosts.iter().map(String::as_str))
-        .map_err(|_| RpcError::Host { host: policy.hosts.join(", ") })
 }

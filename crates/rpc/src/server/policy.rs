@@ -1,6 +1,6 @@
 //! Who may ask, and how much.
 
-use super::clients::ClientLimits;
+use super::{clients::ClientLimits, hosts::Hosts};
 use crate::RpcError;
 use http::{HeaderName, Request, header};
 use std::net::SocketAddr;
@@ -21,8 +21,9 @@ const LOOPBACK_ORIGINS: [&str; 6] = [
 /// Which hosts and pages the server answers. Programs other than browsers name the host and no page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Values of the `Host` header that are answered, as `host:port` or `host:*`. A page of a hostile site whose name
-    /// resolves to this machine (DNS rebinding) is refused, since it names its own host. Empty: any host.
+    /// Values of the `Host` header that are answered, as `host:port` or `host:*`; `host:80`, `host:443` and `host` also
+    /// where a request names no port. A page of a hostile site whose name resolves to this machine (DNS rebinding) is
+    /// refused, since it names its own host. Empty: any host.
     pub hosts: Vec<String>,
     /// Pages, by their origin such as `https://wallet.example`, whose scripts may read answers and open WebSockets. Pages of
     /// this machine always may.
@@ -58,18 +59,20 @@ impl Policy {
         self
     }
 
+    /// Checks hosts before they become a part of a policy.
+    ///
     /// # Errors
-    /// [`RpcError::Origin`] for a page that is named otherwise than browsers do.
-    pub(super) fn check_origins(&self) -> Result<(), RpcError> {
-        let is_origin = |origin: &str| {
-            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-            host.is_some_and(|host| {
-                !host.is_empty()
-                    && host.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase())
-                    && !host.contains(['/', '@', '?', '#', '*'])
-            })
-        };
-        match self.origins.iter().find(|origin| !is_origin(origin)) {
+    /// [`RpcError::Host`] for the first that is none.
+    pub fn check_hosts(hosts: &[String]) -> Result<(), RpcError> {
+        Hosts::read(hosts).map(|_| ())
+    }
+
+    /// Checks pages before they become a part of a policy.
+    ///
+    /// # Errors
+    /// [`RpcError::Origin`] for the first that is named otherwise than browsers do.
+    pub fn check_origins(origins: &[String]) -> Result<(), RpcError> {
+        match origins.iter().find(|origin| !is_origin(origin)) {
             None => Ok(()),
             Some(origin) => Err(RpcError::Origin { origin: origin.clone() }),
         }
@@ -88,7 +91,8 @@ impl Policy {
         let loopback = LOOPBACK_ORIGINS
             .iter()
             .any(|own| origin.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')));
-        loopback || self.origins.iter().any(|allowed| *allowed == origin)
+        let origin = without_usual_port(&origin);
+        loopback || self.origins.iter().any(|allowed| without_usual_port(allowed) == origin)
     }
 
     /// The headers that tell browsers (the Fetch standard's CORS protocol).
@@ -99,6 +103,24 @@ impl Policy {
             .allow_headers(Any)
             .allow_origin(AllowOrigin::predicate(move |origin, _| policy.admits(origin.as_bytes())))
     }
+}
+
+fn is_origin(origin: &str) -> bool {
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        // What follows the last colon is a port, unless the colon stands in an IPv6 address.
+        let port = host.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+        !host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase())
+            && !host.contains(['/', '@', '?', '#', '*'])
+            && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    })
+}
+
+/// An origin as browsers name it: without the port that its scheme has where none is said.
+fn without_usual_port(origin: &str) -> &str {
+    let port = if origin.starts_with("https://") { ":443" } else { ":80" };
+    origin.strip_suffix(port).unwrap_or(origin)
 }
 
 #[cfg(test)]
@@ -123,17 +145,40 @@ mod tests {
     }
 
     #[test]
+    fn a_page_with_the_port_of_its_scheme_is_the_one_without() {
+        for (configured, origin, admitted) in [
+            ("https://wallet.example:443", "https://wallet.example", true),
+            ("https://wallet.example", "https://wallet.example:443", true),
+            ("http://wallet.example:80", "http://wallet.example", true),
+            ("http://wallet.example:443", "http://wallet.example", false),
+            ("https://wallet.example:80", "https://wallet.example", false),
+            ("https://wallet.example:443", "http://wallet.example", false),
+            ("https://[2001:db8::443]", "https://[2001:db8::443]:443", true),
+        ] {
+            let policy = Policy::of("127.0.0.1:8545".parse().unwrap()).also(&[], &[configured.to_owned()]);
+            assert_eq!(policy.admits(origin.as_bytes()), admitted, "{configured} {origin}");
+        }
+    }
+
+    #[test]
     fn pages_are_named_as_browsers_name_them() {
         let named = |origin: &str| {
             let policy = Policy::of("127.0.0.1:8545".parse().unwrap()).also(&[], &[origin.to_owned()]);
-            policy.check_origins().map_err(|error| error.to_string())
+            Policy::check_origins(&policy.origins).map_err(|error| error.to_string())
         };
         for right in ["https://wallet.example", "http://10.1.2.3:3000", "https://[2001:db8::1]:8443"] {
             assert_eq!(named(right), Ok(()));
         }
-        for wrong in
-            ["*", "wallet.example", "https://wallet.example/", "https://Wallet.example", "https://", "null"]
-        {
+        for wrong in [
+            "*",
+            "wallet.example",
+            "https://wallet.example/",
+            "https://Wallet.example",
+            "https://wallet.example:",
+            "https://wallet.example:https",
+            "https://",
+            "null",
+        ] {
             assert!(named(wrong).unwrap_err().contains(wrong), "{wrong}");
         }
     }

@@ -8,6 +8,7 @@ use futures::io::{BufReader, BufWriter};
 use serde_json::{Value, json};
 use soketto::handshake::{Client as Handshake, ServerResponse};
 use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,6 +20,9 @@ use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where a server of a test listens: a free port of this machine.
+pub(crate) const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Three peers, and whatever highest block a test sets.
 #[derive(Default)]
@@ -70,10 +74,13 @@ impl Rig {
 
     /// The same with limits for each client.
     pub(crate) async fn start_limiting(clients: ClientLimits) -> Self {
+        Self::start_with(Policy { clients, ..Policy::of(ADDRESS) }).await
+    }
+
+    /// The same with a policy.
+    pub(crate) async fn start_with(policy: Policy) -> Self {
         let (ledger, status) = (MemoryLedger::new(), Arc::<Status>::default());
-        let address = "127.0.0.1:0".parse().unwrap();
-        let policy = Policy { clients, ..Policy::of(address) };
-        let server = serve_with(address, ledger.clone(), info(status.clone()), policy).await.unwrap();
+        let server = serve_with(ADDRESS, ledger.clone(), info(status.clone()), policy).await.unwrap();
         Self { ledger, status, server, http: reqwest::Client::new() }
     }
 

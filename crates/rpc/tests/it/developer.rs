@@ -135,6 +135,8 @@ async fn what_a_transaction_asks_for_is_sent_or_refused() {
         json!({ "gasPrice": "0x77359400", "authorizationList": [] }),
         json!({ "data": "0x01", "input": "0x02" }),
         json!({ "maxFeePerBlobGas": "0x1" }),
+        json!({ "type": "0x0", "maxFeePerGas": "0x77359400" }),
+        json!({ "type": "0x3" }),
     ] {
         let mut request = wrong.clone();
         (request["from"], request["to"]) = (json!(from), json!(to));
@@ -142,6 +144,11 @@ async fn what_a_transaction_asks_for_is_sent_or_refused() {
     }
     let own = json!({ "from": from, "to": to, "chainId": "0x7a69" });
     rig.call("eth_sendTransaction", json!([own])).await;
+    for named in ["0x0", "0x1", "0x2"] {
+        let hash = rig.call("eth_sendTransaction", json!([{ "from": from, "to": to, "type": named }])).await;
+        assert_eq!(rig.call("eth_getTransactionByHash", json!([hash])).await["type"], named);
+        assert_eq!(rig.call("eth_getTransactionReceipt", json!([hash])).await["status"], "0x1");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

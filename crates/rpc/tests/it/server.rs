@@ -1,7 +1,7 @@
 //! The server's bounds and who may ask.
 
 use crate::{
-    client::{Rig, Status, info},
+    client::{ADDRESS, Rig, Status, info},
     ledger::MemoryLedger,
 };
 use bxp_rpc::{Policy, RpcError, serve, serve_with};
@@ -41,17 +41,49 @@ async fn only_own_pages_open_a_websocket() {
         (Some("https://evil.example"), 403),
         (Some("null"), 403),
     ] {
-        let mut request = reqwest::Client::new()
-            .get(rig.url())
-            .header("connection", "Upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-version", "13")
-            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-        if let Some(origin) = origin {
-            request = request.header("origin", origin);
-        }
-        assert_eq!(request.send().await.unwrap().status(), status, "{origin:?}");
+        assert_eq!(open_websocket(&rig, origin).await.status(), status, "{origin:?}");
     }
+}
+
+/// Asks for a WebSocket as a browser does for the page at `origin`, or a program, which has none.
+async fn open_websocket(rig: &Rig, origin: Option<&str>) -> reqwest::Response {
+    let mut request = reqwest::Client::new()
+        .get(rig.url())
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    if let Some(origin) = origin {
+        request = request.header("origin", origin);
+    }
+    request.send().await.unwrap()
+}
+
+/// Goal: a host and a page that are configured with their port are let in; the others are told what to do. Way:
+/// requests as browsers send them, which leave the port of https out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configured_host_and_page_are_let_in_and_others_told_what_to_do() {
+    let (host, page) = ("node.example:443".to_owned(), "https://wallet.example:443".to_owned());
+    let rig = Rig::start_with(Policy::of(ADDRESS).also(&[host], &[page])).await;
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": [] });
+    for (host, status) in [("node.example", 200), ("node.example:443", 200), ("other.example", 403)] {
+        let request = reqwest::Client::new().post(rig.url()).header("host", host).json(&body);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{host}");
+        let words = answer.text().await.unwrap();
+        let told = words.contains("rpc.hosts") && words.contains("--host");
+        assert_eq!(told, status == 403, "{words}");
+    }
+    for (origin, admitted) in [("https://wallet.example", true), ("https://other.example", false)] {
+        let request = reqwest::Client::new().post(rig.url()).header("origin", origin).json(&body);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.headers().contains_key("access-control-allow-origin"), admitted, "{origin}");
+    }
+    assert_eq!(open_websocket(&rig, Some("https://wallet.example")).await.status(), 101);
+    let refused = open_websocket(&rig, Some("https://other.example")).await;
+    assert_eq!(refused.status(), 403);
+    let words = refused.text().await.unwrap();
+    assert!(words.contains("rpc.origins") && words.contains("--origin"), "{words}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,6 +68,8 @@ impl NodeStatus for Alone {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    Policy::check_hosts(&arguments.hosts).context("--host")?;
+    Policy::check_origins(&arguments.origins).context("--origin")?;
     let owned = accounts(10);
     let asked = stop_signal()?;
     let institutions = owned.iter().map(|account| account.address);
