@@ -1,10 +1,9 @@
 //! What [`View`](crate::View) shows of a [`Chain`], and the way into it.
 
-use crate::{Chain, Source, block_index::BlockIndex, blocks::Blocks, mempool::Mempool};
-use alloy_consensus::transaction::TxHashRef as _;
+use crate::{Admitted, Chain, Source, block_index::BlockIndex, blocks::Blocks, mempool::Mempool};
 use async_trait::async_trait;
 use bxp_execution::State;
-use bxp_types::{B256, Bytes, Genesis, Height, RecoveredTransaction, StoredBlock, SubmitError};
+use bxp_types::{B256, Bytes, Genesis, Height, StoredBlock, SubmitError};
 use parking_lot::{MappedMutexGuard, MutexGuard};
 use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
@@ -48,24 +47,32 @@ impl Source for Chain {
     }
 
     async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
-        let transaction = self.shared.admit(&raw)?;
-        self.keep(vec![transaction.clone()]).await?;
-        Ok(*transaction.tx_hash())
+        let admitted = self.shared.admit(&raw)?;
+        let hash = admitted.hash();
+        self.keep(vec![admitted]).await?;
+        Ok(hash)
     }
 
     async fn submit_many(&self, raws: Vec<Bytes>) -> Vec<Result<B256, SubmitError>> {
         let admitted = tokio::task::block_in_place(|| self.shared.admit_many(&raws));
-        let taken: Vec<_> = admitted.iter().filter_map(|one| one.as_ref().ok().cloned()).collect();
+        let (mut taken, mut answers) = (Vec::new(), Vec::with_capacity(admitted.len()));
+        for one in admitted {
+            answers.push(one.map(|one| {
+                let hash = one.hash();
+                taken.push(one);
+                hash
+            }));
+        }
         let kept = if taken.is_empty() { Ok(()) } else { self.keep(taken).await };
-        admitted.into_iter().map(|one| one.and_then(|one| kept.clone().map(|()| *one.tx_hash()))).collect()
+        answers.into_iter().map(|one| one.and_then(|hash| kept.clone().map(|()| hash))).collect()
     }
 }
 
 impl Chain {
     /// Returns when these transactions, which the pool has taken in, are on disk. If they cannot be, the pool forgets them.
-    async fn keep(&self, transactions: Vec<RecoveredTransaction>) -> Result<(), SubmitError> {
-        let hashes: Vec<B256> = transactions.iter().map(|one| *one.tx_hash()).collect();
-        if let Err(error) = self.pool_writer.persist(transactions).await {
+    async fn keep(&self, admitted: Vec<Admitted>) -> Result<(), SubmitError> {
+        let hashes: Vec<B256> = admitted.iter().map(Admitted::hash).collect();
+        if let Err(error) = self.pool_writer.persist(admitted).await {
             hashes.iter().for_each(|hash| self.shared.forget(*hash));
             return Err(error);
         }

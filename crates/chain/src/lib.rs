@@ -50,5 +50,5 @@ pub use error::ChainError;
 pub use job::{Done, Job};
 pub use journal::Journal;
 pub use machine::{Effect, Input, Load, Machine, Moment};
-pub use shared::Shared;
+pub use shared::{Admitted, Shared};
 pub use view::{Source, View};

@@ -197,6 +197,7 @@ impl Machine {
         self.fire_timers(now);
         if now.elapsed >= self.look_at {
             self.look_at = now.elapsed + LOOK_EVERY;
+            self.shared.expire(now.elapsed)?;
             self.look(now);
         }
         self.collect_certificates(now)?;

@@ -2,21 +2,29 @@
 //!
 //! Per sender a queue by nonce. What is proposed is gapless from the account's nonce on, the best effective tip first.
 //! Nothing is gossiped: every validator proposes its own pool at every height, so that a transaction needs one node.
+//! A full pool takes who pays more, and nobody waits behind a gap for ever (ADR 98).
 
+mod check;
+mod eviction;
 mod intrinsic;
+mod propose;
+mod queue;
 mod under_way;
 
 use alloy_consensus::{Transaction as _, transaction::TxHashRef as _};
 use alloy_eips::eip2718::Encodable2718;
-use bxp_execution::TRANSACTION_GAS_MAX;
 use bxp_types::{AccountState, Address, B256, PoolContent, RecoveredTransaction, SubmitError, U256};
+use check::{check, cost, tip_cap};
+use eviction::{Index, Newcomer};
 pub use intrinsic::intrinsic_gas;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use queue::{Pooled, Queue};
+use std::{collections::HashMap, time::Duration};
 pub use under_way::UnderWay;
 
-/// The most bytes that a transaction takes in a proposal beside its own: the header of its RLP string (4 at this size), and
-/// its sender, where those are named.
-const PROPOSED_BYTES: usize = 24;
+/// How long a sender's transactions wait behind the same gap, as in geth (`txpool.lifetime`).
+const GAPPED_LIFETIME: Duration = Duration::from_secs(3 * 60 * 60);
+/// How often gaps are looked at, which takes a look at every sender; as in geth.
+const EXPIRY_EVERY: Duration = Duration::from_secs(60);
 
 /// Bounds of the pool.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +35,8 @@ pub struct PoolLimits {
     pub per_sender_max: usize,
     /// The most bytes of all transactions.
     pub bytes_max: usize,
-    /// The most transactions that wait for one before them. They cost their sender nothing and may wait for ever, so they
-    /// never take the room of those that can run.
+    /// The most transactions that wait for one before them. They cost their sender nothing, so they never take the room of
+    /// those that can run.
     pub gapped_max: usize,
     /// The most of these of one sender: several full batches that arrive in another order than they were signed in.
     pub gapped_per_sender_max: usize,
@@ -57,45 +65,6 @@ pub struct Conditions {
     pub gas_limit: u64,
 }
 
-#[derive(Clone, Debug)]
-struct Pooled {
-    transaction: RecoveredTransaction,
-    bytes: usize,
-    arrival: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Queue {
-    account_nonce: u64,
-    by_nonce: BTreeMap<u64, Pooled>,
-    /// How many of them follow each other from the account's nonce on.
-    ready: usize,
-}
-
-impl Queue {
-    /// The nonce after those that follow each other.
-    const fn next(&self) -> u64 {
-        self.account_nonce.saturating_add(self.ready as u64)
-    }
-
-    fn gapped(&self) -> usize {
-        self.by_nonce.len().saturating_sub(self.ready)
-    }
-
-    /// Counts on from what follows already.
-    fn count_on(&mut self) {
-        while self.by_nonce.contains_key(&self.next()) {
-            self.ready += 1;
-        }
-    }
-
-    /// Counts anew, where the account's nonce moved or a transaction went.
-    fn count_anew(&mut self) {
-        self.ready = 0;
-        self.count_on();
-    }
-}
-
 /// The pool.
 #[derive(Clone, Debug, Default)]
 pub struct Mempool {
@@ -107,15 +76,12 @@ pub struct Mempool {
     bytes: usize,
     /// Transactions that wait for one before them.
     gapped: usize,
-}
-
-/// One sender's best next transaction while a proposal is filled.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Candidate {
-    tip: u128,
-    earliest: std::cmp::Reverse<u64>,
-    sender: Address,
-    nonce: u64,
+    /// Who goes first, where that was asked.
+    index: Index,
+    /// The time that has passed, as far as the pool was told.
+    now: Duration,
+    /// When gaps are looked at next.
+    look_at: Duration,
 }
 
 impl Mempool {
@@ -160,7 +126,7 @@ impl Mempool {
         senders.sort_unstable_by_key(|(sender, _)| **sender);
         let mut left = max;
         for (_, queue) in senders {
-            let ready = queue.ready;
+            let ready = queue.spent + queue.ready;
             for (place, pooled) in queue.by_nonce.values().enumerate().take(left) {
                 let list = if place < ready { &mut content.pending } else { &mut content.queued };
                 list.push(pooled.transaction.clone());
@@ -176,7 +142,8 @@ impl Mempool {
         (self.by_hash.len().saturating_sub(self.gapped), self.gapped)
     }
 
-    /// Takes a transaction in; gives the hash of the one that it replaces.
+    /// Takes a transaction in; gives the hashes of those that went for it: the one that it replaces, or those that it has
+    /// pushed out of a full pool.
     ///
     /// # Errors
     /// [`SubmitError`] in geth's words; the pool is unchanged then.
@@ -184,68 +151,63 @@ impl Mempool {
         &mut self,
         transaction: RecoveredTransaction,
         conditions: &Conditions,
-    ) -> Result<Option<B256>, SubmitError> {
+    ) -> Result<Vec<B256>, SubmitError> {
         let (hash, sender, nonce) = (*transaction.tx_hash(), transaction.signer(), transaction.nonce());
         if self.by_hash.contains_key(&hash) {
             return Err(SubmitError::AlreadyKnown);
         }
         check(&transaction, conditions, self.limits)?;
-        let bytes = transaction.encode_2718_len();
-        let replaced = self.check_room(&transaction, bytes, conditions.account.nonce)?;
-        self.check_funds(&transaction, conditions.account.balance)?;
-        if let Some(old) = replaced {
-            self.by_hash.remove(&old);
+        let queue = self.senders.get(&sender);
+        // Where a block has moved it meanwhile, the pool knows better than the conditions.
+        let account_nonce = queue.map_or(0, |queue| queue.account_nonce).max(conditions.account.nonce);
+        if nonce < account_nonce {
+            return Err(SubmitError::NonceTooLow { next: account_nonce, got: nonce });
         }
+        let replaced = queue.and_then(|queue| queue.by_nonce.get(&nonce));
+        let bytes = transaction.encode_2718_len();
+        let gone = if let Some(old) = replaced {
+            check_replacement(old, &transaction)?;
+            let old_hash = *old.transaction.tx_hash();
+            if (self.bytes - old.bytes).saturating_add(bytes) > self.limits.bytes_max {
+                return Err(SubmitError::PoolFull);
+            }
+            self.check_funds(&transaction, conditions.account.balance)?;
+            self.by_hash.remove(&old_hash);
+            vec![old_hash]
+        } else {
+            let is_gapped = self.check_share(queue, nonce, account_nonce)?;
+            self.check_funds(&transaction, conditions.account.balance)?;
+            let base_fee = conditions.base_fee;
+            let tip = transaction.effective_tip_per_gas(base_fee).unwrap_or_default();
+            self.make_room(&Newcomer { sender, bytes, is_gapped, tip, base_fee })?
+        };
         self.arrivals += 1;
         let pooled = Pooled { bytes, transaction, arrival: self.arrivals };
-        let queue = self.senders.entry(sender).or_default();
-        self.gapped -= queue.gapped();
-        if conditions.account.nonce > queue.account_nonce {
-            queue.account_nonce = conditions.account.nonce;
-            queue.count_anew();
-        }
-        let old = queue.by_nonce.insert(nonce, pooled);
-        queue.count_on();
-        self.gapped += queue.gapped();
+        let old = self.change(sender, |queue| {
+            queue.advance(account_nonce);
+            queue.put(nonce, pooled)
+        });
         self.bytes = self.bytes + bytes - old.map_or(0, |old| old.bytes);
         self.by_hash.insert(hash, (sender, nonce));
-        Ok(replaced)
+        Ok(gone)
     }
 
-    /// Whether there is room, for `bytes` of a sender whose account's nonce is `account_nonce`; gives the hash of the one that
-    /// is replaced.
-    fn check_room(
+    /// Whether the sender of this queue, whose account is at `account_nonce`, may have one more at `nonce`; gives whether
+    /// that one has to wait for one before it.
+    fn check_share(
         &self,
-        transaction: &RecoveredTransaction,
-        bytes: usize,
+        queue: Option<&Queue>,
+        nonce: u64,
         account_nonce: u64,
-    ) -> Result<Option<B256>, SubmitError> {
-        if self.bytes.saturating_add(bytes) > self.limits.bytes_max {
-            return Err(SubmitError::PoolFull);
-        }
-        let queue = self.senders.get(&transaction.signer());
-        if let Some(old) = queue.and_then(|queue| queue.by_nonce.get(&transaction.nonce())) {
-            let old = &old.transaction;
-            let enough = |old: u128, new: u128| new >= old.saturating_add(old.div_ceil(10));
-            let better = enough(old.max_fee_per_gas(), transaction.max_fee_per_gas())
-                && enough(tip_cap(old), tip_cap(transaction));
-            return if better { Ok(Some(*old.tx_hash())) } else { Err(SubmitError::ReplacementUnderpriced) };
-        }
-        let of_sender = queue.map_or(0, |queue| queue.by_nonce.len());
-        if of_sender >= self.limits.per_sender_max {
-            return Err(SubmitError::AccountLimit);
-        }
-        let next = queue.map_or(account_nonce, |queue| queue.next().max(account_nonce));
-        let is_gapped = transaction.nonce() > next;
-        if is_gapped && queue.map_or(0, Queue::gapped) >= self.limits.gapped_per_sender_max {
-            return Err(SubmitError::AccountLimit);
-        }
-        if self.by_hash.len() >= self.limits.transactions_max
-            || (is_gapped && self.gapped >= self.limits.gapped_max)
+    ) -> Result<bool, SubmitError> {
+        let Some(queue) = queue else { return Ok(nonce > account_nonce) };
+        let is_gapped = nonce > queue.next().max(account_nonce);
+        if queue.by_nonce.len() >= self.limits.per_sender_max
+            || (is_gapped && queue.gapped() >= self.limits.gapped_per_sender_max)
         {
-            return Err(SubmitError::PoolFull);
+            return Err(SubmitError::AccountLimit);
         }
-        Ok(None)
+        Ok(is_gapped)
     }
 
     fn check_funds(&self, transaction: &RecoveredTransaction, balance: U256) -> Result<(), SubmitError> {
@@ -256,138 +218,87 @@ impl Mempool {
         if cost > balance { Err(SubmitError::InsufficientFunds { balance, cost }) } else { Ok(()) }
     }
 
-    /// Whether a proposal would hold anything.
-    #[must_use]
-    pub fn has_candidate(&self, base_fee: u64, under_way: &UnderWay) -> bool {
-        let mut queues = self.senders.iter();
-        queues.any(|(&sender, queue)| first_candidate(queue, sender, base_fee, under_way).is_some())
-    }
-
-    /// A proposal's transactions: executable in this order after those under way, best effective tip first, within the
-    /// bounds.
-    #[must_use]
-    pub fn take(
-        &self,
-        bytes_max: usize,
-        gas_max: u64,
-        base_fee: u64,
-        under_way: &UnderWay,
-    ) -> Vec<RecoveredTransaction> {
-        let mut heap: BinaryHeap<Candidate> = self
-            .senders
-            .iter()
-            .filter_map(|(&sender, queue)| first_candidate(queue, sender, base_fee, under_way))
-            .collect();
-        let (mut bytes, mut gas) = (0_usize, 0_u64);
-        let mut taken = Vec::new();
-        while let Some(Candidate { sender, nonce, .. }) = heap.pop() {
-            let Some(queue) = self.senders.get(&sender) else { continue };
-            let Some(pooled) = queue.by_nonce.get(&nonce) else { continue };
-            let (with_bytes, with_gas) =
-                (bytes + pooled.bytes + PROPOSED_BYTES, gas.saturating_add(pooled.transaction.gas_limit()));
-            if with_bytes > bytes_max || with_gas > gas_max {
-                continue;
-            }
-            (bytes, gas) = (with_bytes, with_gas);
-            taken.push(pooled.transaction.clone());
-            heap.extend(candidate(queue, sender, nonce.saturating_add(1), base_fee));
-        }
-        taken
-    }
-
     /// A block has moved `sender`'s account nonce: forgets what is spent and gives its hashes.
     pub fn account_moved(&mut self, sender: Address, account_nonce: u64) -> Vec<B256> {
-        let Some(queue) = self.senders.get_mut(&sender) else { return Vec::new() };
-        self.gapped -= queue.gapped();
-        let moved = account_nonce.saturating_sub(queue.account_nonce);
-        queue.account_nonce += moved;
-        let kept = queue.by_nonce.split_off(&queue.account_nonce);
-        let spent = std::mem::replace(&mut queue.by_nonce, kept);
-        // What follows the spent ones follows them still.
-        match queue.ready.checked_sub(usize::try_from(moved).unwrap_or(usize::MAX)) {
-            Some(ready) => queue.ready = ready,
-            None => queue.count_anew(),
+        if !self.senders.contains_key(&sender) {
+            return Vec::new();
         }
-        self.gapped += queue.gapped();
-        self.bytes -= spent.values().map(|pooled| pooled.bytes).sum::<usize>();
-        if queue.by_nonce.is_empty() {
-            self.senders.remove(&sender);
-        }
-        let hashes: Vec<B256> = spent.values().map(|pooled| *pooled.transaction.tx_hash()).collect();
-        for hash in &hashes {
-            self.by_hash.remove(hash);
-        }
+        let spent = self.change(sender, |queue| {
+            queue.advance(account_nonce);
+            queue.take_spent()
+        });
+        let hashes = spent.into_values().map(|pooled| self.forget(&pooled)).collect();
+        self.forget_orders();
         hashes
     }
 
     /// Forgets one transaction.
     pub fn remove(&mut self, hash: B256) {
-        let Some((sender, nonce)) = self.by_hash.remove(&hash) else { return };
-        if let Some(queue) = self.senders.get_mut(&sender) {
-            self.gapped -= queue.gapped();
-            self.bytes -= queue.by_nonce.remove(&nonce).map_or(0, |pooled| pooled.bytes);
-            // Those after it have a gap before them now.
-            if let Some(before) = nonce.checked_sub(queue.account_nonce) {
-                queue.ready = queue.ready.min(usize::try_from(before).unwrap_or(usize::MAX));
-            }
-            self.gapped += queue.gapped();
-            if queue.by_nonce.is_empty() {
-                self.senders.remove(&sender);
-            }
+        let Some((sender, nonce)) = self.by_hash.get(&hash).copied() else { return };
+        if let Some(pooled) = self.change(sender, |queue| queue.take(nonce)) {
+            self.forget(&pooled);
         }
+        self.forget_orders();
+    }
+
+    /// Tells the pool how much time has passed since some moment, which is the same each time; forgets what has waited too
+    /// long behind one gap, and gives its hashes. What can run does not expire.
+    pub fn expire(&mut self, elapsed: Duration) -> Vec<B256> {
+        self.now = self.now.max(elapsed);
+        if self.now < self.look_at {
+            return Vec::new();
+        }
+        self.look_at = self.now + EXPIRY_EVERY;
+        if self.gapped == 0 {
+            return Vec::new();
+        }
+        let is_over =
+            |queue: &Queue| queue.gapped() > 0 && self.now.saturating_sub(queue.gap_since) >= GAPPED_LIFETIME;
+        let over = self.senders.iter().filter(|(_, queue)| is_over(queue)).map(|(sender, _)| *sender);
+        let mut over: Vec<Address> = over.collect();
+        over.sort_unstable();
+        let mut hashes = Vec::new();
+        for sender in over {
+            let expired = self.change(sender, Queue::take_gapped);
+            hashes.extend(expired.into_values().map(|pooled| self.forget(&pooled)));
+        }
+        self.forget_orders();
+        hashes
+    }
+
+    /// Changes a sender's queue, and with it what is counted of all queues but the bytes.
+    fn change<T>(&mut self, sender: Address, change: impl FnOnce(&mut Queue) -> T) -> T {
+        let queue = self.senders.entry(sender).or_default();
+        let (before, next) = (self.index.standing(queue), queue.next());
+        let changed = change(queue);
+        let after = self.index.standing(queue);
+        if before.gapped == 0 || queue.next() != next {
+            queue.gap_since = self.now;
+        }
+        let is_empty = queue.by_nonce.is_empty();
+        self.gapped = self.gapped - before.gapped + after.gapped;
+        self.index.moved(sender, before, after);
+        if is_empty {
+            self.senders.remove(&sender);
+        }
+        changed
+    }
+
+    /// Forgets one that was taken out of its queue, and gives its hash.
+    fn forget(&mut self, pooled: &Pooled) -> B256 {
+        let hash = *pooled.transaction.tx_hash();
+        self.bytes -= pooled.bytes;
+        self.by_hash.remove(&hash);
+        hash
     }
 }
 
-/// The first of a sender's transactions that is not under way.
-fn first_candidate(queue: &Queue, sender: Address, base_fee: u64, under_way: &UnderWay) -> Option<Candidate> {
-    candidate(queue, sender, under_way.first(sender, queue.account_nonce), base_fee)
-}
-
-fn candidate(queue: &Queue, sender: Address, nonce: u64, base_fee: u64) -> Option<Candidate> {
-    let pooled = queue.by_nonce.get(&nonce)?;
-    let tip = pooled.transaction.effective_tip_per_gas(base_fee)?;
-    Some(Candidate { tip, earliest: std::cmp::Reverse(pooled.arrival), sender, nonce })
-}
-
-fn tip_cap(transaction: &RecoveredTransaction) -> u128 {
-    transaction.max_priority_fee_per_gas().unwrap_or_else(|| transaction.max_fee_per_gas())
-}
-
-fn cost(transaction: &RecoveredTransaction) -> U256 {
-    let gas = U256::from(transaction.gas_limit()) * U256::from(transaction.max_fee_per_gas());
-    gas.saturating_add(transaction.value())
-}
-
-fn check(
-    transaction: &RecoveredTransaction,
-    conditions: &Conditions,
-    limits: PoolLimits,
-) -> Result<(), SubmitError> {
-    let (got, next) = (transaction.nonce(), conditions.account.nonce);
-    if got < next {
-        return Err(SubmitError::NonceTooLow { next, got });
-    }
-    if got - next >= limits.per_sender_max as u64 {
-        return Err(SubmitError::NonceTooHigh { next, got });
-    }
-    if transaction.gas_limit() > conditions.gas_limit {
-        return Err(SubmitError::GasLimit);
-    }
-    if transaction.gas_limit() > TRANSACTION_GAS_MAX {
-        return Err(SubmitError::TransactionGas { cap: TRANSACTION_GAS_MAX, have: transaction.gas_limit() });
-    }
-    let want = intrinsic_gas(transaction);
-    if transaction.gas_limit() < want {
-        return Err(SubmitError::IntrinsicGas { have: transaction.gas_limit(), want });
-    }
-    let cap = transaction.max_fee_per_gas();
-    if tip_cap(transaction) > cap {
-        return Err(SubmitError::TipAboveFeeCap);
-    }
-    if cap < u128::from(conditions.base_fee) {
-        return Err(SubmitError::Underpriced { cap, base: conditions.base_fee });
-    }
-    Ok(())
+/// Whether a transaction pays enough to replace one of the same nonce.
+fn check_replacement(old: &Pooled, new: &RecoveredTransaction) -> Result<(), SubmitError> {
+    let old = &old.transaction;
+    let enough = |old: u128, new: u128| new >= old.saturating_add(old.div_ceil(10));
+    let better = enough(old.max_fee_per_gas(), new.max_fee_per_gas()) && enough(tip_cap(old), tip_cap(new));
+    if better { Ok(()) } else { Err(SubmitError::ReplacementUnderpriced) }
 }
 
 #[cfg(test)]

@@ -15,11 +15,31 @@ use bxp_storage::{Durability, Store};
 use bxp_types::{B256, Bytes, Genesis, Height, NetworkId, RecoveredTransaction, StoredBlock, SubmitError};
 use parking_lot::Mutex;
 use rayon::prelude::*;
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 use tokio::sync::{broadcast, watch};
 
 /// Arrivals in the pool that a slow listener may be behind.
 const ARRIVALS_MAX: usize = 16_384;
+
+/// A transaction that the pool has taken in, and that waits for [`Shared::keep`].
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// The transaction.
+    pub transaction: RecoveredTransaction,
+    /// What left the pool for it: replaced, or pushed out. Its rows go when this one is written.
+    pub gone: Vec<B256>,
+}
+
+impl Admitted {
+    /// The transaction's hash.
+    #[must_use]
+    pub fn hash(&self) -> B256 {
+        *self.transaction.tx_hash()
+    }
+}
 
 /// One node's tables, state and pool.
 pub struct Shared {
@@ -94,32 +114,37 @@ impl Shared {
     ///
     /// # Errors
     /// [`SubmitError`] in geth's words.
-    pub fn admit(&self, raw: &[u8]) -> Result<RecoveredTransaction, SubmitError> {
-        let transaction = proposal::recover(raw, self.genesis.chain_id)?;
-        self.insert(transaction.clone())?;
-        Ok(transaction)
+    pub fn admit(&self, raw: &[u8]) -> Result<Admitted, SubmitError> {
+        self.insert(proposal::recover(raw, self.genesis.chain_id)?)
     }
 
     /// [`Shared::admit`] for each of these, in this order. Their signatures are recovered on all cores.
     #[must_use]
-    pub fn admit_many(&self, raws: &[Bytes]) -> Vec<Result<RecoveredTransaction, SubmitError>> {
+    pub fn admit_many(&self, raws: &[Bytes]) -> Vec<Result<Admitted, SubmitError>> {
         let recover = |raw: &Bytes| proposal::recover(raw, self.genesis.chain_id);
         let recovered: Vec<_> = raws.par_iter().map(recover).collect();
-        let admit = |transaction: RecoveredTransaction| self.insert(transaction.clone()).map(|_| transaction);
-        recovered.into_iter().map(|one| one.and_then(admit)).collect()
+        recovered.into_iter().map(|one| one.and_then(|transaction| self.insert(transaction))).collect()
     }
 
-    /// Returns when these transactions of the pool are on disk: one flush for all.
+    /// Returns when these transactions of the pool are on disk, and what left it for them is not: one flush for all. One
+    /// call at a time.
     ///
     /// # Errors
     /// [`SubmitError::Storage`].
-    pub fn keep<'a>(
-        &self,
-        transactions: impl IntoIterator<Item = &'a RecoveredTransaction>,
-    ) -> Result<(), SubmitError> {
+    pub fn keep<'a>(&self, admitted: impl IntoIterator<Item = &'a Admitted>) -> Result<(), SubmitError> {
         let mut batch = self.store.batch();
-        for transaction in transactions {
-            self.blocks.put_pooled(&mut batch, transaction);
+        let mut gone: Vec<B256> = Vec::new();
+        for one in admitted {
+            self.blocks.put_pooled(&mut batch, &one.transaction);
+            gone.extend(&one.gone);
+        }
+        if !gone.is_empty() {
+            // What has come again meanwhile waits; its row may be on disk already.
+            let pool = self.pool.lock();
+            gone.retain(|hash| pool.get(*hash).is_none());
+        }
+        for hash in gone {
+            self.blocks.remove_pooled(&mut batch, hash);
         }
         batch.commit(Durability::Synced).map_err(|error| SubmitError::Storage(error.to_string()))
     }
@@ -127,6 +152,23 @@ impl Shared {
     /// Takes a transaction that could not be kept out of the pool.
     pub fn forget(&self, transaction: B256) {
         self.pool.lock().remove(transaction);
+    }
+
+    /// Tells the pool how long this node has run, and deletes what has waited too long behind a gap.
+    pub(crate) fn expire(&self, elapsed: Duration) -> Result<(), ChainError> {
+        let mut pool = self.pool.lock();
+        let expired = pool.expire(elapsed);
+        if expired.is_empty() {
+            return Ok(());
+        }
+        tracing::debug!(transactions = expired.len(), "what waited too long behind a gap leaves the pool");
+        let mut batch = self.store.batch();
+        for hash in expired {
+            self.blocks.remove_pooled(&mut batch, hash);
+        }
+        // The pool stays locked, so that none of them comes back, and is kept, before its row goes.
+        batch.commit(Durability::Buffered)?;
+        Ok(())
     }
 
     /// How many transactions wait in the pool.
@@ -145,12 +187,13 @@ impl Shared {
         bxp_execution::next_base_fee(&self.head.load().header)
     }
 
-    fn insert(&self, transaction: RecoveredTransaction) -> Result<Option<B256>, SubmitError> {
+    fn insert(&self, transaction: RecoveredTransaction) -> Result<Admitted, SubmitError> {
         let account = self.state.account(transaction.signer());
         let account = account.map_err(|error| SubmitError::Storage(error.to_string()))?;
         let conditions =
             Conditions { account, base_fee: self.next_base_fee(), gas_limit: self.genesis.gas_limit };
-        self.pool.lock().insert(transaction, &conditions)
+        let gone = self.pool.lock().insert(transaction.clone(), &conditions)?;
+        Ok(Admitted { transaction, gone })
     }
 
     /// Takes the pool of the earlier run back in; what has become invalid meanwhile is forgotten.
@@ -166,8 +209,14 @@ impl Shared {
         waiting.sort_by_key(|transaction| transaction.nonce());
         for transaction in waiting {
             let hash = *transaction.tx_hash();
-            if let Err(error) = self.insert(transaction) {
-                tracing::debug!(%hash, %error, "a waiting transaction is no longer valid");
+            let gone = match self.insert(transaction) {
+                Ok(admitted) => admitted.gone,
+                Err(error) => {
+                    tracing::debug!(%hash, %error, "a waiting transaction is no longer valid");
+                    vec![hash]
+                }
+            };
+            for hash in gone {
                 self.blocks.remove_pooled(&mut batch, hash);
             }
         }

@@ -296,9 +296,10 @@ impl From<SendFailure> for Failure {
             SendFailure::Submit { source: source @ SubmitError::InsufficientFunds { .. }, account } => {
                 conflict(format!("the node's account {account} cannot pay for gas: {source}"))
             }
-            SendFailure::Submit { source: SubmitError::PoolFull | SubmitError::AccountLimit, .. } => {
-                Self::unavailable("the transaction pool is full; try again")
-            }
+            SendFailure::Submit {
+                source: SubmitError::PoolFull | SubmitError::PoolUnderpriced | SubmitError::AccountLimit,
+                ..
+            } => Self::unavailable("the transaction pool is full; try again"),
             SendFailure::Stopped => Self::unavailable("the node is stopping"),
             _ => Self::internal("send a transaction", &error),
         }

@@ -1,10 +1,12 @@
 //! One machine: its disk, its clocks, and the real chain of one node while it runs.
 
 use crate::{byzantine::Byzantine, plan::Clock};
-use bxp_chain::{Attester, ChainConfig, ChainError, Effect, Input, Journal, Machine, Moment, Shared};
+use bxp_chain::{
+    Admitted, Attester, ChainConfig, ChainError, Effect, Input, Journal, Machine, Moment, Shared,
+};
 use bxp_consensus::Verification;
 use bxp_storage::{MemoryDisk, Store};
-use bxp_types::{Attestation, B256, Genesis, Height, NetworkId, RecoveredTransaction, ValidatorIndex};
+use bxp_types::{Attestation, B256, Genesis, Height, NetworkId, ValidatorIndex};
 use ed25519_zebra::SigningKey;
 use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
 
@@ -45,7 +47,7 @@ pub(crate) struct Process {
     pub(crate) fetch_number: u64,
     pub(crate) fetch_open: bool,
     /// Submissions that wait for one flush.
-    pub(crate) keeping: Vec<(RecoveredTransaction, B256)>,
+    pub(crate) keeping: Vec<(Admitted, B256)>,
     /// The newest block that has been checked.
     pub(crate) checked: Height,
 }

@@ -179,9 +179,12 @@ pub enum SubmitError {
         /// The most.
         limit: usize,
     },
-    /// The pool is full.
+    /// The pool is full, and nothing in it may go for this one.
     #[error("txpool is full")]
     PoolFull,
+    /// The pool is full, and whoever pays least in it would have to be outbid by a tenth.
+    #[error("transaction underpriced")]
+    PoolUnderpriced,
     /// The sender's share of the pool is full.
     #[error("account limit exceeded")]
     AccountLimit,

@@ -4,7 +4,11 @@ use super::*;
 use crate::proposal::tests::{CHAIN_ID, sign, transfer};
 use alloy_consensus::TxEip1559;
 use alloy_primitives::TxKind;
+use bxp_execution::TRANSACTION_GAS_MAX;
 use bxp_types::Height;
+use std::collections::BTreeMap;
+
+mod eviction;
 
 const BASE_FEE: u64 = 1_000_000_000;
 
@@ -61,7 +65,7 @@ fn a_replacement_pays_a_tenth_more() {
     let refused = pool.insert(transfer(1, 0, 105_000_000), &conditions(0)).unwrap_err();
     assert_eq!(refused, SubmitError::ReplacementUnderpriced);
     let old = pool.insert(transfer(1, 0, 300_000_000), &conditions(0)).unwrap();
-    assert_eq!(old, Some(*transfer(1, 0, 100_000_000).tx_hash()));
+    assert_eq!(old, [*transfer(1, 0, 100_000_000).tx_hash()]);
     assert_eq!(pool.len(), 1);
 }
 
@@ -107,7 +111,7 @@ fn the_pool_is_bounded_and_knows_what_it_has() {
     pool.insert(transfer(1, 0, 1), &conditions(0)).unwrap();
     assert_eq!(pool.insert(transfer(1, 0, 1), &conditions(0)), Err(SubmitError::AlreadyKnown));
     pool.insert(transfer(1, 1, 1), &conditions(0)).unwrap();
-    assert_eq!(pool.insert(transfer(2, 0, 1), &conditions(0)), Err(SubmitError::PoolFull));
+    assert_eq!(pool.insert(transfer(2, 0, 1), &conditions(0)), Err(SubmitError::PoolUnderpriced));
     assert!(pool.get(*transfer(1, 1, 1).tx_hash()).is_some());
 }
 
@@ -125,9 +129,9 @@ fn a_sender_has_a_share_of_the_pool_and_may_still_replace_when_it_is_full() {
     );
     pool.insert(transfer(2, 0, 1), &conditions(0)).unwrap();
     let refused = pool.insert(transfer(3, 0, 1), &conditions(0)).unwrap_err();
-    assert_eq!((&refused, refused.to_string().as_str()), (&SubmitError::PoolFull, "txpool is full"));
+    assert_eq!(refused.to_string(), "transaction underpriced");
     let replaced = pool.insert(transfer(1, 1, 300_000_000), &conditions(0)).unwrap();
-    assert_eq!((replaced, pool.len()), (Some(*transfer(1, 1, 1).tx_hash()), 3));
+    assert_eq!((replaced, pool.len()), (vec![*transfer(1, 1, 1).tx_hash()], 3));
     pool.account_moved(transfer(1, 0, 1).signer(), 1);
     pool.insert(transfer(3, 0, 1), &conditions(0)).unwrap();
 }
@@ -160,29 +164,50 @@ fn what_is_under_way_is_not_proposed_again_and_the_next_nonces_are() {
     assert!(pool.has_candidate(BASE_FEE, &under_way), "left out of its superblock, so it comes again");
 }
 
-/// Goal: transactions that cannot run, which cost nothing, never keep out one that can. Way: many accounts leave out their first
-/// nonce until no more of that is taken; an honest account pays, and the gaps are filled.
+#[test]
+fn a_sender_has_a_share_of_those_behind_a_gap() {
+    let mut pool = Mempool::new(PoolLimits { gapped_per_sender_max: 2, ..PoolLimits::default() });
+    pool.insert(transfer(1, 1, 1), &conditions(0)).unwrap();
+    pool.insert(transfer(1, 2, 1), &conditions(0)).unwrap();
+    assert_eq!(pool.insert(transfer(1, 3, 1), &conditions(0)), Err(SubmitError::AccountLimit));
+    pool.insert(transfer(1, 0, 1), &conditions(0)).unwrap();
+    pool.insert(transfer(1, 3, 1), &conditions(0)).unwrap();
+    assert_eq!(pool.size(), (4, 0));
+}
+
+/// Goal: transactions that cannot run, which cost nothing, never keep out one that can. Way: accounts leave out their first
+/// nonce until no more of that is taken; honest accounts pay, and the gap of one is filled.
 #[test]
 fn transactions_behind_a_gap_leave_room_for_those_that_can_run() {
-    let limits =
-        PoolLimits { transactions_max: 8, gapped_max: 5, gapped_per_sender_max: 2, ..PoolLimits::default() };
+    let limits = PoolLimits { transactions_max: 8, gapped_max: 4, ..PoolLimits::default() };
     let mut pool = Mempool::new(limits);
-    let mut insert = |transaction| pool.insert(transaction, &conditions(0));
     for seed in [1, 2] {
-        insert(transfer(seed, 1, 1)).unwrap();
-        insert(transfer(seed, 2, 1)).unwrap();
-        assert!(matches!(insert(transfer(seed, 3, 1)), Err(SubmitError::AccountLimit)));
+        pool.insert(transfer(seed, 1, 1), &conditions(0)).unwrap();
+        pool.insert(transfer(seed, 2, 1), &conditions(0)).unwrap();
     }
-    insert(transfer(3, 1, 1)).unwrap();
-    assert!(matches!(insert(transfer(4, 1, 1)), Err(SubmitError::PoolFull)));
-    insert(transfer(5, 0, 1)).unwrap();
-    insert(transfer(1, 0, 1)).unwrap();
-    insert(transfer(4, 0, 1)).unwrap();
-    assert_eq!(pool.size(), (5, 3), "the gap of the first account is filled");
-    assert!(
-        matches!(pool.insert(transfer(6, 0, 1), &conditions(0)), Err(SubmitError::PoolFull)),
-        "all are 8"
-    );
+    let refused = pool.insert(transfer(1, 3, 1), &conditions(0)).unwrap_err();
+    assert_eq!((&refused, refused.to_string().as_str()), (&SubmitError::PoolFull, "txpool is full"));
+    for seed in [3, 1, 4, 5] {
+        assert_eq!(pool.insert(transfer(seed, 0, 1), &conditions(0)), Ok(Vec::new()));
+    }
+    assert_eq!(pool.size(), (6, 2), "the gap of the first account is filled");
+    for (seed, nonce) in [(6, 2), (7, 1)] {
+        let gone = pool.insert(transfer(seed, 0, 1), &conditions(0)).unwrap();
+        assert_eq!(gone, [*transfer(2, nonce, 1).tx_hash()]);
+    }
+    assert_eq!(pool.size(), (8, 0));
+    assert_eq!(pool.insert(transfer(8, 0, 1), &conditions(0)), Err(SubmitError::PoolUnderpriced));
+}
+
+#[test]
+fn what_a_block_has_spent_does_not_wait_behind_a_gap() {
+    let mut pool = pool_with(&[transfer(1, 0, 1), transfer(1, 1, 1)]);
+    pool.insert(transfer(1, 2, 1), &conditions(2)).unwrap();
+    assert_eq!((pool.size(), pool.next_nonce(transfer(1, 2, 1).signer())), ((3, 0), Some(3)));
+    assert_eq!(pool.account_moved(transfer(1, 2, 1).signer(), 2).len(), 2);
+    let late = pool.insert(transfer(1, 1, 1), &conditions(1));
+    assert_eq!(late, Err(SubmitError::NonceTooLow { next: 2, got: 1 }), "the pool has heard of the block");
+    assert_eq!(pool.size(), (1, 0));
 }
 
 #[test]
@@ -193,44 +218,90 @@ fn the_pool_has_a_bound_in_bytes_and_gives_them_back() {
     for one in [&first, &second] {
         pool.insert(one.clone(), &conditions(0)).unwrap();
     }
-    assert!(matches!(pool.insert(transfer(3, 0, 1), &conditions(0)), Err(SubmitError::PoolFull)));
+    assert_eq!(pool.insert(transfer(3, 0, 1), &conditions(0)), Err(SubmitError::PoolUnderpriced));
     pool.remove(*first.tx_hash());
     pool.insert(transfer(3, 0, 1), &conditions(0)).unwrap();
     pool.account_moved(second.signer(), 1);
     assert_eq!(pool.bytes, bytes);
 }
 
+/// All that a pool is: of each sender the account's nonce, how many are spent and ready, since when there is a gap, and the
+/// hashes.
+type Picture = BTreeMap<Address, (u64, usize, usize, Duration, Vec<B256>)>;
+
+fn picture(pool: &Mempool) -> Picture {
+    let of = |queue: &Queue| {
+        let hashes: Vec<B256> = queue.by_nonce.values().map(|pooled| *pooled.transaction.tx_hash()).collect();
+        let gap_since = if queue.gapped() > 0 { queue.gap_since } else { Duration::ZERO };
+        (queue.account_nonce, queue.spent, queue.ready, gap_since, hashes)
+    };
+    pool.senders.iter().map(|(sender, queue)| (*sender, of(queue))).collect()
+}
+
+/// What is counted on the way is what counting all of it gives.
+fn check_counts(pool: &Mempool) -> Result<(), proptest::test_runner::TestCaseError> {
+    let (mut bytes, mut gapped, mut count) = (0, 0, 0);
+    for queue in pool.senders.values() {
+        bytes += queue.by_nonce.values().map(|pooled| pooled.transaction.encode_2718_len()).sum::<usize>();
+        let ready = (queue.account_nonce..).take_while(|nonce| queue.by_nonce.contains_key(nonce)).count();
+        let spent = queue.by_nonce.range(..queue.account_nonce).count();
+        proptest::prop_assert_eq!((queue.ready, queue.spent), (ready, spent));
+        gapped += queue.by_nonce.len() - ready - spent;
+        count += queue.by_nonce.len();
+    }
+    proptest::prop_assert_eq!((pool.bytes, pool.gapped, pool.by_hash.len()), (bytes, gapped, count));
+    proptest::prop_assert!(count <= pool.limits.transactions_max && bytes <= pool.limits.bytes_max);
+    proptest::prop_assert!(pool.index.agrees_with(&pool.senders));
+    Ok(())
+}
+
 proptest::proptest! {
-    /// What is counted on the way is what counting all of it gives.
+    /// Whatever happens to a small pool, its counts and orders stay right, a refusal changes nothing, and only last nonces go.
     #[test]
-    #[test]
-    fn counts_stay_right(
-        steps in proptest::collection::vec((0_u8..4, 1_u8..4, 0_u64..8), 1..60),
+    fn counts_and_orders_stay_right(
+        steps in proptest::collection::vec((0_u8..8, 1_u8..6, 0_u64..7, 0_u128..40), 1..60),
     ) {
-        let mut pool = Mempool::new(PoolLimits::default());
-        let mut nonces = [0_u64; 4];
-        for (kind, seed, nonce) in steps {
-            let transaction = transfer(seed, nonce, 1);
+        let bytes_max = 9 * transfer(1, 0, 1).encode_2718_len();
+        let limits =
+            PoolLimits { transactions_max: 10, bytes_max, gapped_max: 4, ..PoolLimits::default() };
+        let mut pool = Mempool::new(limits);
+        let (mut nonces, mut elapsed) = ([0_u64; 6], Duration::ZERO);
+        for (kind, seed, nonce, tip) in steps {
+            let transaction = transfer(seed, nonce, tip);
+            let (hash, sender) = (*transaction.tx_hash(), transaction.signer());
             let account = &mut nonces[usize::from(seed)];
             match kind {
-                0 | 1 => {
-                    let _refused = pool.insert(transaction, &conditions(*account));
+                0..=4 => {
+                    // Now and then a block has moved the account, and the pool has not heard of it.
+                    *account += u64::from(kind == 4);
+                    let (before, slots) = (picture(&pool), pool.by_hash.clone());
+                    match pool.insert(transaction, &conditions(*account)) {
+                        Err(_) => proptest::prop_assert_eq!(picture(&pool), before),
+                        Ok(gone) => {
+                            proptest::prop_assert_eq!(pool.len() + gone.len(), slots.len() + 1);
+                            proptest::prop_assert!(pool.get(hash).is_some());
+                            for (whose, which) in gone.iter().map(|gone| slots[gone]) {
+                                let queue = pool.senders.get(&whose);
+                                let last = queue.and_then(|queue| queue.by_nonce.keys().next_back());
+                                let is_last = last.is_none_or(|last| *last < which);
+                                proptest::prop_assert!(is_last || (whose, which) == (sender, nonce));
+                            }
+                        }
+                    }
                 }
-                2 => pool.remove(*transaction.tx_hash()),
+                5 => pool.remove(hash),
+                6 => {
+                    elapsed += GAPPED_LIFETIME / 2;
+                    for expired in pool.expire(elapsed) {
+                        proptest::prop_assert!(pool.get(expired).is_none());
+                    }
+                }
                 _ => {
                     *account = (*account).max(nonce);
-                    pool.account_moved(transaction.signer(), *account);
+                    pool.account_moved(sender, *account);
                 }
             }
-            let (mut bytes, mut gapped) = (0, 0);
-            for queue in pool.senders.values() {
-                bytes += queue.by_nonce.values().map(|pooled| pooled.bytes).sum::<usize>();
-                let ready =
-                    (queue.account_nonce..).take_while(|nonce| queue.by_nonce.contains_key(nonce)).count();
-                proptest::prop_assert_eq!(queue.ready, ready);
-                gapped += queue.by_nonce.len() - ready;
-            }
-            proptest::prop_assert_eq!((pool.bytes, pool.gapped), (bytes, gapped));
+            check_counts(&pool)?;
         }
     }
 }

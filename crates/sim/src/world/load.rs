@@ -31,12 +31,12 @@ impl World {
     pub(super) fn submitted(&mut self, host: usize, raw: &Bytes, hash: B256) {
         let Some(process) = self.hosts[host].process.as_mut() else { return };
         match process.shared.admit(raw) {
-            Ok(transaction) => {
+            Ok(admitted) => {
                 if self.sabotage == Some(Sabotage::AcknowledgesTooEarly) && self.hosts[host].is_correct() {
                     self.audit.acknowledge(hash, host);
                 }
                 let Some(process) = self.hosts[host].process.as_mut() else { return };
-                process.keeping.push((transaction, hash));
+                process.keeping.push((admitted, hash));
                 let first = process.keeping.len() == 1;
                 let life = self.hosts[host].life;
                 if first {
@@ -56,7 +56,7 @@ impl World {
     pub(super) fn kept(&mut self, host: usize, life: u32) {
         let Some(process) = self.process(host, life) else { return };
         let waiting = std::mem::take(&mut process.keeping);
-        if process.shared.keep(waiting.iter().map(|(transaction, _)| transaction)).is_err() {
+        if process.shared.keep(waiting.iter().map(|(admitted, _)| admitted)).is_err() {
             waiting.iter().for_each(|(_, hash)| process.shared.forget(*hash));
             return;
         }

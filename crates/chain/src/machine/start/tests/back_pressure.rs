@@ -2,12 +2,15 @@
 
 use super::node::{Node, after, at, genesis};
 use crate::{
-    Machine, Verification,
+    Admitted, Machine, Verification,
     machine::start::{LAG_MAX, SPREAD, UNCERTIFIED_MAX},
     mempool::PoolLimits,
     proposal::tests::transfer,
 };
-use bxp_types::{Height, SubmitError};
+use alloy_consensus::transaction::TxHashRef as _;
+use alloy_eips::eip2718::Encodable2718 as _;
+use bxp_types::{B256, Height, RecoveredTransaction, SubmitError};
+use std::collections::BTreeSet;
 
 /// Goal: no height begins more than `LAG_MAX` above the newest block, whoever works on it; each block that is executed lets
 /// one more begin. The journal counts on it.
@@ -70,14 +73,77 @@ fn a_stalled_machine_fills_its_pool_and_a_block_makes_room() {
         now = after(now, SPREAD);
     }
     let late = transfer(2, 0, 1);
-    assert_eq!(node.admit(&late), Err(SubmitError::PoolFull));
+    assert_eq!(node.admit(&late), Err(SubmitError::PoolUnderpriced));
     node.turns(at(60_000));
-    assert_eq!(node.admit(&late), Err(SubmitError::PoolFull), "nobody has answered");
+    assert_eq!(node.admit(&late), Err(SubmitError::PoolUnderpriced), "nobody has answered");
     node.decide(Height(1), at(60_000));
-    assert_eq!(node.admit(&late), Err(SubmitError::PoolFull), "a decision spends nothing");
+    assert_eq!(node.admit(&late), Err(SubmitError::PoolUnderpriced), "a decision spends nothing");
     node.work(at(60_001));
     assert_eq!(node.machine.load().pool, 5, "the block has spent one");
     assert_eq!(node.nonces(3), [2, 3, 4, 5], "what waited is proposed in one");
     node.admit(&late).unwrap();
-    assert_eq!(node.admit(&transfer(2, 1, 1)), Err(SubmitError::PoolFull), "one has made room for one");
+    let refused = node.admit(&transfer(2, 1, 1));
+    assert_eq!(refused, Err(SubmitError::PoolUnderpriced), "one has made room for one");
+}
+
+/// What the disk has of the pool.
+fn rows(node: &Node) -> BTreeSet<B256> {
+    node.machine.shared.blocks.pooled().unwrap().into_iter().map(|(hash, _)| hash).collect()
+}
+
+fn take(node: &Node, transaction: &RecoveredTransaction) -> Admitted {
+    node.machine.shared.admit(&transaction.encoded_2718()).unwrap()
+}
+
+fn keep(node: &Node, admitted: &[Admitted]) {
+    node.machine.shared.keep(admitted).unwrap();
+}
+
+fn hashes(transactions: &[&RecoveredTransaction]) -> BTreeSet<B256> {
+    transactions.iter().map(|transaction| *transaction.tx_hash()).collect()
+}
+
+/// Goal: what a newcomer has pushed out or replaced leaves the disk with the write of the newcomer, so that it does not come back
+/// at the next start, nor go before that write.
+#[test]
+fn what_left_the_pool_leaves_the_disk_when_the_newcomer_is_written() {
+    let pool = PoolLimits { transactions_max: 2, ..PoolLimits::default() };
+    let node = Node::open_with(genesis(), pool, Verification::All);
+    let (first, last, dear) = (transfer(1, 0, 1), transfer(1, 1, 1), transfer(2, 0, 10));
+    keep(&node, &[take(&node, &first), take(&node, &last)]);
+    let newcomer = take(&node, &dear);
+    assert_eq!(newcomer.gone, [*last.tx_hash()]);
+    assert_eq!(rows(&node), hashes(&[&first, &last]), "nothing is written yet");
+    keep(&node, &[newcomer]);
+    assert_eq!(rows(&node), hashes(&[&first, &dear]));
+    let dearer = transfer(2, 0, 500_000_000);
+    keep(&node, &[take(&node, &dearer)]);
+    assert_eq!(rows(&node), hashes(&[&first, &dearer]), "a replaced one goes too");
+}
+
+/// Goal: whoever was pushed out and comes again is kept, although the write of what pushed it out comes later.
+#[test]
+fn what_comes_again_stays_on_the_disk() {
+    let pool = PoolLimits { transactions_max: 1, ..PoolLimits::default() };
+    let node = Node::open_with(genesis(), pool, Verification::All);
+    let (cheap, dear) = (transfer(1, 0, 1), transfer(2, 0, 10));
+    keep(&node, &[take(&node, &cheap)]);
+    let slow = take(&node, &dear);
+    node.machine.shared.forget(slow.hash());
+    keep(&node, &[take(&node, &cheap)]);
+    keep(&node, &[slow]);
+    assert!(rows(&node).contains(cheap.tx_hash()));
+}
+
+/// Goal: the machine tells its pool the time, and what waited behind a gap for three hours leaves the disk as well.
+#[test]
+fn what_waits_behind_a_gap_leaves_the_disk_after_three_hours() {
+    const HOUR_MS: u64 = 60 * 60 * 1_000;
+    let mut node = Node::open();
+    let gapped = transfer(1, 1, 1);
+    keep(&node, &[take(&node, &gapped)]);
+    node.turns(at(2 * HOUR_MS));
+    assert_eq!(rows(&node), hashes(&[&gapped]));
+    node.turns(at(3 * HOUR_MS));
+    assert_eq!((rows(&node), node.machine.load().pool), (BTreeSet::new(), 0));
 }
