@@ -64,6 +64,33 @@ fn entries_come_in_the_order_of_their_keys_from_both_ends() -> Result<()> {
 }
 
 #[test]
+fn of_a_key_that_a_batch_writes_twice_the_later_write_stays() -> Result<()> {
+    for place in Place::both() {
+        let store = place.open()?;
+        let (one, other) = (store.table("one")?, store.table("other")?);
+        let mut batch = store.batch();
+        for (key, value) in [("b", "first"), ("z", "alone"), ("a", "first"), ("b", "second")] {
+            batch.put(&one, key, value);
+            batch.put(&other, key, value);
+        }
+        batch.remove(&one, "a");
+        batch.remove(&other, "b");
+        batch.put(&other, "b", "third");
+        batch.commit(Durability::Synced)?;
+        drop((one, other, store));
+        let store = place.open()?;
+        let (one, other) = (store.table("one")?, store.table("other")?);
+        let get = |table: &bxp_storage::Table, key: &str| table.get(key);
+        assert_eq!(
+            (get(&one, "a")?, get(&one, "b")?, get(&one, "z")?),
+            (None, Some("second".into()), Some("alone".into()))
+        );
+        assert_eq!((get(&other, "a")?, get(&other, "b")?), (Some("first".into()), Some("third".into())));
+    }
+    Ok(())
+}
+
+#[test]
 fn a_snapshot_sees_none_of_what_comes_later() -> Result<()> {
     for place in Place::both() {
         let store = place.open()?;
