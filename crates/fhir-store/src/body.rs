@@ -5,7 +5,7 @@
 
 use crate::{StoreError, value::date::instant};
 use bxp_compression::{compressed, decompress};
-use sonic_rs::{JsonContainerTrait, Value};
+use sonic_rs::{LazyValue, to_object_iter};
 
 /// The shortest text that is worth compressing, in bytes.
 const COMPRESSED_FROM: usize = 200;
@@ -20,25 +20,29 @@ const ZSTD: u8 = 1;
 pub struct Body(pub(crate) Vec<u8>);
 
 impl Body {
-    /// Takes the text of a resource; `resourceType`, `id`, `meta.versionId` and `meta.lastUpdated` are left out.
+    /// Takes the text of a resource, without spaces; `resourceType`, `id`, `meta.versionId` and `meta.lastUpdated` are
+    /// left out.
     ///
     /// # Errors
     /// [`StoreError::Unusable`] when it is no JSON object or too large.
-    pub fn new(resource: &Value) -> Result<Self, StoreError> {
-        let object = resource.as_object().ok_or(StoreError::Unusable("a resource must be a JSON object"))?;
-        let (mut meta, mut members) = (String::new(), String::new());
-        for (name, value) in object.iter() {
-            match name {
+    pub fn new(text: &str) -> Result<Self, StoreError> {
+        let unusable = |_| StoreError::Unusable("a resource must be a JSON object");
+        let (mut meta, mut members) = (String::new(), String::with_capacity(text.len()));
+        for member in to_object_iter(text) {
+            let (name, value) = member.map_err(unusable)?;
+            match &*name {
                 "resourceType" | "id" => {}
-                "meta" => {
+                "meta" if value.as_raw_str().starts_with('{') => {
                     let own = |name: &str| name == "versionId" || name == "lastUpdated";
-                    for (name, value) in value.as_object().into_iter().flat_map(|meta| meta.iter()) {
+                    for member in to_object_iter(value.as_raw_str()) {
+                        let (name, value) = member.map_err(unusable)?;
                         if !own(name.trim_start_matches('_')) {
-                            push(&mut meta, name, value)?;
+                            push(&mut meta, &name, &value)?;
                         }
                     }
                 }
-                _ => push(&mut members, name, value)?,
+                "meta" => {}
+                name => push(&mut members, name, &value)?,
             }
         }
         let length = u32::try_from(meta.len()).map_err(|_| StoreError::Unusable("meta is too large"))?;
@@ -50,12 +54,12 @@ impl Body {
     }
 }
 
-fn push(text: &mut String, name: &str, value: &Value) -> Result<(), StoreError> {
+fn push(text: &mut String, name: &str, value: &LazyValue<'_>) -> Result<(), StoreError> {
     let encode = |_| StoreError::Unusable("a resource cannot be encoded");
     text.push(',');
     text.push_str(&sonic_rs::to_string(name).map_err(encode)?);
     text.push(':');
-    text.push_str(&sonic_rs::to_string(value).map_err(encode)?);
+    text.push_str(value.as_raw_str());
     Ok(())
 }
 
@@ -129,7 +133,7 @@ mod tests {
         let sent = format!(
             r#"{{"resourceType":"Observation","meta":{{"versionId":"9","tag":[{{"code":"t"}}]}},"z":1.50,"id":"old","a":"{long}"}}"#
         );
-        let body = Body::new(&sonic_rs::from_str(&sent).unwrap()).unwrap();
+        let body = Body::new(&sent).unwrap();
         assert!(body.0.len() < 120, "it is compressed");
         let read = text(&body.0, "Observation", "new", 3, 0).unwrap();
         let expected = format!(
@@ -140,12 +144,13 @@ mod tests {
 
     #[test]
     fn damage_is_no_panic() {
-        let body =
-            Body::new(&sonic_rs::from_str(&format!(r#"{{"a":"{}"}}"#, "y".repeat(900))).unwrap()).unwrap();
+        let body = Body::new(&format!(r#"{{"a":"{}"}}"#, "y".repeat(900))).unwrap();
         for end in 0..body.0.len() {
             assert!(text(&body.0[..end], "Basic", "1", 1, 0).is_err());
         }
         assert!(text(&[ZSTD, 255, 255, 255, 255, 0], "Basic", "1", 1, 0).is_err());
-        assert!(Body::new(&sonic_rs::from_str("[]").unwrap()).is_err());
+        for no_object in ["[]", "1", "", r#"{"a":1"#] {
+            assert!(Body::new(no_object).is_err(), "{no_object}");
+        }
     }
 }

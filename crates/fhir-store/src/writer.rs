@@ -59,7 +59,17 @@ impl Prepared {
     /// # Errors
     /// [`StoreError::Unusable`].
     pub fn new(kind: Kind, resource: &Value) -> Result<Self, StoreError> {
-        Ok(Self { body: Body::new(resource)?, extracted: extract(kind, resource) })
+        let text = sonic_rs::to_string(resource);
+        let text = text.map_err(|_| StoreError::Unusable("a resource cannot be encoded"))?;
+        Self::of_text(kind, resource, &text)
+    }
+
+    /// As [`Prepared::new`], of a resource whose `text`, without spaces, is there already.
+    ///
+    /// # Errors
+    /// As [`Prepared::new`].
+    pub fn of_text(kind: Kind, resource: &Value, text: &str) -> Result<Self, StoreError> {
+        Ok(Self { body: Body::new(text)?, extracted: extract(kind, resource) })
     }
 }
 

@@ -201,6 +201,11 @@ impl Vault {
         let entry = record.entry;
         if !self.tables.entries.contains(entry.record_id.0)? {
             self.put_entry(batch, entry)?;
+            for cid in [&entry.identity_cid, &entry.deidentified_cid] {
+                if !record.keys.iter().any(|(named, _)| named == cid) {
+                    self.put_name(batch, entry, cid);
+                }
+            }
             accepted.records += 1;
         }
         for block in &record.blocks {
@@ -208,7 +213,7 @@ impl Vault {
             accepted.blocks += 1;
         }
         for (cid, wrapped) in &record.keys {
-            batch.put(&self.tables.keys, cid.to_bytes(), wrapped);
+            self.put_key(batch, entry, cid, wrapped);
             accepted.keys += 1;
         }
         if let Some(place) = record.place {

@@ -146,11 +146,11 @@ impl Vault {
 
     pub(crate) fn stage_leaves(&self, batch: &mut Batch, merkle: &MerkleBatch) -> Result<(), VaultError> {
         let root = merkle.root();
-        for (index, (record, leaf)) in (0_u32..).zip(merkle.records.iter().zip(&merkle.leaves)) {
-            let place = pair(root.as_slice(), &index.to_be_bytes());
-            batch.put(&self.tables.leaves, &place, leaf);
-            batch.put(&self.tables.placements, record.0, &place);
+        for (index, record) in (0_u32..).zip(&merkle.records) {
+            batch.put(&self.tables.placements, record.0, pair(root.as_slice(), &index.to_be_bytes()));
         }
+        let leaves: Vec<u8> = merkle.leaves.iter().flat_map(|leaf| leaf.0).collect();
+        batch.put(&self.tables.leaves, root, leaves);
         self.put_batch(batch, root, merkle.home, merkle.count(), true)
     }
 
@@ -236,11 +236,9 @@ impl Vault {
 
     /// The tree of an own batch; replicas have no leaves, only a proof that they checked.
     fn read_tree(&self, placement: Placement) -> Result<Option<Tree>, VaultError> {
-        let mut leaves = Vec::new();
-        for row in self.tables.leaves.iter_prefix(placement.root) {
-            leaves.push(B256::try_from(&*row?.1).map_err(|_| VaultError::Malformed(WHAT))?);
-        }
-        Ok(Tree::new(leaves).filter(|tree| tree.root() == placement.root && tree.count() == placement.count))
+        let Some(row) = self.tables.leaves.get(placement.root)? else { return Ok(None) };
+        let tree = Tree::new(split_leaves(&row)?);
+        Ok(tree.filter(|tree| tree.root() == placement.root && tree.count() == placement.count))
     }
 
     pub(crate) fn put_batch(
@@ -266,6 +264,12 @@ impl Vault {
 pub(crate) fn decode_batch(bytes: &[u8]) -> Result<BatchWire, VaultError> {
     let wire: BatchWire = encoding::decode(WHAT, bytes)?;
     if wire.v == VERSION { Ok(wire) } else { Err(VaultError::Malformed(WHAT)) }
+}
+
+/// The leaves in a batch's row of them.
+fn split_leaves(row: &[u8]) -> Result<Vec<B256>, VaultError> {
+    let (leaves, []) = row.as_chunks::<32>() else { return Err(VaultError::Malformed("leaves of a batch")) };
+    Ok(leaves.iter().copied().map(B256::from).collect())
 }
 
 fn split_place(place: &[u8]) -> Result<(B256, u32), VaultError> {
@@ -305,6 +309,13 @@ mod tests {
         let read = decode_batch(&anchored).unwrap();
         assert_eq!((read.home, read.count, read.own), (Jurisdiction::US, 0x0203, true));
         assert_eq!((read.id, read.height), (Some(0x0102_0304), Some(7)));
+    }
+
+    #[test]
+    fn the_row_of_leaves_is_pinned() {
+        let row = [[0xab_u8; 32], [0xcd; 32]].concat();
+        assert_eq!(split_leaves(&row).unwrap(), [B256::repeat_byte(0xab), B256::repeat_byte(0xcd)]);
+        assert!(split_leaves(&row[1..]).is_err());
     }
 
     #[test]

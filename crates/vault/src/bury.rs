@@ -9,7 +9,12 @@
 //! tombstones and wraps the others anew; the old keys out of the enclave's file. After a crash in between, opening the
 //! vault goes on with it.
 
-use crate::{RecordEntry, Tombstone, Vault, VaultError, erase::tombstone_key, error::enclave, tables::pair};
+use crate::{
+    RecordEntry, Tombstone, Vault, VaultError,
+    erase::tombstone_key,
+    error::enclave,
+    tables::{block_key, pair},
+};
 use bxp_storage::{Batch, Durability};
 use bxp_types::{BlockClass, RecordId, SubjectId};
 use cid::Cid;
@@ -103,7 +108,7 @@ impl Vault {
             for cid in [&entry.identity_cid, &entry.deidentified_cid] {
                 if !gone.contains(cid) && self.has_key(cid)? {
                     let key = self.key_of(entry.subject, cid)?;
-                    batch.put(&self.tables.keys, cid.to_bytes(), self.wrap_key(entry.subject, cid, &key)?);
+                    self.put_key(batch, entry, cid, &self.wrap_key(entry.subject, cid, &key)?);
                 }
             }
         }
@@ -113,10 +118,10 @@ impl Vault {
     fn remove_entry(&self, batch: &mut Batch, entry: &RecordEntry) -> Result<(), VaultError> {
         let id = entry.record_id.0;
         for class in [entry.identity_class(), BlockClass::Deidentified] {
-            let cid = entry.cid(class).to_bytes();
-            batch.remove(&self.tables.keys, &cid);
-            batch.remove(&self.block_table(class), &cid);
-            batch.remove(&self.tables.by_cid, &cid);
+            let key = block_key(entry.cid(class));
+            batch.remove(&self.tables.keys, &key);
+            batch.remove(&self.block_table(class), &key);
+            batch.remove(&self.tables.by_cid, &key);
         }
         let by_subject = pair(&entry.subject.0, &id);
         if let Some(number) = self.tables.by_subject.get(&by_subject)? {

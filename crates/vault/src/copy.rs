@@ -84,16 +84,13 @@ impl Vault {
             open_checked(&entry, class, identity, &copy.block.bytes)?;
             self.ensure_patients(&[entry.subject])?;
             self.put_block(&mut batch, &copy.block)?;
-            batch.put(&self.tables.keys, cid.to_bytes(), self.wrap_key(entry.subject, &cid, identity)?);
+            self.put_key(&mut batch, &entry, &cid, &self.wrap_key(entry.subject, &cid, identity)?);
             // The rest's key is checked by its block, which every node has; where it is lost, scrubbing brings it back.
             let rest_cid = entry.deidentified_cid;
             if let Some(block) = self.block(&rest_cid)? {
                 open_checked(&entry, BlockClass::Deidentified, rest, &block.bytes)?;
-                batch.put(
-                    &self.tables.keys,
-                    rest_cid.to_bytes(),
-                    self.wrap_key(entry.subject, &rest_cid, rest)?,
-                );
+                let wrapped = self.wrap_key(entry.subject, &rest_cid, rest)?;
+                self.put_key(&mut batch, &entry, &rest_cid, &wrapped);
             }
             taken += 1;
         }

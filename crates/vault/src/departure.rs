@@ -4,7 +4,7 @@
 use crate::{
     Directory, RecordEntry, Statement, Vault, VaultError, encoding,
     statement::{STATEMENT_BLOCKS_MAX, STATEMENT_DOMAIN},
-    tables::{Tables, pair},
+    tables::{Tables, block_of_key, pair},
 };
 use bxp_storage::{Batch, Durability, Table};
 use bxp_types::{Digest, Jurisdiction, ValidatorIndex};
@@ -237,7 +237,7 @@ impl Vault {
 
     fn held_of(&self, country: Jurisdiction, blocks: &Table) -> Result<Option<Cid>, VaultError> {
         if let Some(row) = blocks.iter().next() {
-            return Ok(Some(Cid::try_from(row?.0.as_ref()).map_err(|_| VaultError::Malformed("CID"))?));
+            return block_of_key(&row?.0).map(Some);
         }
         for row in self.entries(0) {
             let (_, entry) = row?;

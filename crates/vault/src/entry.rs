@@ -9,7 +9,11 @@ use serde::{Deserialize, Serialize};
 /// The version of the entry's encoding.
 pub const ENTRY_VERSION: u8 = 1;
 
+/// The version of the entry's row.
+const ROW_VERSION: u8 = 1;
+
 const WHAT: &str = "record entry";
+const ROW: &str = "row of a record entry";
 const COMMITMENT_DOMAIN: &[u8] = b"BXP record commitment v1";
 
 /// One version of one FHIR resource. Entries never change.
@@ -132,6 +136,69 @@ impl RecordEntry {
     pub fn decode(bytes: &[u8]) -> Result<Self, VaultError> {
         encoding::decode::<EntryWire>(WHAT, bytes)?.try_into()
     }
+
+    /// The entry as it stands in its table, under the record's id: `version || subject (16) || patient (20) ||
+    /// home (2) || holder (u16 BE) || identity digest (32) || de-identified digest (32) || identity CID ||
+    /// de-identified CID`, each CID after its length (u8). Shorter than [`RecordEntry::encode`], which names its fields.
+    pub(crate) fn row(&self) -> Result<Vec<u8>, VaultError> {
+        let (identity, deidentified) = (self.identity_cid.to_bytes(), self.deidentified_cid.to_bytes());
+        let length = |cid: &[u8]| u8::try_from(cid.len()).map_err(|_| VaultError::Malformed(ROW));
+        let parts: [&[u8]; 11] = [
+            &[ROW_VERSION],
+            &self.subject.0,
+            self.patient.as_slice(),
+            self.home.as_str().as_bytes(),
+            &self.holder.0.to_be_bytes(),
+            self.identity_digest.as_slice(),
+            self.deidentified_digest.as_slice(),
+            &[length(&identity)?],
+            &identity,
+            &[length(&deidentified)?],
+            &deidentified,
+        ];
+        Ok(parts.concat())
+    }
+
+    /// Reads [`RecordEntry::row`] back; anything else is refused.
+    pub(crate) fn of_row(record_id: RecordId, row: &[u8]) -> Result<Self, VaultError> {
+        let mut rest = row;
+        if take::<1>(&mut rest)? != [ROW_VERSION] {
+            return Err(VaultError::Malformed(ROW));
+        }
+        let entry = Self {
+            record_id,
+            subject: SubjectId(take(&mut rest)?),
+            patient: take::<20>(&mut rest)?.into(),
+            home: take_home(&mut rest)?,
+            holder: ValidatorIndex(u16::from_be_bytes(take(&mut rest)?)),
+            identity_digest: take::<32>(&mut rest)?.into(),
+            deidentified_digest: take::<32>(&mut rest)?.into(),
+            identity_cid: take_cid(&mut rest)?,
+            deidentified_cid: take_cid(&mut rest)?,
+        };
+        if rest.is_empty() { Ok(entry) } else { Err(VaultError::Malformed(ROW)) }
+    }
+}
+
+/// The next `N` bytes of a row.
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], VaultError> {
+    let (taken, left) = rest.split_first_chunk::<N>().ok_or(VaultError::Malformed(ROW))?;
+    *rest = left;
+    Ok(*taken)
+}
+
+fn take_home(rest: &mut &[u8]) -> Result<Jurisdiction, VaultError> {
+    let letters = take::<2>(rest)?;
+    let home: Option<Jurisdiction> = std::str::from_utf8(&letters).ok().and_then(|home| home.parse().ok());
+    home.filter(|home| home.as_str().as_bytes() == letters).ok_or(VaultError::Malformed(ROW))
+}
+
+fn take_cid(rest: &mut &[u8]) -> Result<Cid, VaultError> {
+    let [length] = take::<1>(rest)?;
+    let (bytes, left) = rest.split_at_checked(usize::from(length)).ok_or(VaultError::Malformed(ROW))?;
+    *rest = left;
+    let cid = Cid::try_from(bytes).map_err(|_| VaultError::Malformed(ROW))?;
+    if cid.to_bytes() == bytes { Ok(cid) } else { Err(VaultError::Malformed(ROW)) }
 }
 
 impl From<&RecordEntry> for EntryWire {
@@ -212,6 +279,41 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_row_is_pinned() {
+        let expected = [
+            "01",                                                               // the version
+            "02020202020202020202020202020202",                                 // the subject
+            "0303030303030303030303030303030303030303",                         // the patient
+            "4445",                                                             // DE
+            "0004",                                                             // the holder
+            "0505050505050505050505050505050505050505050505050505050505050505", // the identity digest
+            "0606060606060606060606060606060606060606060606060606060606060606", // the de-identified digest
+            "24", // the identity CID has 36 bytes
+            "01711220689f6a627384c7dcb2dcc1487e540223e77bdf9dcd0d8be8a326eda65b0ce9a4",
+            "24", // and so has the de-identified one
+            "017112201b797bec259178329c0a26bcaef0c9e7ab6914393e74d93482af88745ad9b00f",
+        ];
+        let row = sample().row().unwrap();
+        assert_eq!(hex::encode(&row), expected.concat());
+        assert_eq!(RecordEntry::of_row(RecordId([1; 16]), &row).unwrap(), sample());
+    }
+
+    #[test]
+    fn a_row_that_no_entry_has_is_refused() {
+        let row = sample().row().unwrap();
+        let read = |row: &[u8]| RecordEntry::of_row(RecordId([1; 16]), row);
+        for end in 0..row.len() {
+            assert!(read(&row[..end]).is_err());
+        }
+        assert!(read(&[row.as_slice(), &[0]].concat()).is_err(), "bytes after the end");
+        for (at, byte, what) in [(0, 2, "another version"), (37, b'd', "a country in lower case")] {
+            let mut changed = row.clone();
+            changed[at] = byte;
+            assert!(read(&changed).is_err(), "{what}");
+        }
+    }
+
+    #[test]
     fn every_part_is_committed_to() {
         let base = sample();
         let changes: [fn(&mut RecordEntry); 8] = [
@@ -248,6 +350,13 @@ pub(crate) mod tests {
             bytes[position.index(length)] = byte;
             if let Ok(entry) = RecordEntry::decode(&bytes) {
                 prop_assert_eq!(entry.encode().unwrap(), bytes);
+            }
+            prop_assert!(RecordEntry::of_row(RecordId([1; 16]), &noise).is_err());
+            let mut row = sample().row().unwrap();
+            let length = row.len();
+            row[position.index(length)] = byte;
+            if let Ok(entry) = RecordEntry::of_row(RecordId([1; 16]), &row) {
+                prop_assert_eq!(entry.row().unwrap(), row);
             }
         }
     }

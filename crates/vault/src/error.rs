@@ -112,6 +112,11 @@ pub enum VaultError {
     /// Bytes that are no canonical encoding of what they should be.
     #[error("decode {0}: the bytes are not its canonical encoding")]
     Malformed(&'static str),
+    /// The rows on disk have another form than this version writes.
+    #[error(
+        "the vault's tables were written by another version of bxp; open them with that one, or use another --dir"
+    )]
+    OtherVersion,
     /// What opened is not what was committed to.
     #[error("block {0} opens to content that its record does not commit to")]
     WrongContent(Cid),

@@ -1,6 +1,6 @@
 //! What this node holds, counted from the tables as they are.
 
-use crate::{RecordEntry, Vault, VaultError};
+use crate::{RecordEntry, Vault, VaultError, tables::block_key, vault::record_id};
 use bxp_types::{BlockClass, Jurisdiction};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -33,7 +33,8 @@ impl Vault {
     pub fn holdings(&self) -> Result<BTreeMap<Jurisdiction, Holding>, VaultError> {
         let mut holdings: BTreeMap<Jurisdiction, Holding> = BTreeMap::new();
         for row in self.tables.entries.iter() {
-            let entry = RecordEntry::decode(&row?.1)?;
+            let (id, row) = row?;
+            let entry = RecordEntry::of_row(record_id(&id)?, &row)?;
             let anchored = self.placement(entry.record_id)?.is_some_and(|place| place.anchor.is_some());
             let identity = entry.identity_class();
             let holding = holdings.entry(entry.home).or_default();
@@ -49,6 +50,6 @@ impl Vault {
     }
 
     fn counts_block(&self, entry: &RecordEntry, class: BlockClass) -> Result<u64, VaultError> {
-        Ok(u64::from(self.block_table(class).contains(entry.cid(class).to_bytes())?))
+        Ok(u64::from(self.block_table(class).contains(block_key(entry.cid(class)))?))
     }
 }

@@ -5,7 +5,11 @@
 //! the very directory that the asker names, and [`Vault::shed`] deletes only what this node does not keep, by the
 //! directory under which the others vouched. Both take the same turn, and so does taking over a newer directory.
 
-use crate::{Directory, RecordEntry, Vault, VaultError, departure, envelope, error::enclave, tables::Tables};
+use crate::{
+    Directory, RecordEntry, Vault, VaultError, departure, envelope,
+    error::enclave,
+    tables::{Tables, block_key},
+};
 use bxp_storage::{Durability, Store, Table};
 use bxp_types::{BlockClass, Digest, Jurisdiction, RecordId, SealedBlock, SubjectId, ValidatorIndex};
 use cid::Cid;
@@ -205,7 +209,7 @@ impl Vault {
                 return Ok(found);
             }
             found.next = number + 1;
-            let block = self.block_table(entry.identity_class()).contains(entry.identity_cid.to_bytes())?;
+            let block = self.block_table(entry.identity_class()).contains(block_key(&entry.identity_cid))?;
             let key = self.has_key(&entry.identity_cid)?;
             match self.keeps(&entry) {
                 true if !(block && key) => found.wanted.push(entry),
@@ -253,9 +257,11 @@ impl Vault {
         }
         let mut left: BTreeMap<Jurisdiction, Vec<Cid>> = BTreeMap::new();
         for entry in &here {
-            let name = entry.identity_cid.to_bytes();
-            batch.remove(&self.block_table(entry.identity_class()), &name);
-            batch.remove(&self.tables.keys, &name);
+            let key = block_key(&entry.identity_cid);
+            batch.remove(&self.block_table(entry.identity_class()), &key);
+            batch.remove(&self.tables.keys, &key);
+            // The record stays known, and its block leads to it still.
+            self.put_name(&mut batch, entry, &entry.identity_cid);
             if self.keeping.leaving(entry.home).is_some() {
                 left.entry(entry.home).or_default().push(entry.identity_cid);
             }

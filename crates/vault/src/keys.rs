@@ -1,11 +1,18 @@
 //! Data keys: wrapped in the vault's own table, released to other nodes under a permit, accepted from holders.
 
-use crate::{Recipient, RecordEntry, Vault, VaultError, envelope, error::enclave};
+use crate::{
+    Recipient, RecordEntry, Vault, VaultError, envelope,
+    error::enclave,
+    tables::{block_key, pair},
+};
 use bxp_enclave::{DataKey, SealingKeypair};
 use bxp_privacy::Permit;
-use bxp_storage::Durability;
-use bxp_types::{BlockClass, Bytes, SealedBlock, SubjectId};
+use bxp_storage::{Batch, Durability};
+use bxp_types::{BlockClass, Bytes, RecordId, SealedBlock, SubjectId};
 use cid::Cid;
+
+/// The bytes of a record's id.
+const RECORD_LEN: usize = 16;
 
 impl Vault {
     /// Releases the key of one block to the node that the permit was given to. Where that is this node itself, as for a
@@ -49,7 +56,7 @@ impl Vault {
         }
         let mut batch = self.store.batch();
         self.ensure_patients(&[entry.subject])?;
-        batch.put(&self.tables.keys, cid.to_bytes(), self.wrap_key(entry.subject, cid, &key)?);
+        self.put_key(&mut batch, &entry, cid, &self.wrap_key(entry.subject, cid, &key)?);
         Ok(batch.commit(Durability::Synced)?)
     }
 
@@ -58,7 +65,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Storage`].
     pub fn has_key(&self, cid: &Cid) -> Result<bool, VaultError> {
-        Ok(self.tables.keys.contains(cid.to_bytes())?)
+        Ok(self.tables.keys.contains(block_key(cid))?)
     }
 
     /// Gives each of the patients that has none a key, all of them on disk when this returns. Sealing does it too, one
@@ -80,11 +87,23 @@ impl Vault {
         self.enclave.wrap_key(&patient.0, key, &cid.to_bytes()).map_err(enclave("wrap data key"))
     }
 
-    pub(crate) fn key_of(&self, patient: SubjectId, cid: &Cid) -> Result<DataKey, VaultError> {
-        let name = cid.to_bytes();
-        let wrapped = self.tables.keys.get(&name)?.ok_or(VaultError::MissingKey(*cid))?;
-        self.enclave.unwrap_key(&patient.0, &wrapped, &name).map_err(enclave("unwrap data key"))
+    /// Adds the wrapped key of one of a record's blocks. By it the block leads to the record.
+    pub(crate) fn put_key(&self, batch: &mut Batch, entry: &RecordEntry, cid: &Cid, wrapped: &[u8]) {
+        batch.put(&self.tables.keys, block_key(cid), pair(&entry.record_id.0, wrapped));
     }
+
+    pub(crate) fn key_of(&self, patient: SubjectId, cid: &Cid) -> Result<DataKey, VaultError> {
+        let row = self.tables.keys.get(block_key(cid))?.ok_or(VaultError::MissingKey(*cid))?;
+        let (_, wrapped) = split_row(&row)?;
+        self.enclave.unwrap_key(&patient.0, wrapped, &cid.to_bytes()).map_err(enclave("unwrap data key"))
+    }
+}
+
+/// The record and the wrapped key in a row of the table of keys.
+pub(crate) fn split_row(row: &[u8]) -> Result<(RecordId, &[u8]), VaultError> {
+    let (record, wrapped) =
+        row.split_first_chunk::<RECORD_LEN>().ok_or(VaultError::Malformed("row of a data key"))?;
+    Ok((RecordId(*record), wrapped))
 }
 
 /// Opens a block for a buyer who is no node: with the key that was released to the buyer's own key pair, and checked
@@ -126,4 +145,21 @@ pub(crate) fn open_checked(
 
 fn release_info(cid: &Cid) -> Vec<u8> {
     [b"BXP key release v1\0".as_slice(), &cid.to_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_row_of_a_key_is_pinned() {
+        let row = [
+            [0xab_u8; RECORD_LEN].as_slice(), // the record
+            &[0xcd; 64],                      // the wrapped key
+        ]
+        .concat();
+        assert_eq!(pair(&[0xab; RECORD_LEN], &[0xcd; 64]), row);
+        assert_eq!(split_row(&row).unwrap(), (RecordId([0xab; RECORD_LEN]), &[0xcd_u8; 64][..]));
+        assert!(split_row(&row[..RECORD_LEN - 1]).is_err());
+    }
 }

@@ -1,6 +1,6 @@
 //! Opening records: only here, only with a permit, only after the disclosure is on disk.
 
-use crate::{RecordEntry, Vault, VaultError, keys::open_checked};
+use crate::{RecordEntry, Vault, VaultError, keys::open_checked, tables::block_key};
 use bxp_privacy::{Permit, Purpose, Scope};
 use bxp_types::{BlockClass, Bytes, Phi, RecordId};
 
@@ -107,7 +107,7 @@ impl Vault {
 
     fn read_content(&self, entry: &RecordEntry, class: BlockClass) -> Result<Bytes, VaultError> {
         let cid = entry.cid(class);
-        let bytes = self.block_table(class).get(cid.to_bytes())?.ok_or(VaultError::UnknownBlock(*cid))?;
+        let bytes = self.block_table(class).get(block_key(cid))?.ok_or(VaultError::UnknownBlock(*cid))?;
         open_checked(entry, class, &self.key_of(entry.subject, cid)?, &bytes)
     }
 

@@ -1,6 +1,6 @@
 //! Scrubbing: looks at everything that should be here, and says what is lost or damaged before somebody needs it.
 
-use crate::{RecordEntry, Vault, VaultError, envelope, keys::open_checked};
+use crate::{RecordEntry, Vault, VaultError, envelope, keys::open_checked, tables::block_key};
 use bxp_privacy::Permit;
 use bxp_types::{BlockClass, SealedBlock};
 use cid::Cid;
@@ -80,7 +80,7 @@ impl Vault {
         permit: &Permit,
     ) -> Result<(), VaultError> {
         let cid = *entry.cid(class);
-        let Some(bytes) = self.block_table(class).get(cid.to_bytes())? else {
+        let Some(bytes) = self.block_table(class).get(block_key(&cid))? else {
             seen.missing.push(cid);
             return Ok(());
         };

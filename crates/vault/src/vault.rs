@@ -4,7 +4,8 @@ use crate::{
     Clock, MerkleBatch, RecordEntry, SealedRecord, VaultError,
     disclosure::Head,
     keeping::Keeping,
-    tables::{Tables, pair, trailing_number},
+    keys,
+    tables::{Tables, block_key, block_of_key, pair, trailing_number},
 };
 use bxp_contracts::merkle::Tree;
 use bxp_enclave::Enclave;
@@ -43,7 +44,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError::Storage`], [`VaultError::Malformed`] for a damaged accounting of disclosures,
-    /// [`VaultError::Enclave`] when an exchange of keys that a crash broke off cannot be finished.
+    /// [`VaultError::OtherVersion`], [`VaultError::Enclave`] when an exchange of keys that a crash broke off cannot be
+    /// finished.
     pub fn open(
         store: &Store,
         enclave: Enclave,
@@ -68,6 +70,10 @@ impl Vault {
         let keeping = Arc::new(Keeping::open(store, &known, me)?);
         let home = keeping.country(me).unwrap_or(home);
         let tables = Arc::new(Tables::open(store, home)?);
+        // Rows of an earlier version have other keys, and would be taken for lost.
+        if let Some((key, _)) = tables.deidentified.first()? {
+            block_of_key(&key).map_err(|_| VaultError::OtherVersion)?;
+        }
         let disclosures = Arc::new(Mutex::new(Head::read(&tables.disclosures)?));
         let last = tables.by_order.last()?;
         let next_number = last.and_then(|(key, _)| trailing_number(&key)).map_or(0, |number| number + 1);
@@ -141,8 +147,8 @@ impl Vault {
         }
         self.put_block(batch, &record.identity)?;
         self.put_block(batch, &record.deidentified)?;
-        batch.put(&self.tables.keys, entry.identity_cid.to_bytes(), &record.identity_key);
-        batch.put(&self.tables.keys, entry.deidentified_cid.to_bytes(), &record.deidentified_key);
+        self.put_key(batch, entry, &entry.identity_cid, &record.identity_key);
+        self.put_key(batch, entry, &entry.deidentified_cid, &record.deidentified_key);
         self.put_entry(batch, entry)
     }
 
@@ -151,7 +157,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Storage`], [`VaultError::Malformed`].
     pub fn entry(&self, record: RecordId) -> Result<Option<RecordEntry>, VaultError> {
-        self.tables.entries.get(record.0)?.map(|bytes| RecordEntry::decode(&bytes)).transpose()
+        self.tables.entries.get(record.0)?.map(|row| RecordEntry::of_row(record, &row)).transpose()
     }
 
     /// The entry of a record that must be here.
@@ -168,10 +174,12 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Storage`], [`VaultError::Malformed`].
     pub fn entry_of_block(&self, cid: &Cid) -> Result<Option<RecordEntry>, VaultError> {
-        let Some(record) = self.tables.by_cid.get(cid.to_bytes())? else {
-            return Ok(None);
+        let key = block_key(cid);
+        let record = match self.tables.keys.get(&key)? {
+            Some(row) => Some(keys::split_row(&row)?.0),
+            None => self.tables.by_cid.get(&key)?.map(|row| record_id(&row)).transpose()?,
         };
-        self.entry(record_id(&record)?)
+        record.map_or(Ok(None), |record| self.entry(record))
     }
 
     /// All records of one patient.
@@ -211,7 +219,7 @@ impl Vault {
         let left = self.leaving().into_iter().filter(|country| *country != self.home);
         let identity = std::iter::once(self.home).chain(left).map(BlockClass::Identity);
         for class in std::iter::once(BlockClass::Deidentified).chain(identity) {
-            if let Some(bytes) = self.block_table(class).get(cid.to_bytes())? {
+            if let Some(bytes) = self.block_table(class).get(block_key(cid))? {
                 return Ok(Some(SealedBlock { cid: *cid, class, bytes: bytes.into() }));
             }
         }
@@ -244,20 +252,24 @@ impl Vault {
 
     pub(crate) fn put_block(&self, batch: &mut Batch, block: &SealedBlock) -> Result<(), VaultError> {
         self.check_residency(&block.cid, block.class)?;
-        batch.put(&self.block_table(block.class), block.cid.to_bytes(), &block.bytes);
+        batch.put(&self.block_table(block.class), block_key(&block.cid), &block.bytes);
         Ok(())
     }
 
-    /// Adds an entry and its indexes.
+    /// Adds an entry and its indexes. The two blocks lead to it by their keys ([`Vault::put_key`]) or, where they come
+    /// without, by [`Vault::put_name`].
     pub(crate) fn put_entry(&self, batch: &mut Batch, entry: &RecordEntry) -> Result<(), VaultError> {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let id = entry.record_id.0;
-        batch.put(&self.tables.entries, id, entry.encode()?);
-        batch.put(&self.tables.by_cid, entry.identity_cid.to_bytes(), id);
-        batch.put(&self.tables.by_cid, entry.deidentified_cid.to_bytes(), id);
+        batch.put(&self.tables.entries, id, entry.row()?);
         batch.put(&self.tables.by_subject, pair(&entry.subject.0, &id), number.to_be_bytes());
         batch.put(&self.tables.by_order, number.to_be_bytes(), id);
         Ok(())
+    }
+
+    /// Has one of a record's blocks, whose key is not here, lead to the record.
+    pub(crate) fn put_name(&self, batch: &mut Batch, entry: &RecordEntry, cid: &Cid) {
+        batch.put(&self.tables.by_cid, block_key(cid), entry.record_id.0);
     }
 }
 

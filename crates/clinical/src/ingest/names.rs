@@ -10,6 +10,7 @@ use crate::{
     validate::{ReferenceShape, reference_shape},
 };
 use bxp_storage::Batch;
+use bxp_types::Phi;
 use rayon::prelude::*;
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 use std::collections::{HashMap, HashSet};
@@ -17,6 +18,8 @@ use std::collections::{HashMap, HashSet};
 /// The names of one submission: those known before, and new ones that are written with it.
 pub(crate) struct Names<'a> {
     tables: &'a Tables,
+    /// The fingerprints of the names by which the submission refers to something.
+    fingerprints: Phi<HashMap<String, Fingerprint>>,
     known: HashMap<Fingerprint, Named>,
     new: HashSet<Fingerprint>,
     /// Pseudonyms that entries of this submission have.
@@ -118,14 +121,19 @@ impl<'a> Names<'a> {
         tables: &'a Tables,
         entries: &[(&Entry, &EntryNames)],
     ) -> Result<(Self, Vec<Named>), ClinicalError> {
-        let referred: Vec<(Fingerprint, Option<&'static str>)> = entries
+        let referred: Vec<(String, Option<&'static str>)> = entries
             .par_iter()
             .flat_map_iter(|(entry, ..)| references(entry.resource.expose()).into_iter().filter_map(referred))
-            .map(|(name, kind)| (tables.fingerprint("name", name.as_bytes()), kind))
+            .collect();
+        // Many refer to the same, and the split asks for each of them again.
+        let distinct: HashSet<&str> = referred.iter().map(|(name, _)| name.as_str()).collect();
+        let fingerprints: HashMap<String, Fingerprint> = distinct
+            .into_par_iter()
+            .map(|name| (name.to_owned(), tables.fingerprint("name", name.as_bytes())))
             .collect();
         // Names of the submission alone are not looked up: what another one meant by them is something else.
         let local: HashSet<&Fingerprint> = entries.iter().flat_map(|(_, names)| &names.local).collect();
-        let mut wanted: HashSet<Fingerprint> = referred.iter().map(|(name, _)| *name).collect();
+        let mut wanted: HashSet<Fingerprint> = fingerprints.values().copied().collect();
         wanted.retain(|name| !local.contains(name));
         wanted.extend(entries.iter().flat_map(|(_, names)| names.own.iter().chain(&names.shared).copied()));
         let wanted: Vec<_> = wanted.into_iter().collect();
@@ -133,12 +141,18 @@ impl<'a> Names<'a> {
             .par_iter()
             .filter_map(|name| tables.named(name).transpose().map(|named| named.map(|named| (*name, named))))
             .collect::<Result<_, ClinicalError>>()?;
-        let mut names =
-            Self { tables, known: found.into_iter().collect(), new: HashSet::new(), claimed: HashSet::new() };
+        let mut names = Self {
+            tables,
+            fingerprints: Phi::new(fingerprints),
+            known: found.into_iter().collect(),
+            new: HashSet::new(),
+            claimed: HashSet::new(),
+        };
         let claims = entries.iter().map(|(entry, own)| names.claim(entry, own));
         let own = claims.collect::<Result<_, _>>()?;
-        for (name, kind) in referred {
-            if let (false, Some(kind)) = (names.known.contains_key(&name), kind) {
+        for (name, kind) in &referred {
+            let name = names.fingerprint(name);
+            if let (false, Some(kind)) = (names.known.contains_key(&name), *kind) {
                 names.insert(name, Named { logical: rand::random(), kind });
             }
         }
@@ -181,7 +195,12 @@ impl<'a> Names<'a> {
 
     /// What a name leads to.
     pub(crate) fn named(&self, name: &str) -> Option<&Named> {
-        self.known.get(&self.tables.fingerprint("name", name.as_bytes()))
+        self.known.get(&self.fingerprint(name))
+    }
+
+    fn fingerprint(&self, name: &str) -> Fingerprint {
+        let made = self.fingerprints.expose().get(name).copied();
+        made.unwrap_or_else(|| self.tables.fingerprint("name", name.as_bytes()))
     }
 
     /// The pseudonymous form of a reference or of `Type/id`, as the split asks for it.

@@ -9,13 +9,15 @@ use bxp_fhir_store::{NewVersion, Parameters, Prepared, Writer};
 use bxp_privacy::{Facts, Permit, Purpose, Request, Scope, decide};
 use bxp_storage::{Batch, Durability, Store, Table};
 use bxp_types::{BlockClass, RecordId};
-use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The version of a row's list.
+const VERSION: u8 = 1;
 
 const DAMAGED: ClinicalError = ClinicalError::Damaged("a row of what the working copy must hold");
 
 /// A version that the working copy must hold.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Noted {
     pub(super) kind: String,
     pub(super) id: String,
@@ -48,8 +50,7 @@ impl Redo {
     pub(super) fn note(&self, batch: &mut Batch, versions: &[Noted]) -> Result<u64, ClinicalError> {
         let number = self.next.fetch_add(1, Ordering::SeqCst);
         let key = number.to_be_bytes();
-        let text = serde_json::to_vec(versions).map_err(|_| DAMAGED)?;
-        batch.put(&self.rows, key, self.enclave.seal_at_rest(&text, &context(&key))?);
+        batch.put(&self.rows, key, self.enclave.seal_at_rest(&encode(versions)?, &context(&key))?);
         Ok(number)
     }
 
@@ -65,8 +66,7 @@ impl Redo {
             if number <= applied {
                 continue;
             }
-            let text = self.enclave.open_at_rest(&sealed, &context(&key))?;
-            let versions: Vec<Noted> = serde_json::from_slice(&text).map_err(|_| DAMAGED)?;
+            let versions = decode(&self.enclave.open_at_rest(&sealed, &context(&key))?)?;
             tracing::info!(number, versions = versions.len(), "put into the working copy what it had lost");
             for noted in &versions {
                 put_again(inner, writer, noted, &permit)?;
@@ -148,4 +148,95 @@ pub(crate) fn own_permit(inner: &Inner) -> Result<Permit, ClinicalError> {
 
 fn context(key: &[u8; 8]) -> Vec<u8> {
     [b"unstored".as_slice(), &[0], key].concat()
+}
+
+/// A row's list: its version, and then of each [`Noted`] `kind || id || milliseconds (i64 BE) || subject (16) || 1 ||
+/// record (16)`, or `0` in place of the last two; kind and id each after their length in bytes (u16 BE).
+fn encode(versions: &[Noted]) -> Result<Vec<u8>, ClinicalError> {
+    let mut row = vec![VERSION];
+    for one in versions {
+        for text in [&one.kind, &one.id] {
+            let length = u16::try_from(text.len()).map_err(|_| DAMAGED)?;
+            row.extend_from_slice(&length.to_be_bytes());
+            row.extend_from_slice(text.as_bytes());
+        }
+        row.extend_from_slice(&one.updated_ms.to_be_bytes());
+        row.extend_from_slice(&one.subject);
+        row.push(u8::from(one.record.is_some()));
+        row.extend(one.record.iter().flatten());
+    }
+    Ok(row)
+}
+
+fn decode(row: &[u8]) -> Result<Vec<Noted>, ClinicalError> {
+    let mut rest = row.strip_prefix(&[VERSION]).ok_or(DAMAGED)?;
+    let mut versions = Vec::new();
+    while !rest.is_empty() {
+        let (kind, id) = (take_text(&mut rest)?, take_text(&mut rest)?);
+        let updated_ms = i64::from_be_bytes(take(&mut rest)?);
+        let subject = take(&mut rest)?;
+        let record = match take::<1>(&mut rest)? {
+            [0] => None,
+            [1] => Some(take(&mut rest)?),
+            _ => return Err(DAMAGED),
+        };
+        versions.push(Noted { kind, id, updated_ms, record, subject });
+    }
+    Ok(versions)
+}
+
+/// The next `N` bytes of a row.
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], ClinicalError> {
+    let (taken, left) = rest.split_first_chunk::<N>().ok_or(DAMAGED)?;
+    *rest = left;
+    Ok(*taken)
+}
+
+fn take_text(rest: &mut &[u8]) -> Result<String, ClinicalError> {
+    let length = usize::from(u16::from_be_bytes(take(rest)?));
+    let (text, left) = rest.split_at_checked(length).ok_or(DAMAGED)?;
+    *rest = left;
+    std::str::from_utf8(text).map(str::to_owned).map_err(|_| DAMAGED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn versions() -> [Noted; 2] {
+        let (subject, record) = ([0xab; 16], Some([0xcd; 16]));
+        let stored = Noted { kind: "Basic".into(), id: "7".into(), updated_ms: 0x0102, record, subject };
+        let deleted = Noted { record: None, ..stored.clone() };
+        [stored, deleted]
+    }
+
+    #[test]
+    fn the_list_of_a_row_is_pinned() {
+        let one = [
+            b"\x00\x05Basic".as_slice(),         // the type
+            b"\x00\x017",                        // the id
+            b"\x00\x00\x00\x00\x00\x00\x01\x02", // milliseconds
+            &[0xab; 16],                         // the subject
+        ]
+        .concat();
+        let row = [&[1], one.as_slice(), &[1], &[0xcd; 16], &one, &[0]].concat();
+        assert_eq!(encode(&versions()).unwrap(), row);
+        assert_eq!(decode(&row).unwrap(), versions());
+        assert_eq!(decode(&encode(&[]).unwrap()).unwrap(), []);
+    }
+
+    #[test]
+    fn a_damaged_row_is_refused() {
+        let row = encode(&versions()).unwrap();
+        // The list may end between its two versions, and before the first one.
+        let ends = [1, row.len() - (2 + 5 + 2 + 1 + 8 + 16 + 1)];
+        for end in (0..row.len()).filter(|end| !ends.contains(end)) {
+            assert!(decode(&row[..end]).is_err(), "cut behind {end} bytes");
+        }
+        assert!(decode(&[&[2], &row[1..]].concat()).is_err(), "of another version");
+        assert!(
+            decode(&[&row[..row.len() - 1], &[2]].concat()).is_err(),
+            "neither with nor without a record"
+        );
+    }
 }

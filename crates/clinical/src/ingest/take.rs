@@ -72,7 +72,10 @@ pub(super) fn check(inner: &Inner, entries: &[Entry]) -> Vec<Result<CheckedEntry
         let kind = validation.resource_type.and_then(|name| Parameters::r4().kind(name));
         let prepared = match kind.filter(|_| keeps_whole) {
             None => None,
-            Some(kind) => Some(Prepared::new(kind, resource).map_err(|error| refuse(error.to_string()))?),
+            Some(kind) => {
+                let prepared = Prepared::of_text(kind, resource, &text);
+                Some(prepared.map_err(|error| refuse(error.to_string()))?)
+            }
         };
         Ok(CheckedEntry { text: Phi::new(text), content, names, warnings, prepared })
     };

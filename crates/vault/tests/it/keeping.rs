@@ -1,6 +1,6 @@
 //! Placement in the vault: who gets an identity block, who may delete one, and what a node that leaves its country signs.
 
-use crate::node::Node;
+use crate::node::{Node, row_key};
 use bxp_privacy::{CopyFacts, decide_copy};
 use bxp_storage::Durability;
 use bxp_types::{Jurisdiction, ValidatorIndex};
@@ -169,7 +169,7 @@ fn a_copy_goes_only_when_all_keepers_hold_theirs() {
     let lost = fourth.store.table("vault.identity.US").unwrap();
     let mut batch = fourth.store.batch();
     for entry in &surplus {
-        batch.remove(&lost, entry.identity_cid.to_bytes());
+        batch.remove(&lost, row_key(&entry.identity_cid));
     }
     batch.commit(Durability::Synced).unwrap();
     assert!(
@@ -197,7 +197,7 @@ fn a_copy_goes_only_when_all_keepers_hold_theirs() {
 
     // A copy of the database from before has the row of the key and the block.
     let gone = &surplus[0];
-    let name = gone.identity_cid.to_bytes();
+    let name = row_key(&gone.identity_cid);
     let row = |table: &str| first.store.table(table).unwrap().get(&name).unwrap().unwrap();
     let backup = (row("vault.keys"), row("vault.identity.US"));
     assert_eq!(first.vault.shed(&surplus, digest).unwrap(), surplus.len());

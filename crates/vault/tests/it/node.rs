@@ -7,6 +7,7 @@ use bxp_types::{
     Address, BlockClass, Bytes, Jurisdiction, NetworkId, Phi, RecordId, SubjectId, ValidatorIndex,
 };
 use bxp_vault::{Clock, NewRecord, Recipient, RecordEntry, SealedRecord, Vault};
+use cid::Cid;
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -24,6 +25,13 @@ pub(crate) struct Node {
 
 pub(crate) fn network() -> NetworkId {
     NetworkId([7; 32])
+}
+
+/// The key of a block's rows: the 32 bytes of the digest, and then the four that stand before it in the CID.
+pub(crate) fn row_key(cid: &Cid) -> Vec<u8> {
+    let name = cid.to_bytes();
+    let (before, digest) = name.split_at(4);
+    [digest, before].concat()
 }
 
 impl Node {

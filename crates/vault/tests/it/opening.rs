@@ -1,9 +1,10 @@
 //! Sealing and opening: what comes back, to whom, and until when.
 
-use crate::node::Node;
+use crate::node::{Node, row_key};
 use bxp_privacy::PERMIT_LIFETIME_MS;
+use bxp_storage::Durability;
 use bxp_types::{BlockClass, Jurisdiction, RecordId, SubjectId, ValidatorIndex};
-use bxp_vault::{RecordEntry, VaultError};
+use bxp_vault::{RecordEntry, Vault, VaultError};
 
 #[test]
 fn a_record_comes_back_after_a_restart() {
@@ -113,4 +114,20 @@ fn what_is_not_here_is_said_to_be_unknown() {
         matches!(node.vault.open_deidentified(missing, &permit), Err(VaultError::UnknownRecord(id)) if id == missing)
     );
     assert!(node.vault.entry(missing).unwrap().is_none());
+}
+
+#[test]
+fn tables_of_another_version_are_refused() {
+    let node = Node::new(0, Jurisdiction::US);
+    let cid = node.take_in(1, "identity", "rest").deidentified_cid;
+    let open = || Vault::open(&node.store, node.enclave.clone(), node.vault.me(), node.vault.home());
+    assert!(open().is_ok());
+    let blocks = node.store.table("vault.deidentified").unwrap();
+    let block = blocks.get(row_key(&cid)).unwrap().unwrap();
+    let mut batch = node.store.batch();
+    batch.remove(&blocks, row_key(&cid));
+    // A row under the CID as it is.
+    batch.put(&blocks, cid.to_bytes(), block);
+    batch.commit(Durability::Buffered).unwrap();
+    assert!(matches!(open(), Err(VaultError::OtherVersion)));
 }

@@ -1,6 +1,6 @@
 //! What is lost or damaged is found before somebody needs it, and a peer's copy mends it.
 
-use crate::node::Node;
+use crate::node::{Node, row_key};
 use bxp_storage::Durability;
 use bxp_types::{Jurisdiction, ValidatorIndex};
 use bxp_vault::Scrubbed;
@@ -34,10 +34,10 @@ fn lost_and_damaged_blocks_are_found_and_mended_from_a_peer() {
 
     let (lost, damaged) = (entries[1].identity_cid, entries[3].deidentified_cid);
     let mut batch = holder.store.batch();
-    batch.remove(&holder.store.table("vault.identity.US").unwrap(), lost.to_bytes());
+    batch.remove(&holder.store.table("vault.identity.US").unwrap(), row_key(&lost));
     let other = holder.vault.block(&entries[0].deidentified_cid).unwrap().unwrap();
-    batch.put(&holder.store.table("vault.deidentified").unwrap(), damaged.to_bytes(), &other.bytes);
-    batch.remove(&holder.store.table("vault.keys").unwrap(), entries[4].identity_cid.to_bytes());
+    batch.put(&holder.store.table("vault.deidentified").unwrap(), row_key(&damaged), &other.bytes);
+    batch.remove(&holder.store.table("vault.keys").unwrap(), row_key(&entries[4].identity_cid));
     batch.commit(Durability::Buffered).unwrap();
     let seen = scrub(&holder);
     assert_eq!((seen.missing.as_slice(), seen.damaged.as_slice()), ([lost].as_slice(), [damaged].as_slice()));
