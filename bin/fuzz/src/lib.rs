@@ -198,6 +198,13 @@ pub const TARGETS: &[Target] = &[
         seeds: targets::ethereum::calls,
         bytes_max: 1_024,
     },
+    Target {
+        name: "chain_file",
+        run: targets::ethereum::chain_file,
+        seeds: targets::ethereum::chain_files,
+        bytes_max: 8_192,
+    },
+    Target { name: "rpc", run: targets::rpc::request, seeds: targets::rpc::requests, bytes_max: 4_096 },
 ];
 
 /// The target of that name.

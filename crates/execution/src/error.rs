@@ -63,6 +63,12 @@ pub enum ExecutionError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file of blocks of an Ethereum chain cannot be used.
+    #[error("read the Ethereum blocks: {reason}")]
+    EthereumChain {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file holds no state tests.
     #[error("read state tests: {reason}")]
     StateTest {

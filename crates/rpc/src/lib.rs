@@ -15,6 +15,7 @@ mod context;
 mod error;
 mod fault;
 mod filters;
+pub mod fuzz;
 mod gate;
 mod hash;
 mod info;

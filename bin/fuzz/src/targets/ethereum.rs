@@ -1,8 +1,10 @@
-//! Genesis files, proofs of the state, calldata of batch payments.
+//! Genesis files, files of blocks, proofs of the state, calldata of batch payments.
 
-use super::{joined, pieces};
-use alloy_primitives::{B256, Bytes, U256, keccak256};
-use bxp_execution::{EthereumGenesis, payment_count};
+use super::{chain, joined, pieces};
+use alloy_consensus::{Block, BlockBody, Header, TxEnvelope};
+use alloy_eips::eip4895::{Withdrawal, Withdrawals};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use bxp_execution::{EthereumBlock, EthereumGenesis, payment_count};
 use bxp_trie::{Nibbles, prove, verify_proof};
 use bxp_types::Genesis;
 use std::collections::BTreeMap;
@@ -17,6 +19,21 @@ pub(crate) fn genesis(bytes: &[u8]) {
     if let Ok(genesis) = EthereumGenesis::from_json(bytes) {
         let _ = genesis.spec();
     }
+}
+
+/// Blocks that are read are read the same when they are written again, and block 0 is none of them.
+pub(crate) fn chain_file(bytes: &[u8]) {
+    let Ok(blocks) = EthereumBlock::read_all(bytes) else { return };
+    assert!(blocks.iter().all(|block| block.header.number > 0), "block 0 is passed over");
+    let again: Vec<u8> = blocks.iter().flat_map(encoded).collect();
+    assert_eq!(EthereumBlock::read_all(&again).ok(), Some(blocks));
+}
+
+fn encoded(block: &EthereumBlock) -> Vec<u8> {
+    let transactions: Vec<TxEnvelope> = block.transactions.iter().map(|one| one.inner().clone()).collect();
+    let withdrawals = block.withdrawals.clone().map(Withdrawals::new);
+    let body = BlockBody { transactions, ommers: block.ommers.clone(), withdrawals };
+    alloy_rlp::encode(Block { header: block.header.clone(), body })
 }
 
 /// Any nodes for any key: a proof holds for what is in the trie alone.
@@ -55,14 +72,35 @@ fn sample() -> (B256, BTreeMap<Nibbles, Bytes>, Vec<B256>) {
 }
 
 pub(crate) fn files() -> Vec<Vec<u8>> {
-    let ours = r#"{"chainId":2018,"timeMs":1800000000000,"gasLimit":600000000,"baseFeeWei":1000000000,
-        "treasury":"0x0000000000000000000000000000000000000001","validators":[],"accounts":{}}"#;
+    let ours = r#"{"chain_id":2018,"time_ms":1800000000000,"gas_limit":600000000,"base_fee_wei":1000000000,
+        "treasury":"0x0000000000000000000000000000000000000001","validators":[{"name":"star","jurisdiction":"US",
+        "public_key":"0x5866666666666666666666666666666666666666666666666666666666666666",
+        "sealing_key":"0x0000000000000000000000000000000000000000000000000000000000000009",
+        "account":"0x0000000000000000000000000000000000000002","p2p_address":"127.0.0.1:1"}],
+        "accounts":{"0x0000000000000000000000000000000000000003":{"balance":"0x1"}}}"#;
     let ethereum = r#"{"config":{"chainId":1,"homesteadBlock":0,"shanghaiTime":5,"terminalTotalDifficulty":0},"nonce":"0x0",
         "timestamp":"0x0","extraData":"0x00","gasLimit":"0x1000000","difficulty":"0x0","baseFeePerGas":"0x7",
         "mixHash":"0x0000000000000000000000000000000000000000000000000000000000000000",
         "coinbase":"0x0000000000000000000000000000000000000000",
         "alloc":{"0x0000000000000000000000000000000000000001":{"balance":"0x1","code":"0x60","nonce":"0x1"}}}"#;
     vec![ours.into(), ethereum.into()]
+}
+
+/// Block 0, a block with transactions and an ommer, and one with a withdrawal.
+pub(crate) fn chain_files() -> Vec<Vec<u8>> {
+    let block = |number, base_fee_per_gas| EthereumBlock {
+        header: Header { number, base_fee_per_gas, ..Header::default() },
+        transactions: Vec::new(),
+        ommers: Vec::new(),
+        withdrawals: None,
+    };
+    let transactions = chain::sample().transactions;
+    let early = EthereumBlock { transactions, ommers: vec![block(0, None).header], ..block(1, None) };
+    let withdrawal = Withdrawal { index: 1, validator_index: 2, address: Address::repeat_byte(3), amount: 4 };
+    let mut late = EthereumBlock { withdrawals: Some(vec![withdrawal]), ..block(2, Some(7)) };
+    late.header.withdrawals_root = Some(B256::repeat_byte(5));
+    let [first, early, late] = [block(0, None), early, late].map(|block| encoded(&block));
+    vec![[first, early.clone(), late.clone()].concat(), early, late]
 }
 
 pub(crate) fn proofs() -> Vec<Vec<u8>> {

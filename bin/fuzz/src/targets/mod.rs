@@ -13,6 +13,7 @@ pub(crate) mod hl7v2;
 pub(crate) mod keeping;
 pub(crate) mod logs;
 pub(crate) mod network;
+pub(crate) mod rpc;
 pub(crate) mod segments;
 pub(crate) mod storage;
 pub(crate) mod vault;

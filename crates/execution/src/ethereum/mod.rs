@@ -9,6 +9,7 @@
 //! of it.
 
 mod ancestry;
+mod chain_file;
 mod difficulty;
 mod genesis;
 mod header;

@@ -2,6 +2,7 @@
 
 mod batches;
 mod clients;
+pub(crate) mod direct;
 mod hosts;
 mod id;
 mod limit;

@@ -7,9 +7,8 @@ use anyhow::{Context, Result, ensure};
 use bxp_chain::blocks::Blocks;
 use bxp_execution::{Ancestry, EthereumBlock, EthereumGenesis, ExecutedBlock, Retention, State};
 use bxp_storage::{Durability, Store};
-use bxp_types::{Digest, Height, NetworkId, RecoveredTransaction, StoredBlock, Transaction, U256};
+use bxp_types::{Digest, Height, NetworkId, StoredBlock, U256};
 use clap::Args;
-use rayon::prelude::*;
 use serde_json::json;
 use std::{fs, path::PathBuf, time::Instant};
 
@@ -34,7 +33,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         fs::read(&arguments.genesis).with_context(|| format!("read {}", arguments.genesis.display()))?;
     let genesis = EthereumGenesis::from_json(&json)?;
     let bytes = fs::read(&arguments.chain).with_context(|| format!("read {}", arguments.chain.display()))?;
-    let blocks = blocks(&bytes).with_context(|| format!("understand {}", arguments.chain.display()))?;
+    let blocks = EthereumBlock::read_all(&bytes)
+        .with_context(|| format!("understand {}", arguments.chain.display()))?;
     let removed = tempfile::tempdir()?;
     let folder = arguments.dir.as_deref().unwrap_or(removed.path());
     let network = NetworkId(Digest::of(&json).0);
@@ -123,34 +123,4 @@ impl Chain {
         self.state.commit(&mut batch, executed)?;
         Ok(batch.commit(Durability::Synced)?)
     }
-}
-
-/// Reads blocks, RLP after RLP, and recovers their senders. Block 0 is passed over where the file begins with it.
-pub(super) fn blocks(bytes: &[u8]) -> Result<Vec<EthereumBlock>> {
-    let mut rest = bytes;
-    let mut blocks: Vec<alloy_consensus::Block<Transaction>> = Vec::new();
-    while !rest.is_empty() {
-        let at = bytes.len() - rest.len();
-        let block = alloy_rlp::Decodable::decode(&mut rest);
-        blocks.push(block.with_context(|| format!("read the block that begins at byte {at}"))?);
-    }
-    let blocks = blocks.into_par_iter().filter(|block| block.header.number > 0);
-    blocks.map(recover).collect()
-}
-
-fn recover(block: alloy_consensus::Block<Transaction>) -> Result<EthereumBlock> {
-    use alloy_consensus::transaction::SignerRecoverable as _;
-    let number = block.header.number;
-    let recover = |transaction: Transaction| {
-        let hash = *transaction.tx_hash();
-        let sender = transaction.recover_signer();
-        let sender = sender.with_context(|| format!("recover the sender of {hash} in block {number}"))?;
-        Ok(RecoveredTransaction::new_unchecked(transaction, sender))
-    };
-    Ok(EthereumBlock {
-        transactions: block.body.transactions.into_iter().map(recover).collect::<Result<_>>()?,
-        ommers: block.body.ommers,
-        withdrawals: block.body.withdrawals.map(alloy_eips::eip4895::Withdrawals::into_inner),
-        header: block.header,
-    })
 }

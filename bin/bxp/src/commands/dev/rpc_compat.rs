@@ -11,7 +11,7 @@ mod compare;
 use anyhow::{Context, Result, bail};
 use bxp_chain::View;
 use bxp_dev_chain::ForeignChain;
-use bxp_execution::EthereumGenesis;
+use bxp_execution::{EthereumBlock, EthereumGenesis};
 use bxp_rpc::{NodeInfo, NodeStatus, serve};
 use bxp_types::{Height, Ledger};
 use case::Case;
@@ -73,7 +73,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 
 fn import(folder: &Path, genesis: &EthereumGenesis) -> Result<ForeignChain> {
     let bytes = fs::read(folder.join("chain.rlp")).context("read chain.rlp")?;
-    let blocks = super::import_chain::blocks(&bytes).context("understand chain.rlp")?;
+    let blocks = EthereumBlock::read_all(&bytes).context("understand chain.rlp")?;
     ForeignChain::import(genesis, blocks).context("import chain.rlp")
 }
 
