@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
+import { certificatesTests } from "./certificates.mjs";
 import { depthTests } from "./depth.mjs";
+import { viemDepthTests } from "./depth_viem.mjs";
 import { startDevnet } from "./devnet.mjs";
 import { doubleSpendTests } from "./double_spend.mjs";
 import { ethersTests } from "./ethers.mjs";
@@ -19,6 +21,7 @@ test("the benchmark sends the token that these tests compile", () => {
 describe("a devnet of four validators", () => {
   /// Filled in before the first test.
   const world = {};
+  const network = () => ({ rpc: world.devnet.nodes.map(({ rpc }) => rpc), key: world.devnet.funded[1].private_key });
 
   before(async () => {
     world.token = compileToken();
@@ -32,8 +35,9 @@ describe("a devnet of four validators", () => {
   describe("with ethers", () => ethersTests(world));
   describe("with batch payments", () => paymentsTests(world));
   describe("with viem", () => viemTests(world));
-  describe("in depth", () =>
-    depthTests(() => ({ rpc: world.devnet.nodes.map(({ rpc }) => rpc), key: world.devnet.funded[1].private_key })));
+  describe("in depth", () => depthTests(network));
+  describe("in depth with viem", () => viemDepthTests(network));
+  describe("with certificates", () => certificatesTests(world));
   describe("against double spending", () => doubleSpendTests(world));
   describe("with fhir-kit-client", () => fhirTests(world));
 });

@@ -6,6 +6,7 @@ import { createTestClient, http, publicActions, walletActions } from "viem";
 import { foundry } from "viem/chains";
 import { compileUpgradeable } from "./contracts.mjs";
 import { depthTests } from "./depth.mjs";
+import { viemDepthTests } from "./depth_viem.mjs";
 import { startDevChain } from "./devnet.mjs";
 
 describe("a developer's chain", () => {
@@ -22,7 +23,9 @@ describe("a developer's chain", () => {
     await chain?.stop();
   });
 
-  describe("in depth", () => depthTests(() => ({ rpc: [chain.rpc], key: chain.accounts[1].private_key })));
+  const target = () => ({ rpc: [chain.rpc], key: chain.accounts[1].private_key });
+  describe("in depth", () => depthTests(target));
+  describe("in depth with viem", () => viemDepthTests(target));
 
   test("it is the chain that tools expect", async () => {
     assert.equal(chain.chain_id, 31337);

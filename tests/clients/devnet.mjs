@@ -15,7 +15,7 @@ const OUTPUT_CHARACTERS_KEPT = 20_000;
 /// The program under test.
 export const binary = process.env.BXP_BIN ?? fileURLToPath(new URL("../../target/debug/bxp", import.meta.url));
 
-/// Starts a devnet and waits until it says that it is ready.
+/// Starts a devnet and waits until it says that it is ready. What it says comes with the `folder` of its files.
 export async function startDevnet(validators) {
   const folder = await mkdtemp(join(tmpdir(), "bxp-clients-"));
   return start(["devnet", "--validators", String(validators), "--dir", folder, "--json"], folder);
@@ -41,7 +41,7 @@ async function start(options, folder) {
     child.kill("SIGKILL");
     throw new Error(`bxp did not get ready (${JSON.stringify(said)}); it wrote:\n${stderr}`);
   }
-  return { ...JSON.parse(said), stop: () => stop(child, exited, folder, () => stderr) };
+  return { ...JSON.parse(said), folder, stop: () => stop(child, exited, folder, () => stderr) };
 }
 
 async function stop(child, exited, folder, stderr) {
