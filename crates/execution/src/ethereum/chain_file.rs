@@ -29,7 +29,7 @@ impl EthereumBlock {
 
 fn recover(block: Block<Transaction>) -> Result<EthereumBlock, ExecutionError> {
     let number = block.header.number;
-    let recover = |transaction: Transaction| {
+    let recover = |transaction: Transaction| -> Result<RecoveredTransaction, ExecutionError> {
         let hash = *transaction.tx_hash();
         let sender = transaction
             .recover_signer()
