@@ -89,6 +89,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let each = |cpu_us: u64| cpu_us as f64 / taken.resources.max(1) as f64;
     let disk = records::bytes_under(config.parent().context("find the node's folder")?)?;
     let megabytes_per_second = taken.bytes as f64 / 1e6 / seconds;
+    if !arguments.json {
+        taken.name_refusals();
+    }
     let report = Report {
         validators: arguments.validators,
         requests: count,
