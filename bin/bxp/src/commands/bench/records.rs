@@ -27,6 +27,8 @@ pub(super) struct Request {
     name: String,
     media_type: &'static str,
     pub(super) bytes: Vec<u8>,
+    /// Others refer to what is in it: they wait for its answer.
+    comes_first: bool,
 }
 
 /// The files' contents, decompressed. Only JSON is taken.
@@ -34,7 +36,7 @@ pub(super) fn bundles(files: &[InputFile]) -> Result<Vec<Request>> {
     let read = |file: &InputFile| {
         let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let bytes = contents(file, &Limits::default()).with_context(|| format!("read {name}"))?;
-        Ok(Request { name, media_type: "application/fhir+json", bytes })
+        Ok(Request { name, media_type: "application/fhir+json", bytes, comes_first: false })
     };
     files.iter().filter(|file| file.shape == Shape::Json).map(read).collect()
 }
@@ -57,7 +59,7 @@ pub(super) fn ndjson(bundles: &[Request]) -> Result<Vec<Request>> {
         }
     }
     let mut requests = Vec::new();
-    for ((_, kind), lines) in &lines {
+    for ((place, kind), lines) in &lines {
         for (number, portion) in lines.chunks(LINES_MAX).enumerate() {
             let mut bytes = Vec::new();
             for line in portion {
@@ -67,7 +69,7 @@ pub(super) fn ndjson(bundles: &[Request]) -> Result<Vec<Request>> {
                 bytes.push(b'\n');
             }
             let name = format!("{kind}.{number}.ndjson");
-            requests.push(Request { name, media_type: NDJSON, bytes });
+            requests.push(Request { name, media_type: NDJSON, bytes, comes_first: *place < FIRST.len() });
         }
     }
     Ok(requests)
@@ -83,7 +85,12 @@ pub(super) fn patients(bundles: &[Request], copies: u32, most: usize) -> Result<
                 |name: &'static str| resource.get(name).and_then(|text| text.as_str()).unwrap_or_default();
             if member("resourceType") == "Patient" {
                 let bytes = member("id").as_bytes().to_vec();
-                originals.push(Request { name: String::new(), media_type: NDJSON, bytes });
+                originals.push(Request {
+                    name: String::new(),
+                    media_type: NDJSON,
+                    bytes,
+                    comes_first: false,
+                });
             }
         }
     }
@@ -172,7 +179,11 @@ pub(super) async fn hand_in(
         while under_way.len() < at_once
             && let Some(request) = requests.next()
         {
-            under_way.spawn(send(request));
+            if request.comes_first {
+                all.add(send(request).await?);
+            } else {
+                under_way.spawn(send(request));
+            }
         }
         let Some(report) = under_way.join_next().await else { return Ok(all) };
         all.add(report??);
@@ -195,7 +206,8 @@ mod tests {
     use super::*;
 
     fn bundle(text: &str) -> Request {
-        Request { name: "a.json".to_owned(), media_type: "application/fhir+json", bytes: text.into() }
+        let name = "a.json".to_owned();
+        Request { name, media_type: "application/fhir+json", bytes: text.into(), comes_first: false }
     }
 
     const PATIENT: &str = "01234567-89ab-cdef-0123-456789abcdef";
