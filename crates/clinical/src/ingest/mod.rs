@@ -9,6 +9,7 @@
 //! `transaction`: refusing a patient's whole history for one unknown type would serve nobody. Resources about a patient
 //! who was refused are refused too.
 
+mod beside;
 mod ccda;
 mod chart;
 mod credentials;

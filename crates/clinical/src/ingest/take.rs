@@ -2,6 +2,7 @@
 
 use super::{
     Deletion, Inner, Outcome, REFUSED_WITH_OTHERS, Report, Work,
+    beside::both,
     names::{EntryNames, Names},
     redo::Noted,
     seal::Taken,
@@ -325,9 +326,15 @@ impl Inner {
             return Ok(());
         };
         let number = working.redo.note(&mut batch, &noted)?;
-        // Synced with others, before anyone is told.
-        batch.commit(Durability::Buffered)?;
-        self.write_whole(writer, &written, &noted[written.len()..], standing)?;
+        let deleted = &noted[written.len()..];
+        // Neither is there for good before the group is synced, the vault's tables first.
+        let (kept, whole) = both(
+            written.len(),
+            || batch.commit(Durability::Buffered),
+            || self.write_whole(writer, &written, deleted, standing),
+        );
+        kept?;
+        whole?;
         writer.set_applied(number)?;
         Ok(())
     }

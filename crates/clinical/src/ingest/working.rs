@@ -1,7 +1,7 @@
 //! The working copy beside the vault: kept in step with it, synced in groups, and caught up after a crash.
 //!
-//! The vault's tables are written first, buffered, with a row that says what the working copy must hold; then the working
-//! copy, in a transaction that stays open for others who wait. When no one waits, one sync of the tables and one commit
+//! The vault's tables are written, buffered, with a row that says what the working copy must hold; beside them the working
+//! copy, in a transaction that stays open for others who wait. When no one waits, one sync of the tables and then one commit
 //! acknowledge all. Rows are removed once a checkpoint has synced the working copy, so that a crash at any point leaves
 //! either both or neither, or a row by which the missing one is made good.
 
