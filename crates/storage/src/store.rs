@@ -20,6 +20,10 @@ use std::{
 const LOCK_FILE: &str = "lock";
 const DATABASE_FOLDER: &str = "database";
 
+/// Bytes of the database's journals from which tables that have little to write are written too, so that old journals go: a
+/// start reads all of them, and a table with a few rows would hold back hundreds of megabytes.
+const JOURNALS_BYTES_MAX: u64 = 128 << 20;
+
 /// A node's data folder. Clones share it; the lock is released when the last clone and the last [`Table`] are gone.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
@@ -145,7 +149,8 @@ fn open_database(place: &Path) -> Result<Database> {
     const ACTION: &str = "create database";
     let open = |path: &Path| {
         // A second thread would mostly hand requests round in a circle (ADR 94).
-        let database = Database::builder(path).worker_threads(1).open();
+        let builder = Database::builder(path).worker_threads(1);
+        let database = builder.max_journaling_size(JOURNALS_BYTES_MAX).open();
         database.map_err(|error| StorageError::database("open database", path, error))
     };
     if !place.exists() {
