@@ -232,7 +232,8 @@ fn connect(
     // A raw key: it is random already, so there is nothing to stretch.
     let hex: String = key.expose().iter().map(|byte| format!("{byte:02x}")).collect();
     connection.execute_batch(&format!(
-        "PRAGMA cipher_log_level = NONE; PRAGMA key = \"x'{hex}'\"; PRAGMA cipher_page_size = 8192;"
+        "PRAGMA cipher_log_level = NONE; PRAGMA key = \"x'{hex}'\"; PRAGMA cipher_page_size = 8192;
+         PRAGMA cipher_hmac_algorithm = HMAC_SHA256;"
     ))?;
     let opened = connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()));
     if let Err(error) = opened {
