@@ -6,7 +6,7 @@ use crate::{
     store::{Backend, Inner},
     table::Rows,
 };
-use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, UserKey, UserValue};
+use fjall::{OwnedWriteBatch, PersistMode};
 use std::sync::Arc;
 
 const ACTION: &str = "commit batch";
@@ -30,21 +30,14 @@ pub struct Batch {
 }
 
 enum Writes {
-    Folder(Vec<FolderWrite>),
+    Folder(OwnedWriteBatch),
     Memory(Vec<Write>),
-}
-
-/// A write to a table of a folder; without a value, it removes the key.
-struct FolderWrite {
-    keyspace: Keyspace,
-    key: UserKey,
-    value: Option<UserValue>,
 }
 
 impl Batch {
     pub(crate) fn new(store: Arc<Inner>) -> Self {
         let writes = match &store.backend {
-            Backend::Folder { .. } => Writes::Folder(Vec::new()),
+            Backend::Folder { database, .. } => Writes::Folder(database.batch()),
             Backend::Memory(_) => Writes::Memory(Vec::new()),
         };
         Self { writes, misuse: None, store }
@@ -58,10 +51,7 @@ impl Batch {
             self.misuse = Some("a value has less than 4 GiB");
         } else if self.may_write(table, key) {
             match (&mut self.writes, table.rows()) {
-                (Writes::Folder(writes), Rows::Folder(keyspace)) => {
-                    let (key, value) = (key.into(), Some(value.into()));
-                    writes.push(FolderWrite { keyspace: keyspace.clone(), key, value });
-                }
+                (Writes::Folder(writes), Rows::Folder(keyspace)) => writes.insert(keyspace, key, value),
                 (Writes::Memory(writes), Rows::Memory(rows)) => writes.push(rows.write(key, Some(value))),
                 _ => self.misuse = Some(FOREIGN_TABLE),
             }
@@ -72,10 +62,7 @@ impl Batch {
     pub fn remove(&mut self, table: &Table, key: impl AsRef<[u8]>) {
         if self.may_write(table, key.as_ref()) {
             match (&mut self.writes, table.rows()) {
-                (Writes::Folder(writes), Rows::Folder(keyspace)) => {
-                    let key = key.as_ref().into();
-                    writes.push(FolderWrite { keyspace: keyspace.clone(), key, value: None });
-                }
+                (Writes::Folder(writes), Rows::Folder(keyspace)) => writes.remove(keyspace, key.as_ref()),
                 (Writes::Memory(writes), Rows::Memory(rows)) => writes.push(rows.write(key.as_ref(), None)),
                 _ => self.misuse = Some(FOREIGN_TABLE),
             }
@@ -125,33 +112,16 @@ impl Batch {
                 store.commit(writes, durability).map_err(|source| StorageError::io(ACTION, folder, source))
             }
             (Backend::Folder { database, .. }, Writes::Folder(writes)) => {
-                let ordered = |writes| in_order(database, writes);
                 let committed = match durability {
-                    Durability::Buffered => ordered(writes).durability(Some(PersistMode::Buffer)).commit(),
+                    Durability::Buffered => writes.durability(Some(PersistMode::Buffer)).commit(),
                     Durability::Synced if writes.is_empty() => database.persist(PersistMode::SyncAll),
-                    Durability::Synced => ordered(writes).durability(Some(PersistMode::SyncAll)).commit(),
+                    Durability::Synced => writes.durability(Some(PersistMode::SyncAll)).commit(),
                 };
                 committed.map_err(|error| StorageError::database(ACTION, folder, error))
             }
             _ => Err(StorageError::Misuse { action: ACTION, detail: FOREIGN_TABLE }),
         }
     }
-}
-
-/// The writes by table and key, those of one key in the order in which they came. Each is looked up in its table's list
-/// in memory, and goes most of the way there that the one before has gone, whose nodes the processor has in its cache.
-fn in_order(database: &Database, mut writes: Vec<FolderWrite>) -> OwnedWriteBatch {
-    writes.sort_by(|one, other| {
-        one.keyspace.id().cmp(&other.keyspace.id()).then_with(|| one.key.cmp(&other.key))
-    });
-    let mut batch = OwnedWriteBatch::with_capacity(database.clone(), writes.len());
-    for FolderWrite { keyspace, key, value } in writes {
-        match value {
-            Some(value) => batch.insert(&keyspace, key, value),
-            None => batch.remove(&keyspace, key),
-        }
-    }
-    batch
 }
 
 impl std::fmt::Debug for Batch {
