@@ -332,7 +332,10 @@ impl Inner {
             written.len(),
             || batch.commit(Durability::Buffered),
             || self.write_whole(writer, &written, deleted, standing),
-        );
+        )
+        .map_err(|error| {
+            ClinicalError::Group(format!("the system gives no thread to write with: {error}"))
+        })?;
         kept?;
         whole?;
         writer.set_applied(number)?;
