@@ -29,7 +29,7 @@ pub enum StoreError {
     OtherKey,
     /// The key does not open the file, or a page of it was changed.
     #[error(
-        "open the FHIR store {0}: its key is another one, or the file is damaged; restore the data folder"
+        "open the FHIR store {0}: its key is another one, another version of bxp wrote it, or it is damaged; restore the data folder"
     )]
     Sealed(std::path::PathBuf),
     /// A file system error.

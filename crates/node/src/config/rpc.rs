@@ -20,7 +20,8 @@ pub struct Rpc {
     pub connections_per_client: u32,
     /// Whether programs on this machine are held to it; behind a proxy on this machine, set limits in the proxy.
     pub limit_loopback: bool,
-    /// Hosts under which the node is reached beside its own address and loopback, as `host:port` or `host:*`: a proxy's, say.
+    /// Hosts under which the node is reached beside loopback and the address that it listens on, as `host`, `host:port` or
+    /// `host:*`: a proxy's, say. A node that listens on all addresses answers under any, unless some are named here.
     pub hosts: Vec<String>,
     /// Pages, by their origin such as `https://wallet.example`, whose scripts may use JSON-RPC beside those of this machine.
     pub origins: Vec<String>,

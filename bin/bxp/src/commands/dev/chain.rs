@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// may. Any page that may use it may spend what the test accounts have.
     #[arg(long = "origin", value_name = "ORIGIN")]
     origins: Vec<String>,
-    /// Another name under which the chain is reached, as HOST:PORT or HOST:*.
+    /// Another name under which the chain is reached, as HOST, HOST:PORT or HOST:*.
     #[arg(long = "host", value_name = "HOST:PORT")]
     hosts: Vec<String>,
     /// Print one JSON line when ready.
