@@ -144,6 +144,7 @@ impl<S: BlockSource> Repairing<S> {
 
     async fn mend(&self, cid: &Cid) -> Result<bool, ClinicalError> {
         let vault: &Vault = self.ingest.vault();
+        // Scrubbing has every block lead to its record: one that leads to none is of a record that was erased since.
         let Some(entry) = vault.entry_of_block(cid)? else { return Ok(true) };
         let mut peers = self.source.peers();
         peers.sort_by_key(|peer| *peer != entry.holder);

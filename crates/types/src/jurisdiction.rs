@@ -20,6 +20,13 @@ impl Jurisdiction {
     /// Canada (PIPEDA).
     pub const CA: Self = Self(*b"CA");
 
+    /// The country with these two upper-case letters; none for any other spelling, so that where countries are written
+    /// in a fixed form, each has one.
+    #[must_use]
+    pub fn from_letters(letters: [u8; 2]) -> Option<Self> {
+        letters.iter().all(u8::is_ascii_uppercase).then_some(Self(letters))
+    }
+
     /// The two upper-case letters.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -74,6 +81,14 @@ mod tests {
         assert_eq!("us".parse(), Ok(Jurisdiction::US));
         for wrong in ["", "U", "USA", "U1", "ü"] {
             assert_eq!(wrong.parse::<Jurisdiction>(), Err(ParseJurisdictionError), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_letters_of_a_country_have_one_spelling() {
+        assert_eq!(Jurisdiction::from_letters(*b"DE"), Some(Jurisdiction::DE));
+        for wrong in [b"de", b"De", b"D1", b"D ", b"\xc3\x84"] {
+            assert_eq!(Jurisdiction::from_letters(*wrong), None, "{wrong:?}");
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The ground of BXP: the words every other room speaks.
 //!
 //! Typed ids, amounts, jurisdictions, the genesis document, blocks with their certificates, the wrappers that keep
-//! identifying data and secrets out of logs ([`Phi`], [`Secret`]), and the [`Ledger`] trait by which upper rooms see
-//! the chain. It knows nothing above itself: no consensus rule, no storage, no FHIR.
+//! identifying data and secrets out of logs ([`Phi`], [`Secret`]), the reading of fixed forms ([`fields`]), and the
+//! [`Ledger`] trait by which upper rooms see the chain. It knows nothing above itself: no consensus rule, no storage,
+//! no FHIR.
 
 pub mod amount;
 pub mod block;
 pub mod content;
 pub mod developer;
+pub mod fields;
 pub mod genesis;
 pub mod guarded;
 pub mod ids;

@@ -91,9 +91,8 @@ pub(crate) fn key(node: ValidatorIndex, country: Jurisdiction) -> Vec<u8> {
 pub(crate) fn read_key(key: &[u8]) -> Result<(ValidatorIndex, Jurisdiction), VaultError> {
     const DAMAGED: VaultError = VaultError::Malformed(WHAT);
     let (node, country) = key.split_first_chunk::<2>().ok_or(DAMAGED)?;
-    let read = std::str::from_utf8(country).ok().and_then(|country| country.parse::<Jurisdiction>().ok());
-    let read = read.filter(|read| read.as_str().as_bytes() == country).ok_or(DAMAGED)?;
-    Ok((ValidatorIndex(u16::from_be_bytes(*node)), read))
+    let country = country.try_into().ok().and_then(Jurisdiction::from_letters).ok_or(DAMAGED)?;
+    Ok((ValidatorIndex(u16::from_be_bytes(*node)), country))
 }
 
 fn part_key(node: ValidatorIndex, country: Jurisdiction, height: u64, part: u32) -> Vec<u8> {

@@ -2,7 +2,10 @@
 
 use crate::{VaultError, encoding};
 use alloy_primitives::{Address, B256, keccak256};
-use bxp_types::{BlockClass, Jurisdiction, RecordId, SubjectId, ValidatorIndex};
+use bxp_types::{
+    BlockClass, Jurisdiction, RecordId, SubjectId, ValidatorIndex,
+    fields::{take, take_slice},
+};
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 
@@ -161,44 +164,30 @@ impl RecordEntry {
 
     /// Reads [`RecordEntry::row`] back; anything else is refused.
     pub(crate) fn of_row(record_id: RecordId, row: &[u8]) -> Result<Self, VaultError> {
-        let mut rest = row;
-        if take::<1>(&mut rest)? != [ROW_VERSION] {
-            return Err(VaultError::Malformed(ROW));
-        }
-        let entry = Self {
-            record_id,
-            subject: SubjectId(take(&mut rest)?),
-            patient: take::<20>(&mut rest)?.into(),
-            home: take_home(&mut rest)?,
-            holder: ValidatorIndex(u16::from_be_bytes(take(&mut rest)?)),
-            identity_digest: take::<32>(&mut rest)?.into(),
-            deidentified_digest: take::<32>(&mut rest)?.into(),
-            identity_cid: take_cid(&mut rest)?,
-            deidentified_cid: take_cid(&mut rest)?,
-        };
-        if rest.is_empty() { Ok(entry) } else { Err(VaultError::Malformed(ROW)) }
+        read_row(record_id, row).ok_or(VaultError::Malformed(ROW))
     }
 }
 
-/// The next `N` bytes of a row.
-fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], VaultError> {
-    let (taken, left) = rest.split_first_chunk::<N>().ok_or(VaultError::Malformed(ROW))?;
-    *rest = left;
-    Ok(*taken)
+fn read_row(record_id: RecordId, row: &[u8]) -> Option<RecordEntry> {
+    let mut rest = row.strip_prefix(&[ROW_VERSION])?;
+    let entry = RecordEntry {
+        record_id,
+        subject: SubjectId(take(&mut rest)?),
+        patient: take::<20>(&mut rest)?.into(),
+        home: Jurisdiction::from_letters(take(&mut rest)?)?,
+        holder: ValidatorIndex(u16::from_be_bytes(take(&mut rest)?)),
+        identity_digest: take::<32>(&mut rest)?.into(),
+        deidentified_digest: take::<32>(&mut rest)?.into(),
+        identity_cid: take_cid(&mut rest)?,
+        deidentified_cid: take_cid(&mut rest)?,
+    };
+    rest.is_empty().then_some(entry)
 }
 
-fn take_home(rest: &mut &[u8]) -> Result<Jurisdiction, VaultError> {
-    let letters = take::<2>(rest)?;
-    let home: Option<Jurisdiction> = std::str::from_utf8(&letters).ok().and_then(|home| home.parse().ok());
-    home.filter(|home| home.as_str().as_bytes() == letters).ok_or(VaultError::Malformed(ROW))
-}
-
-fn take_cid(rest: &mut &[u8]) -> Result<Cid, VaultError> {
+fn take_cid(rest: &mut &[u8]) -> Option<Cid> {
     let [length] = take::<1>(rest)?;
-    let (bytes, left) = rest.split_at_checked(usize::from(length)).ok_or(VaultError::Malformed(ROW))?;
-    *rest = left;
-    let cid = Cid::try_from(bytes).map_err(|_| VaultError::Malformed(ROW))?;
-    if cid.to_bytes() == bytes { Ok(cid) } else { Err(VaultError::Malformed(ROW)) }
+    let bytes = take_slice(rest, usize::from(length))?;
+    Cid::try_from(bytes).ok().filter(|cid| cid.to_bytes() == bytes)
 }
 
 impl From<&RecordEntry> for EntryWire {

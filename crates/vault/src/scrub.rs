@@ -2,6 +2,7 @@
 
 use crate::{RecordEntry, Vault, VaultError, envelope, keys::open_checked, tables::block_key};
 use bxp_privacy::Permit;
+use bxp_storage::Durability;
 use bxp_types::{BlockClass, SealedBlock};
 use cid::Cid;
 
@@ -48,6 +49,7 @@ impl Scrubbed {
 impl Vault {
     /// Looks at up to `records_max` records in the order of their arrival, from number `from` on. `permit` is the
     /// holder's own for its own records with the identity side. Gives the number to go on from, none at the end.
+    /// Blocks that have lost what leads from them to their record lead to it again when this returns.
     ///
     /// # Errors
     /// [`VaultError::NotPermitted`], [`VaultError::Storage`], [`VaultError::Malformed`].
@@ -64,12 +66,37 @@ impl Vault {
                 return Ok((seen, Some(number)));
             }
             seen.records += 1;
+            self.name_again(&entry)?;
             if self.keeps(&entry) {
                 self.scrub_block(&mut seen, &entry, entry.identity_class(), permit)?;
             }
             self.scrub_block(&mut seen, &entry, BlockClass::Deidentified, permit)?;
         }
         Ok((seen, None))
+    }
+
+    /// Gives a name ([`Vault::put_name`]) to each of a record's blocks that has neither key nor name here: the row of a
+    /// key was lost, and without one of them the block cannot be taken in again.
+    fn name_again(&self, entry: &RecordEntry) -> Result<(), VaultError> {
+        let mut nameless = Vec::new();
+        for cid in [&entry.identity_cid, &entry.deidentified_cid] {
+            if !self.has_key(cid)? && !self.tables.by_cid.contains(block_key(cid))? {
+                nameless.push(cid);
+            }
+        }
+        if nameless.is_empty() {
+            return Ok(());
+        }
+        // An erasure meanwhile would leave the names behind.
+        let _sealing = self.sealing();
+        if self.entry(entry.record_id)?.is_none() {
+            return Ok(());
+        }
+        let mut batch = self.store.batch();
+        for cid in nameless {
+            self.put_name(&mut batch, entry, cid);
+        }
+        Ok(batch.commit(Durability::Buffered)?)
     }
 
     fn scrub_block(

@@ -20,7 +20,7 @@ pub(crate) struct Tables {
     pub(crate) keys: Table,
     /// Record id -> entry, as a row.
     pub(crate) entries: Table,
-    /// Block -> record id, for blocks that came without a key; the record of the others stands by the key.
+    /// Block -> record id, for blocks whose key is not here; the record of the others stands by the key.
     pub(crate) by_cid: Table,
     /// Subject || record id -> number of arrival (u64 BE).
     pub(crate) by_subject: Table,

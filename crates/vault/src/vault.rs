@@ -70,7 +70,7 @@ impl Vault {
         let keeping = Arc::new(Keeping::open(store, &known, me)?);
         let home = keeping.country(me).unwrap_or(home);
         let tables = Arc::new(Tables::open(store, home)?);
-        // Rows of an earlier version have other keys, and would be taken for lost.
+        // The keys have the form that this version reads: rows under others would be taken for lost.
         if let Some((key, _)) = tables.deidentified.first()? {
             block_of_key(&key).map_err(|_| VaultError::OtherVersion)?;
         }

@@ -8,7 +8,10 @@ use bxp_enclave::Enclave;
 use bxp_fhir_store::{NewVersion, Parameters, Prepared, Writer};
 use bxp_privacy::{Facts, Permit, Purpose, Request, Scope, decide};
 use bxp_storage::{Batch, Durability, Store, Table};
-use bxp_types::{BlockClass, RecordId};
+use bxp_types::{
+    BlockClass, RecordId,
+    fields::{take, take_slice},
+};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The version of a row's list.
@@ -169,7 +172,11 @@ fn encode(versions: &[Noted]) -> Result<Vec<u8>, ClinicalError> {
 }
 
 fn decode(row: &[u8]) -> Result<Vec<Noted>, ClinicalError> {
-    let mut rest = row.strip_prefix(&[VERSION]).ok_or(DAMAGED)?;
+    read(row).ok_or(DAMAGED)
+}
+
+fn read(row: &[u8]) -> Option<Vec<Noted>> {
+    let mut rest = row.strip_prefix(&[VERSION])?;
     let mut versions = Vec::new();
     while !rest.is_empty() {
         let (kind, id) = (take_text(&mut rest)?, take_text(&mut rest)?);
@@ -178,25 +185,17 @@ fn decode(row: &[u8]) -> Result<Vec<Noted>, ClinicalError> {
         let record = match take::<1>(&mut rest)? {
             [0] => None,
             [1] => Some(take(&mut rest)?),
-            _ => return Err(DAMAGED),
+            _ => return None,
         };
         versions.push(Noted { kind, id, updated_ms, record, subject });
     }
-    Ok(versions)
+    Some(versions)
 }
 
-/// The next `N` bytes of a row.
-fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], ClinicalError> {
-    let (taken, left) = rest.split_first_chunk::<N>().ok_or(DAMAGED)?;
-    *rest = left;
-    Ok(*taken)
-}
-
-fn take_text(rest: &mut &[u8]) -> Result<String, ClinicalError> {
+fn take_text(rest: &mut &[u8]) -> Option<String> {
     let length = usize::from(u16::from_be_bytes(take(rest)?));
-    let (text, left) = rest.split_at_checked(length).ok_or(DAMAGED)?;
-    *rest = left;
-    std::str::from_utf8(text).map(str::to_owned).map_err(|_| DAMAGED)
+    let text = std::str::from_utf8(take_slice(rest, length)?).ok()?;
+    Some(text.to_owned())
 }
 
 #[cfg(test)]

@@ -161,3 +161,36 @@ async fn lost_blocks_come_back_from_the_others() {
     holder.vault.open_identity(entries[0].record_id, &permit).unwrap();
     holder.vault.open_deidentified(entries[1].record_id, &permit).unwrap();
 }
+
+/// Goal: a block comes back also where the key that led to its record is lost with it. Way: a keeper loses both of two
+/// blocks; of one, no other node that it can reach has a copy.
+#[tokio::test]
+async fn lost_blocks_come_back_also_where_their_keys_are_lost() {
+    let cluster = cluster(&[US, US, DE]);
+    cluster.nodes[0].take(&patients(US, 1)[1]);
+    replicate(&cluster, 0).await;
+    let (keeper, abroad) = (&cluster.nodes[1], &cluster.nodes[2]);
+    let entries: Vec<_> = keeper.vault.entries(0).map(|row| row.unwrap().1).collect();
+    let (back, gone) = (entries[0].deidentified_cid, entries[1].deidentified_cid);
+    let mut batch = keeper.store.batch();
+    for table in ["vault.keys", "vault.deidentified"] {
+        let table = keeper.store.table(table).unwrap();
+        batch.remove(&table, row_key(&back));
+        batch.remove(&table, row_key(&gone));
+    }
+    batch.commit(Durability::Buffered).unwrap();
+    let mut batch = abroad.store.batch();
+    batch.remove(&abroad.store.table("vault.deidentified").unwrap(), row_key(&gone));
+    batch.commit(Durability::Buffered).unwrap();
+
+    let repairing = Repairing::new(keeper.ingest.clone(), Straight::new(&cluster));
+    let repaired = repairing.scrub_and_repair().await.unwrap();
+    assert_eq!(repaired.seen.missing, [back, gone]);
+    assert_eq!((repaired.mended, repaired.lost), (1, vec![gone]));
+    assert!(keeper.vault.block(&back).unwrap().is_some());
+    let again = repairing.scrub_and_repair().await.unwrap();
+    assert_eq!((again.seen.missing, again.lost), (vec![gone], vec![gone]), "until a node has it");
+    let record = entries[0].record_id;
+    let opened = keeper.vault.open_deidentified(record, &keeper.permit(record, BlockClass::Deidentified));
+    assert!(matches!(opened, Err(VaultError::MissingKey(missing)) if missing == back));
+}

@@ -6,7 +6,7 @@
 //! ```
 //! All numbers are big-endian. A block's CID is always CIDv1, dag-cbor, SHA-256, so its digest is all that travels.
 
-use bxp_types::{BlockClass, SealedBlock};
+use bxp_types::{BlockClass, Jurisdiction, SealedBlock, fields::take};
 use bytes::Bytes;
 use cid::Cid;
 use multihash_codetable::{Code, MultihashDigest};
@@ -81,7 +81,7 @@ impl BlockHead {
     pub(crate) fn decode(wire: &mut &[u8]) -> Option<Self> {
         let class = match take::<1>(wire)? {
             [0] => BlockClass::Deidentified,
-            [1] => BlockClass::Identity(country(take::<2>(wire)?)?),
+            [1] => BlockClass::Identity(Jurisdiction::from_letters(take(wire)?)?),
             _ => return None,
         };
         let length = u32::from_be_bytes(take(wire)?);
@@ -117,22 +117,9 @@ impl PortionHead {
     }
 }
 
-fn take<const N: usize>(wire: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, rest) = wire.split_first_chunk::<N>()?;
-    *wire = rest;
-    Some(*taken)
-}
-
-/// Two upper-case letters and nothing else, so that a class has one encoding.
-fn country(letters: [u8; 2]) -> Option<bxp_types::Jurisdiction> {
-    let upper = letters.iter().all(u8::is_ascii_uppercase);
-    std::str::from_utf8(&letters).ok().filter(|_| upper)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bxp_types::Jurisdiction;
     use proptest::prelude::*;
 
     fn block(class: BlockClass, bytes: &'static [u8]) -> BlockHead {

@@ -10,7 +10,7 @@
 //!           SHA-256 of all bytes before (32)
 //! ```
 
-use bxp_types::NetworkId;
+use bxp_types::{NetworkId, fields::take};
 
 pub(super) const HEADER_BYTES: usize = 64;
 pub(super) const ENTRY_BYTES: usize = 24;
@@ -149,10 +149,4 @@ pub(super) fn split(unpacked: &bytes::Bytes, records: usize, parts: usize) -> Op
         }
     }
     (at == unpacked.len()).then_some(split)
-}
-
-fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, rest) = bytes.split_first_chunk::<N>()?;
-    *bytes = rest;
-    Some(*taken)
 }

@@ -2,8 +2,9 @@
 
 use crate::node::{Node, row_key};
 use bxp_storage::Durability;
-use bxp_types::{Jurisdiction, ValidatorIndex};
-use bxp_vault::Scrubbed;
+use bxp_types::{BlockClass, Jurisdiction, ValidatorIndex};
+use bxp_vault::{RecordEntry, Scrubbed, VaultError};
+use cid::Cid;
 
 fn scrub(node: &Node) -> Scrubbed {
     let permit = node.own_permit(node.identity_class());
@@ -17,8 +18,8 @@ fn scrub(node: &Node) -> Scrubbed {
     seen
 }
 
-#[test]
-fn lost_and_damaged_blocks_are_found_and_mended_from_a_peer() {
+/// A holder of five records, a peer that has them too, and their entries.
+fn replicated() -> (Node, Node, Vec<RecordEntry>) {
     let (holder, peer) = (Node::new(0, Jurisdiction::US), Node::new(1, Jurisdiction::US));
     let entries: Vec<_> = (1..=5).map(|subject| holder.take_in(subject, "Jane", "rest")).collect();
     let ids: Vec<_> = entries.iter().map(|entry| entry.record_id).collect();
@@ -27,17 +28,29 @@ fn lost_and_damaged_blocks_are_found_and_mended_from_a_peer() {
     let mut batch = peer.store.batch();
     peer.vault.stage_replica(&mut batch, ValidatorIndex(0), &sent.manifest, &sent.blocks).unwrap();
     batch.commit(Durability::Buffered).unwrap();
+    (holder, peer, entries)
+}
+
+fn lose(node: &Node, table: &str, cid: &Cid) {
+    let mut batch = node.store.batch();
+    batch.remove(&node.store.table(table).unwrap(), row_key(cid));
+    batch.commit(Durability::Buffered).unwrap();
+}
+
+#[test]
+fn lost_and_damaged_blocks_are_found_and_mended_from_a_peer() {
+    let (holder, peer, entries) = replicated();
     let sound = scrub(&holder);
     assert_eq!((sound.records, sound.sound, sound.opened), (5, 10, 10));
     assert!(sound.is_sound() && scrub(&peer).is_sound());
     assert_eq!(scrub(&peer).opened, 0, "another's records are not opened");
 
     let (lost, damaged) = (entries[1].identity_cid, entries[3].deidentified_cid);
-    let mut batch = holder.store.batch();
-    batch.remove(&holder.store.table("vault.identity.US").unwrap(), row_key(&lost));
+    lose(&holder, "vault.identity.US", &lost);
+    lose(&holder, "vault.keys", &entries[4].identity_cid);
     let other = holder.vault.block(&entries[0].deidentified_cid).unwrap().unwrap();
+    let mut batch = holder.store.batch();
     batch.put(&holder.store.table("vault.deidentified").unwrap(), row_key(&damaged), &other.bytes);
-    batch.remove(&holder.store.table("vault.keys").unwrap(), row_key(&entries[4].identity_cid));
     batch.commit(Durability::Buffered).unwrap();
     let seen = scrub(&holder);
     assert_eq!((seen.missing.as_slice(), seen.damaged.as_slice()), ([lost].as_slice(), [damaged].as_slice()));
@@ -50,4 +63,45 @@ fn lost_and_damaged_blocks_are_found_and_mended_from_a_peer() {
     let seen = scrub(&holder);
     assert!(seen.missing.is_empty() && seen.damaged.is_empty());
     assert_eq!((seen.sound, seen.opened), (10, 9));
+}
+
+#[test]
+fn a_block_whose_key_is_lost_with_it_is_found_missing_and_taken_in_again() {
+    let (holder, peer, entries) = replicated();
+    let (entry, cid) = (&entries[2], entries[2].deidentified_cid);
+    lose(&peer, "vault.keys", &cid);
+    lose(&peer, "vault.deidentified", &cid);
+    let block = holder.vault.block(&cid).unwrap().unwrap();
+    let refused = peer.vault.accept_block(&block);
+    assert!(matches!(refused, Err(VaultError::UnexpectedBlock(_))), "nothing leads to its record");
+
+    assert_eq!(scrub(&peer).missing, [cid]);
+    assert_eq!(peer.vault.entry_of_block(&cid).unwrap().as_ref(), Some(entry));
+    assert!(peer.vault.wants_block(&cid).unwrap());
+    peer.vault.accept_block(&block).unwrap();
+    let seen = scrub(&peer);
+    assert!(seen.is_sound());
+    assert_eq!(seen.sound, 10);
+    let permit = peer.treatment(0, Jurisdiction::US, entry.record_id, BlockClass::Deidentified);
+    let released = peer.vault.release_key(&cid, &holder.recipient(), &permit);
+    assert!(
+        matches!(released, Err(VaultError::MissingKey(missing)) if missing == cid),
+        "no peer's block helps"
+    );
+}
+
+#[test]
+fn a_sound_block_whose_key_is_lost_leads_to_its_record_until_that_is_erased() {
+    let (holder, _, entries) = replicated();
+    let (entry, cid) = (&entries[0], entries[0].identity_cid);
+    let names = holder.store.table("vault.by-cid").unwrap();
+    scrub(&holder);
+    assert_eq!(names.iter().count(), 0, "all lead to their records by their keys");
+    lose(&holder, "vault.keys", &cid);
+    assert_eq!(scrub(&holder).unopened, [cid]);
+    assert_eq!(holder.vault.entry_of_block(&cid).unwrap().as_ref(), Some(entry));
+    assert_eq!(names.iter().count(), 1);
+    holder.vault.erase(entry.record_id).unwrap();
+    scrub(&holder);
+    assert_eq!(names.iter().count(), 0, "an erased record leaves no name");
 }
