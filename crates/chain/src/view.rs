@@ -7,7 +7,7 @@ use crate::{
     mempool::{Mempool, UnderWay},
 };
 use async_trait::async_trait;
-use bxp_execution::State;
+use bxp_execution::{ExecutionError, State, StateView};
 use bxp_types::{
     AccountState, Address, B256, Bytes, CallOutcome, CallRequest, Certificate, FoundLog, Genesis, Height,
     Ledger, LedgerError, LogQuery, OutsideBody, PoolContent, RecoveredTransaction, StateReader, StoredBlock,
@@ -35,7 +35,7 @@ pub trait Source: Send + Sync + 'static {
     /// Where logs and accounts are found.
     fn index(&self) -> &BlockIndex;
 
-    /// The state of the newest block, and of those below it that are kept.
+    /// The state of the newest block on disk, which may be above the head, and of those below it that are kept.
     fn state(&self) -> &State;
 
     /// The pool, which nobody else can use meanwhile.
@@ -78,6 +78,20 @@ impl<S: Source> View<S> {
     #[must_use]
     pub const fn new(chain: S) -> Self {
         Self(chain)
+    }
+
+    /// The newest block that readers see, and the state after it. The stored state may be that of a later block, which
+    /// is on disk and becomes the head in a moment (ADR 99): whoever mixes the two finds nonces spent by nobody.
+    fn at_head(&self) -> Result<(Arc<StoredBlock>, StateView), LedgerError> {
+        // The head is read first: its state is on disk then, whatever becomes the head meanwhile.
+        let (head, state) = (self.0.head(), self.0.state());
+        match state.at(head.height()) {
+            Ok(view) => Ok((head, view)),
+            // For a moment it may be gone: where an import brings more blocks at once than states are kept, and where a
+            // developer takes a block back.
+            Err(ExecutionError::NotRetained { .. }) => Ok((head, state.newest())),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -167,24 +181,26 @@ impl<S: Source> Ledger for View<S> {
     }
 
     fn account(&self, address: Address) -> Result<AccountState, LedgerError> {
-        self.0.state().account(address).map_err(storage)
+        Ok(self.at_head()?.1.account(address)?)
     }
 
     fn pending_nonce(&self, address: Address) -> Result<u64, LedgerError> {
-        let mined = self.account(address)?.nonce;
+        // The pool judges by the stored state, whether or not the head is there yet.
+        let mined = self.0.state().account(address)?.nonce;
         Ok(self.0.pool().next_nonce(address).map_or(mined, |waiting| waiting.max(mined)))
     }
 
     fn code(&self, address: Address) -> Result<Bytes, LedgerError> {
-        self.0.state().code(address).map_err(storage)
+        Ok(self.at_head()?.1.code(address)?)
     }
 
     fn storage(&self, address: Address, slot: U256) -> Result<U256, LedgerError> {
-        self.0.state().storage_slot(address, slot).map_err(storage)
+        Ok(self.at_head()?.1.storage_slot(address, slot)?)
     }
 
     fn call(&self, request: &CallRequest) -> Result<CallOutcome, LedgerError> {
-        self.0.state().call(&self.head().header, request)
+        let (head, state) = self.at_head()?;
+        state.call(&head.header, request)
     }
 
     fn state(&self, height: Height) -> Result<Box<dyn StateReader + '_>, LedgerError> {

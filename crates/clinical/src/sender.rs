@@ -9,7 +9,7 @@ use bxp_types::{
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::Mutex;
 
-/// Blocks after which a transaction that is nowhere to be seen is sent again.
+/// Blocks after which a transaction that is nowhere to be seen is sent again, and those after a pool's refusal.
 const BLOCKS_BEFORE_RESENDING: u64 = 8;
 
 /// How often a nonce that someone else took is replaced by the next one.
@@ -61,7 +61,7 @@ pub enum SendFailure {
         /// The block.
         height: Height,
     },
-    /// The pool does not take it.
+    /// The pool does not take it; nothing was sent.
     #[error("submit a transaction of {account}")]
     Submit {
         /// The sender.
@@ -70,12 +70,12 @@ pub enum SendFailure {
         #[source]
         source: SubmitError,
     },
-    /// Blocks leave it out again and again.
-    #[error("transaction {hash} was sent {attempts} times and left out of every block")]
+    /// Blocks leave it out again and again, or the pool, which pushed it out, does not take it back. It may still run.
+    #[error("transaction {hash} is in no block after {attempts} attempts to send it again")]
     Dropped {
         /// Its hash.
         hash: B256,
-        /// How often it was sent.
+        /// How often it was to be sent again.
         attempts: usize,
     },
     /// The chain's database failed.
@@ -130,7 +130,8 @@ impl TransactionSender {
     /// who repeats a call after a restart looks first whether it was done.
     ///
     /// # Errors
-    /// [`SendFailure`]; after [`SendFailure::Refused`] and [`SendFailure::Submit`] nothing was sent.
+    /// [`SendFailure`]; after [`SendFailure::Refused`] and [`SendFailure::Submit`] nothing was sent. After
+    /// [`SendFailure::Dropped`] and [`SendFailure::Ledger`] it may be under way.
     pub async fn send(&self, account: Address, call: &Call) -> Result<Mined, SendFailure> {
         self.send_until_mined(account, call, None).await
     }
@@ -232,25 +233,34 @@ impl TransactionSender {
         let mut heads = self.ledger.heads();
         let mut attempts = 0;
         let mut resend_at = heads.borrow_and_update().0.saturating_add(BLOCKS_BEFORE_RESENDING);
+        let mut not_now = false;
         loop {
+            // First: a block that comes while the others are read ends the wait below.
+            let height = heads.borrow_and_update().0;
             if let Some(mined) = self.mined(hash)? {
                 return Ok(Fate::Mined(Box::new(mined)));
             }
-            if self.ledger.account(account)?.nonce > nonce && self.mined(hash)?.is_none() {
-                return Ok(Fate::NonceTaken);
+            if self.ledger.account(account)?.nonce > nonce {
+                // Its block may have come between the two.
+                let mined = self.mined(hash)?.map(Box::new);
+                return Ok(mined.map_or(Fate::NonceTaken, Fate::Mined));
             }
-            let height = heads.borrow_and_update().0;
-            let lost = height >= resend_at || self.ledger.dropped(hash)?.is_some();
+            let lost = height >= resend_at || (!not_now && self.ledger.dropped(hash)?.is_some());
             if lost && self.ledger.pending(hash).is_none() {
                 attempts += 1;
                 if attempts > ATTEMPTS_MAX {
                     return Err(SendFailure::Dropped { hash, attempts: ATTEMPTS_MAX });
                 }
-                match self.ledger.submit(raw.clone()).await {
-                    Ok(_) | Err(SubmitError::AlreadyKnown | SubmitError::NonceTooLow { .. }) => {}
-                    Err(SubmitError::ReplacementUnderpriced) => return Ok(Fate::NonceTaken),
-                    Err(source) => return Err(SendFailure::Submit { account, source }),
-                }
+                not_now = match self.ledger.submit(raw.clone()).await {
+                    Ok(_) | Err(SubmitError::AlreadyKnown | SubmitError::NonceTooLow { .. }) => false,
+                    Err(SubmitError::Storage(error)) => return Err(LedgerError::Storage(error).into()),
+                    Err(error) => {
+                        // It was sent before, and an open height may still bring it: only a block says on what its
+                        // nonce is spent.
+                        tracing::debug!(%hash, %error, "the pool does not take a transaction back");
+                        true
+                    }
+                };
                 resend_at = height.saturating_add(BLOCKS_BEFORE_RESENDING);
             }
             heads.changed().await.map_err(|_| SendFailure::Stopped)?;

@@ -23,6 +23,8 @@ use std::{collections::BTreeSet, sync::Arc};
 pub(crate) struct View {
     tables: Arc<Tables>,
     snapshot: Snapshot,
+    /// The newest block in the tables, where it has been read.
+    stored: Option<Head>,
     /// The past block whose state is read; none for the newest.
     past: Option<Height>,
     /// What is in memory of the state that is read; none for a past one.
@@ -41,13 +43,14 @@ struct Above {
 impl View {
     /// The newest state.
     pub(crate) const fn new(tables: Arc<Tables>, snapshot: Snapshot) -> Self {
-        Self { tables, snapshot, past: None, hot: None, above: None }
+        Self { tables, snapshot, stored: None, past: None, hot: None, above: None }
     }
 
     /// The newest state, read from memory where it is there.
     pub(crate) fn warm(mut self, hot: &Arc<HotState>) -> Self {
         // Where the head cannot be read, whoever needs it says so.
-        self.hot = self.head().ok().map(|head| HotView::new(Arc::clone(hot), head.state_root));
+        self.stored = self.head().ok();
+        self.hot = self.stored.map(|head| HotView::new(Arc::clone(hot), head.state_root));
         self
     }
 
@@ -65,15 +68,18 @@ impl View {
         self
     }
 
-    /// The state after the block at `height`.
+    /// The state after the block at `height`; that of the newest one costs nothing.
     pub(crate) fn at(mut self, height: Height) -> Result<Self, ExecutionError> {
         let newest = self.head()?.height;
+        if height == newest {
+            return Ok(Self { past: None, ..self });
+        }
         let oldest = self.tables.history.oldest(&self.snapshot, newest)?;
         if height < oldest || height > newest {
             return Err(ExecutionError::NotRetained { height, oldest, newest });
         }
-        self.past = (height != newest).then_some(height);
-        self.hot = self.hot.filter(|_| height == newest);
+        self.past = Some(height);
+        self.hot = None;
         Ok(self)
     }
 
@@ -91,6 +97,9 @@ impl View {
     pub(crate) fn head(&self) -> Result<Head, ExecutionError> {
         if let Some(above) = &self.above {
             return Ok(above.block.head());
+        }
+        if let Some(stored) = self.stored {
+            return Ok(stored);
         }
         self.read_head(HEAD_KEY)?.ok_or(ExecutionError::Malformed { table: "state.head" })
     }

@@ -28,6 +28,10 @@ pub(crate) struct TestLedger {
     /// Transactions are taken but put into no block, as when the node stops right after.
     pub(crate) stalled: AtomicBool,
     pub(crate) submitted: Mutex<Vec<B256>>,
+    /// Why the pool takes nothing, where it does not.
+    pub(crate) refusal: Mutex<Option<SubmitError>>,
+    /// How often it said so.
+    pub(crate) refused: AtomicU64,
     /// How many calls were run.
     pub(crate) calls: AtomicU64,
     _dir: tempfile::TempDir,
@@ -47,6 +51,8 @@ impl TestLedger {
             heads: watch::Sender::new(Height(0)),
             stalled: AtomicBool::new(false),
             submitted: Mutex::default(),
+            refusal: Mutex::default(),
+            refused: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             _dir: dir,
         })
@@ -201,6 +207,11 @@ impl Ledger for TestLedger {
         let next = self.account(recovered.signer()).unwrap().nonce;
         if recovered.nonce() < next {
             return Err(SubmitError::NonceTooLow { next, got: recovered.nonce() });
+        }
+        let refusal = self.refusal.lock().clone();
+        if let Some(refusal) = refusal {
+            self.refused.fetch_add(1, Ordering::SeqCst);
+            return Err(refusal);
         }
         self.submitted.lock().push(hash);
         if !self.stalled.load(Ordering::SeqCst) {

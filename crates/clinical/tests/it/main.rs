@@ -12,5 +12,6 @@ mod node;
 mod registry;
 mod replicating;
 mod secrecy;
+mod sending;
 mod showing;
 mod versions;

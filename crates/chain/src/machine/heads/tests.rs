@@ -13,6 +13,8 @@ use crate::{
 use alloy_consensus::Header;
 use bxp_types::{Certificate, ValidatorIndex};
 
+mod readers;
+
 /// The blocks whose own attestations go to everybody.
 fn attested(effects: &[Effect]) -> Vec<Height> {
     let heights = effects.iter().filter_map(|effect| match effect {
