@@ -2,8 +2,7 @@
 
 use crate::{
     ChainSpec, EthereumGenesis, ExecutionError, Retention, StateChanges, StateView, Unwritten,
-    code_cache::CodeCache,
-    genesis, hot::HotState, read::StateRead, tables::Tables, view::View,
+    code_cache::CodeCache, genesis, hot::HotState, read::StateRead, tables::Tables, view::View,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use bxp_storage::{Batch, Durability, Store};
