@@ -29,7 +29,13 @@ impl From<&ExecutedBlock> for Unwritten {
             begin = end;
         }
         let changes = Arc::clone(changes);
-        Self { header: block.header.clone(), hash: block.hash, time_ms: block.time_ms, changes, storage_nodes }
+        Self {
+            header: block.header.clone(),
+            hash: block.hash,
+            time_ms: block.time_ms,
+            changes,
+            storage_nodes,
+        }
     }
 }
 

@@ -85,7 +85,10 @@ fn throughput_is_never_above_what_one_thread_makes_of_blocks() {
     assert_eq!(report.limit, Limit::Execution, "{report:?}");
     let costs = Costs { writing_us: 0.0, ..setup.costs };
     let unwritten = run(&Setup { costs, ..setup });
-    assert!(unwritten.committed_per_second > report.committed_per_second, "it is what limited: {unwritten:?}");
+    assert!(
+        unwritten.committed_per_second > report.committed_per_second,
+        "it is what limited: {unwritten:?}"
+    );
     assert!(unwritten.committed_per_second <= 1e6 / costs.execution_serial_us, "{unwritten:?}");
 }
 
@@ -109,12 +112,8 @@ fn throughput_is_never_above_what_the_gas_of_blocks_allows() {
 /// Goal: a height begins no sooner than the chain's does, however many transactions wait. Way: blocks that are made at once.
 #[test]
 fn signed_heights_keep_the_interval_of_blocks() {
-    let costs = Costs {
-        execution_serial_us: 0.0,
-        execution_shared_us: 0.0,
-        writing_us: 0.0,
-        ..Costs::default()
-    };
+    let costs =
+        Costs { execution_serial_us: 0.0, execution_shared_us: 0.0, writing_us: 0.0, ..Costs::default() };
     let setup = Setup { costs, superblocks: 16, ..signed(Verification::All, setup(Place::Lan, 4)) };
     let report = run(&setup);
     // Those at both ends may have taken longer or shorter to be decided than an interval.
