@@ -62,7 +62,7 @@ CREATE TABLE posting (
 ";
 
 /// Values that are looked up by range, in the order of their values: in a file alone, whose pages are encrypted.
-const VALUES: &str = "
+pub(crate) const VALUES: &str = "
 -- Times, from and to.
 CREATE TABLE span (
     rid BIGINT NOT NULL,

@@ -69,18 +69,7 @@ fn key(database: &Database, kind: Kind, sort: Sort, number: i64) -> Result<SortV
     if is_listed(parameter.class) || database.sealer().is_some() {
         return key_of_content(database, parameter, sort.descending, number);
     }
-    let text = match (parameter.class, sort.descending) {
-        (Class::Date, false) => "SELECT min(low) FROM span WHERE rid = ?1 AND param = ?2",
-        (Class::Date, true) => "SELECT max(high) FROM span WHERE rid = ?1 AND param = ?2",
-        (Class::Number | Class::Quantity, false) => {
-            "SELECT min(low) FROM amount WHERE rid = ?1 AND param = ?2"
-        }
-        (Class::Number | Class::Quantity, true) => {
-            "SELECT max(high) FROM amount WHERE rid = ?1 AND param = ?2"
-        }
-        (_, false) => "SELECT min(folded) FROM words WHERE rid = ?1 AND param = ?2",
-        (_, true) => "SELECT max(folded) FROM words WHERE rid = ?1 AND param = ?2",
-    };
+    let text = text_of_key(parameter.class, sort.descending);
     let asked = sql![number, served(parameter.id).index()];
     let found = database.first(text, asked, |row| {
         Ok(match parameter.class {
@@ -90,6 +79,23 @@ fn key(database: &Database, kind: Kind, sort: Sort, number: i64) -> Result<SortV
         })
     })?;
     Ok(found.flatten().unwrap_or(SortValue::None))
+}
+
+/// How the least or the greatest value of a resource is read. The plus keeps SQLite from going through the index of all
+/// resources' values in their order until it meets this one: it takes the table's own order, where they stand together.
+const fn text_of_key(class: Class, descending: bool) -> &'static str {
+    match (class, descending) {
+        (Class::Date, false) => "SELECT min(low) FROM span WHERE rid = ?1 AND +param = ?2",
+        (Class::Date, true) => "SELECT max(high) FROM span WHERE rid = ?1 AND +param = ?2",
+        (Class::Number | Class::Quantity, false) => {
+            "SELECT min(low) FROM amount WHERE rid = ?1 AND +param = ?2"
+        }
+        (Class::Number | Class::Quantity, true) => {
+            "SELECT max(high) FROM amount WHERE rid = ?1 AND +param = ?2"
+        }
+        (_, false) => "SELECT min(folded) FROM words WHERE rid = ?1 AND +param = ?2",
+        (_, true) => "SELECT max(folded) FROM words WHERE rid = ?1 AND +param = ?2",
+    }
 }
 
 /// By what a resource is sorted where no table leads from it to its values: codes and references, and all that is on a server.
@@ -113,4 +119,23 @@ fn key_of_content(
     });
     // The first in the order that is asked for.
     Ok(keys.min_by(|a, b| a.compare(b, descending)).unwrap_or(SortValue::None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema;
+
+    #[test]
+    fn what_a_resource_is_sorted_by_is_found_by_its_number() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        connection.execute_batch(schema::VALUES).unwrap();
+        for class in [Class::Date, Class::Number, Class::Quantity, Class::String] {
+            for descending in [false, true] {
+                let text = format!("EXPLAIN QUERY PLAN {}", text_of_key(class, descending));
+                let plan: String = connection.query_row(&text, [1, 1], |row| row.get("detail")).unwrap();
+                assert!(plan.contains("PRIMARY KEY (rid=?"), "{class:?}, {descending}: {plan}");
+            }
+        }
+    }
 }
