@@ -10,7 +10,7 @@ use crate::{
 };
 use alloy_consensus::proofs::calculate_transaction_root;
 use bxp_consensus::Superblock;
-use bxp_execution::{BlockInput, DropReason, ExecutedBlock, Unwritten};
+use bxp_execution::{BegunBlock, Below, BlockInput, DropReason, ExecutedBlock, Unwritten};
 use bxp_storage::Durability;
 use bxp_types::{
     B256, Certificate, Digest, Height, RecoveredTransaction, StoredBlock, ValidatorIndex, keccak256,
@@ -32,14 +32,21 @@ pub enum Job {
         /// The body.
         body: Bytes,
     },
-    /// Make the next block from a superblock. The machine asks for one block or import at a time.
-    Execute {
+    /// Run the next block's transactions, those of a superblock. The machine asks for one block or import at a time.
+    Run {
         /// What was decided.
         superblock: Superblock,
         /// The block below, where it is not written yet; else it is the head.
-        above: Option<Arc<Unwritten>>,
+        below: Option<Below>,
     },
-    /// Write a block that was made, while the next one is made. The machine asks for one at a time, in their order.
+    /// Hash a block that has run, while the next one is run. The machine asks for one at a time, in their order.
+    Seal {
+        /// The block.
+        begun: Box<BegunBlock>,
+        /// The block below, where it is not written yet.
+        below: Option<Arc<Unwritten>>,
+    },
+    /// Write a block that was made, while the next ones are made. The machine asks for one at a time, in their order.
     Write(Box<ExecutedBlock>),
     /// Take certified blocks and certificates over.
     Import {
@@ -50,11 +57,13 @@ pub enum Job {
     },
 }
 
-/// What became of [`Job::Execute`], [`Job::Write`] or [`Job::Import`].
+/// What became of [`Job::Run`], [`Job::Seal`], [`Job::Write`] or [`Job::Import`].
 #[derive(Debug)]
 pub enum Done {
+    /// The block's transactions have run, or wait for the hash of the block below.
+    Ran(Box<BegunBlock>),
     /// The block is made. Nothing of it is on disk.
-    Executed(Box<ExecutedBlock>),
+    Sealed(Box<ExecutedBlock>),
     /// The block is on disk.
     Written(Arc<StoredBlock>),
     /// An import has brought the superblock's block before.
@@ -87,7 +96,8 @@ impl Job {
                 }
                 Input::Checked { height, proposer, digest, valid }
             }
-            Self::Execute { superblock, above } => Input::Done(shared.execute(&superblock, above.as_ref())),
+            Self::Run { superblock, below } => Input::Done(shared.run(&superblock, below.as_ref())),
+            Self::Seal { begun, below } => Input::Done(shared.seal(*begun, below.as_ref())),
             Self::Write(executed) => Input::Done(shared.commit(*executed, None).map(Done::Written)),
             Self::Import { from, items } => Input::Done(shared.import(from, items)),
         }
@@ -95,12 +105,10 @@ impl Job {
 }
 
 impl Shared {
-    fn execute(&self, superblock: &Superblock, above: Option<&Arc<Unwritten>>) -> Result<Done, ChainError> {
+    fn run(&self, superblock: &Superblock, below: Option<&Below>) -> Result<Done, ChainError> {
         let head = self.head.load();
-        let (parent, parent_hash, parent_ms) = above.map_or_else(
-            || (&head.header, head.hash, head.time_ms),
-            |above| (above.header(), above.hash(), above.time_ms()),
-        );
+        let (parent, parent_ms) =
+            below.map_or_else(|| (&head.header, head.time_ms), |below| (below.header(), below.time_ms()));
         let height = Height(parent.number).next();
         if superblock.height != height {
             return Ok(Done::Overtaken);
@@ -127,16 +135,21 @@ impl Shared {
             gas_limit: self.genesis.gas_limit,
             base_fee: bxp_execution::next_base_fee(parent),
             transactions: order(
-                parent_hash,
+                parent.mix_hash,
                 proposals.iter().map(|proposal| proposal.transactions.as_slice()),
             ),
         };
-        let executed = match above {
-            Some(above) => self.state.execute_above(above, input),
-            None => self.state.execute(parent, input),
+        let begun = match below {
+            Some(below) => self.state.begin_above(below, input),
+            None => self.state.begin(parent, input),
         };
-        let executed = executed.map_err(|error| ChainError::execution(height, error))?;
-        Ok(Done::Executed(Box::new(executed)))
+        Ok(Done::Ran(Box::new(begun.map_err(|error| ChainError::execution(height, error))?)))
+    }
+
+    fn seal(&self, begun: BegunBlock, below: Option<&Arc<Unwritten>>) -> Result<Done, ChainError> {
+        let height = begun.height();
+        let executed = self.state.finish(begun, below);
+        Ok(Done::Sealed(Box::new(executed.map_err(|error| ChainError::execution(height, error))?)))
     }
 
     fn commit(

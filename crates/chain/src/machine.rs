@@ -26,7 +26,6 @@ use crate::{
 use bxp_consensus::{
     Config, Effect as Decision, Engine, Input as Consensus, Superblock, Timer, wire::carries_body,
 };
-use bxp_execution::{ExecutedBlock, Unwritten};
 use bxp_network::Channel;
 use bxp_types::{Attestation, Height, ValidatorIndex};
 use bytes::Bytes;
@@ -38,6 +37,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
+use work::Making;
 
 /// How often a node looks whether it lacks blocks or certificates.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -87,12 +87,8 @@ pub struct Machine {
     decided: BTreeMap<Height, Superblock>,
     /// Imports that wait.
     queue: VecDeque<Job>,
-    /// Whether a block is being made, or blocks are being imported.
-    working: bool,
-    /// The block that was made and is being written; the next one is made above it meanwhile.
-    writing: Option<Arc<Unwritten>>,
-    /// That next block, when it was made before the one below it was written.
-    made: Option<Box<ExecutedBlock>>,
+    /// The blocks that are being made, and whether anything is imported.
+    making: Making,
     fetching: Fetching,
     /// Requests for blocks so far, so that the peers are asked in turn.
     fetches: usize,
@@ -142,9 +138,7 @@ impl Machine {
             under_way: UnderWay::default(),
             decided: BTreeMap::new(),
             queue: VecDeque::new(),
-            working: false,
-            writing: None,
-            made: None,
+            making: Making::default(),
             fetching: Fetching::Idle,
             fetches: 0,
             behind: false,

@@ -1,7 +1,8 @@
 //! From a superblock's proposals to one order of transactions.
 //!
-//! Proposals come by index, rotated by the parent's block hash, so that no validator is always first. The hash is the
-//! parent's and never its certificate's: nodes hold different sets of signatures. Duplicates are dropped by hash.
+//! Proposals come by index, rotated by the parent's `mixHash`, so that no validator is always first. That is the hash of
+//! the superblock below, which is known before its block is made, and never its certificate's: nodes hold different sets of
+//! signatures. Duplicates are dropped by hash.
 //! Each sender's transactions are put in nonce order into that sender's own slots, so that the race between proposals
 //! never reorders one sender's work.
 

@@ -39,6 +39,9 @@ pub enum ExecutionError {
         /// The hash of the block of the stored state.
         head: B256,
     },
+    /// What follows from a block's hash or its roots is asked for, and that block is not hashed yet.
+    #[error("read what block {0} has made: it is not hashed yet; execute the next one when it is")]
+    NotSealed(Height),
     /// The state of a block is no longer, or not yet, kept.
     #[error("read the state of block {height}: kept are those of blocks {oldest} to {newest}")]
     NotRetained {

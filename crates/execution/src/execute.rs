@@ -6,6 +6,7 @@ use crate::{
     seal,
 };
 use alloy_consensus::Header;
+use alloy_primitives::B256;
 use std::sync::Arc;
 
 /// From this many transactions on, their root is computed while they run; below, a thread costs more than it gives.
@@ -21,7 +22,8 @@ impl State {
     /// [`ExecutionError::NotOnHead`] when `parent` is not the newest block or `input.height` not the one above;
     /// [`ExecutionError::Storage`], [`ExecutionError::Trie`] and the like when the stored state cannot be read.
     pub fn execute(&self, parent: &Header, input: BlockInput) -> Result<ExecutedBlock, ExecutionError> {
-        run_and_seal(input, |input| self.run(parent, input))
+        let (ran, root) = run_beside_root(&input, |input| self.run(parent, input))?;
+        ran.seal(input.transactions, root)
     }
 
     /// As [`State::execute`], on a block that may not be stored yet: while it is written, the next one is executed.
@@ -34,7 +36,8 @@ impl State {
         input: BlockInput,
     ) -> Result<ExecutedBlock, ExecutionError> {
         let view = self.view_above(below)?;
-        run_and_seal(input, |input| self.run_on(view, below.hash(), input, Way::Usual))
+        let (ran, root) = run_beside_root(&input, |input| self.run_usual(view, below.hash(), input))?;
+        ran.seal(input.transactions, root)
     }
 
     /// As [`State::execute`], with every transaction through the EVM: what the short cuts are held against.
@@ -75,15 +78,15 @@ impl State {
     }
 }
 
-fn run_and_seal(
-    input: BlockInput,
-    run: impl FnOnce(&BlockInput) -> Result<RanBlock, ExecutionError> + Send,
-) -> Result<ExecutedBlock, ExecutionError> {
+/// What `run` gives of the transactions, and their root where it is worth a thread beside: it is known before they run,
+/// unless some are dropped.
+pub(crate) fn run_beside_root<T: Send>(
+    input: &BlockInput,
+    run: impl FnOnce(&BlockInput) -> Result<T, ExecutionError> + Send,
+) -> Result<(T, Option<B256>), ExecutionError> {
     if input.transactions.len() < ROOT_BESIDE_TRANSACTIONS_MIN {
-        return run(&input)?.seal(input.transactions, None);
+        return Ok((run(input)?, None));
     }
-    // The root of the transactions is known before they run, unless some are dropped.
-    let (ran, transactions_root) =
-        rayon::join(|| run(&input), || seal::transactions_root(&input.transactions));
-    ran?.seal(input.transactions, Some(transactions_root))
+    let (ran, root) = rayon::join(|| run(input), || seal::transactions_root(&input.transactions));
+    Ok((ran?, Some(root)))
 }

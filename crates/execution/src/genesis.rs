@@ -3,7 +3,7 @@
 use crate::{
     BlockInput, ExecutionError, StateChanges, header,
     overlay::{OverlayAccount, OverlaySlot},
-    read::StateRead,
+    read::TrieRead,
     root,
 };
 use alloy_primitives::{Address, B256, Bytes, U256, map::AddressMap};
@@ -12,7 +12,7 @@ use revm::{bytecode::Bytecode, state::AccountInfo};
 
 /// The genesis state's root, and the changes that make it from nothing. An account with code has nonce 1, as after
 /// its creation (EIP-161); one without balance and code does not exist.
-pub(crate) fn state(base: &dyn StateRead, genesis: &Genesis) -> Result<(B256, StateChanges), ExecutionError> {
+pub(crate) fn state(base: &dyn TrieRead, genesis: &Genesis) -> Result<(B256, StateChanges), ExecutionError> {
     let mut supply = U256::ZERO;
     let mut accounts = AddressMap::default();
     for (address, account) in &genesis.accounts {

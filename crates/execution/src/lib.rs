@@ -21,6 +21,7 @@
 //! This crate does not know of consensus, the network or health data.
 
 mod bare;
+mod begun;
 mod block;
 mod call;
 mod chain_spec;
@@ -49,6 +50,7 @@ mod packs;
 mod parallel;
 mod payments;
 mod precompiles;
+mod ran;
 mod read;
 mod reader;
 mod receipts;
@@ -66,6 +68,7 @@ mod verify;
 mod view;
 
 pub use bare::{BareRevm, BareTransactions};
+pub use begun::{BegunBlock, Below};
 pub use block::{BlockInput, ExecutedBlock};
 pub use chain_spec::{ChainSpec, Fees, Rules};
 pub use changes::StateChanges;
@@ -79,6 +82,7 @@ pub use fees::next_base_fee;
 pub use history::Retention;
 pub use payments::{NEW_ACCOUNT_GAS, PAYMENT_GAS, PAYMENTS, payment_count};
 pub use precompiles::Precompiles;
+pub use ran::Ran;
 pub use run::RanBlock;
 pub use state::{Head, State};
 pub use state_test::{StateTestResult, run_state_tests};

@@ -1,6 +1,9 @@
 //! A state in memory: for tests of the rules that need no disk, and for measuring without one.
 
-use crate::{ExecutionError, StateChanges, read::StateRead};
+use crate::{
+    ExecutionError, StateChanges,
+    read::{StateRead, TrieRead},
+};
 use alloy_consensus::TrieAccount;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use bxp_trie::{Change, Nibbles};
@@ -56,16 +59,18 @@ impl StateRead for MemoryState {
         Ok(self.slots.get(&address).and_then(|slots| slots.get(&slot)).copied().unwrap_or_default())
     }
 
-    fn slots(&self, address: Address) -> Result<Vec<U256>, ExecutionError> {
-        Ok(self.slots.get(&address).map(|slots| slots.keys().copied().collect()).unwrap_or_default())
-    }
-
     fn code(&self, hash: B256) -> Result<Bytes, ExecutionError> {
         self.code.get(&hash).cloned().ok_or(ExecutionError::MissingCode(hash))
     }
 
     fn block_hash(&self, height: Height) -> Result<Option<B256>, ExecutionError> {
         Ok(self.block_hashes.get(&height).copied())
+    }
+}
+
+impl TrieRead for MemoryState {
+    fn slots(&self, address: Address) -> Result<Vec<U256>, ExecutionError> {
+        Ok(self.slots.get(&address).map(|slots| slots.keys().copied().collect()).unwrap_or_default())
     }
 
     fn account_node(&self, path: &Nibbles) -> Result<Option<Bytes>, ExecutionError> {

@@ -5,7 +5,7 @@
 
 use crate::{hot::HotState, overlay::OverlayAccount, overlay_slots::OverlaySlots};
 use alloy_primitives::{
-    Address,
+    Address, U256,
     map::{AddressMap, Entry},
 };
 use std::{mem, sync::Arc};
@@ -48,6 +48,16 @@ impl OverlayAccounts {
 
     pub(crate) fn get(&self, address: &Address) -> Option<&OverlayAccount> {
         self.spare.places.get(address).map(|place| &self.spare.accounts[*place].1)
+    }
+
+    /// The value of a slot where the block says it: it has met the slot, wiped the storage or made the account.
+    pub(crate) fn slot(&self, address: Address, slot: U256) -> Option<U256> {
+        let account = self.get(&address)?;
+        match account.slots.get(&slot) {
+            Some(slot) => Some(slot.now),
+            None if account.wiped || account.before.is_none() => Some(U256::ZERO),
+            None => None,
+        }
     }
 
     /// The account at `address`, which `read` gives where the block has not met it.
@@ -133,7 +143,7 @@ impl<'a> IntoIterator for &'a OverlayAccounts {
 mod tests {
     use super::*;
     use crate::overlay_slots::OverlaySlot;
-    use alloy_primitives::{B256, U256};
+    use alloy_primitives::B256;
 
     fn address(number: u64) -> Address {
         Address::left_padding_from(&number.to_be_bytes())

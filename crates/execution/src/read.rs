@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use bxp_trie::{Nibbles, NodeReadError, NodeReader};
 use bxp_types::Height;
 
-/// A state that blocks can be executed on: accounts, slots and code, and the nodes of the tries above them.
+/// A state that transactions can be run on: accounts, slots and code.
 pub(crate) trait StateRead: Sync {
     /// The account at `address`.
     fn account(&self, address: Address) -> Result<Option<TrieAccount>, ExecutionError>;
@@ -14,14 +14,17 @@ pub(crate) trait StateRead: Sync {
     /// The value of a slot; zero where there is none.
     fn slot(&self, address: Address, slot: U256) -> Result<U256, ExecutionError>;
 
-    /// Every slot of `address` that has a value.
-    fn slots(&self, address: Address) -> Result<Vec<U256>, ExecutionError>;
-
     /// The code with this hash.
     fn code(&self, hash: B256) -> Result<Bytes, ExecutionError>;
 
     /// The hash of the block at `height`.
     fn block_hash(&self, height: Height) -> Result<Option<B256>, ExecutionError>;
+}
+
+/// A state whose roots are known, so that the one that a block leads to can be: the nodes of the tries, too.
+pub(crate) trait TrieRead: StateRead {
+    /// Every slot of `address` that has a value.
+    fn slots(&self, address: Address) -> Result<Vec<U256>, ExecutionError>;
 
     /// What is known in memory of the tries of this state and others, if anything may be.
     fn known_tries(&self) -> Option<&KnownTries> {
@@ -36,7 +39,7 @@ pub(crate) trait StateRead: Sync {
 }
 
 /// The nodes of the account trie.
-pub(crate) struct AccountTrie<'a>(pub(crate) &'a dyn StateRead);
+pub(crate) struct AccountTrie<'a>(pub(crate) &'a dyn TrieRead);
 
 impl NodeReader for AccountTrie<'_> {
     fn node(&self, path: &Nibbles) -> Result<Option<Bytes>, NodeReadError> {
@@ -46,7 +49,7 @@ impl NodeReader for AccountTrie<'_> {
 
 /// The nodes of one account's storage trie.
 pub(crate) struct StorageTrie<'a> {
-    pub(crate) state: &'a dyn StateRead,
+    pub(crate) state: &'a dyn TrieRead,
     pub(crate) hashed_address: B256,
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     ExecutionError, StateChanges,
     overlay::OverlayAccount,
-    read::{AccountTrie, StateRead, StorageTrie},
+    read::{AccountTrie, StorageTrie, TrieRead},
 };
 use alloy_consensus::{TrieAccount, constants::KECCAK_EMPTY};
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -13,7 +13,7 @@ use revm::state::AccountInfo;
 
 /// The state root after the block whose `accounts` lie above `base`, and the changes that lead there.
 pub(crate) fn state_root<'a>(
-    base: &dyn StateRead,
+    base: &dyn TrieRead,
     accounts: impl IntoIterator<Item = (&'a Address, &'a OverlayAccount)>,
 ) -> Result<(B256, StateChanges), ExecutionError> {
     // Accounts are looked at on all cores, and put together in the order of their addresses, whatever order the EVM met
@@ -79,7 +79,7 @@ struct Storage {
 
 /// What the block did to those of the accounts that are not as before.
 fn all_changed(
-    base: &dyn StateRead,
+    base: &dyn TrieRead,
     accounts: &[(Address, &OverlayAccount)],
 ) -> Result<Vec<Changed>, ExecutionError> {
     let addresses: Vec<&[u8]> = accounts.iter().map(|(address, _)| address.as_slice()).collect();
@@ -93,14 +93,14 @@ fn all_changed(
 
 /// What the block did to an account; none where it is as before.
 fn changed(
-    base: &dyn StateRead,
+    base: &dyn TrieRead,
     address: Address,
     hashed_address: B256,
     account: &OverlayAccount,
 ) -> Result<Option<Changed>, ExecutionError> {
-    let storage = storage(base, address, hashed_address, account)?;
+    let before = settled(base, address, account)?;
+    let storage = storage(base, address, hashed_address, account, before)?;
     let after = account.now.as_ref().map(|info| leaf(info, storage.root));
-    let before = account.before;
     if after == before {
         let account = None;
         return Ok((!storage.slots.is_empty()).then_some(Changed {
@@ -114,19 +114,37 @@ fn changed(
     Ok(Some(Changed { address, hashed_address, account: Some(change), storage }))
 }
 
-const fn leaf(info: &AccountInfo, storage_root: B256) -> TrieAccount {
+/// Stands for the storage root of an account whose slots the block below has met, while that one is being hashed. No trie
+/// has it: that is as unlikely as any other collision of Keccak-256.
+pub(crate) const UNSETTLED_ROOT: B256 = B256::repeat_byte(0xff);
+
+/// The account as it was before the block, all of it: `base` knows the roots by now.
+fn settled(
+    base: &dyn TrieRead,
+    address: Address,
+    account: &OverlayAccount,
+) -> Result<Option<TrieAccount>, ExecutionError> {
+    match account.before {
+        Some(TrieAccount { storage_root: UNSETTLED_ROOT, .. }) => base.account(address),
+        before => Ok(before),
+    }
+}
+
+/// The account as the trie has it.
+pub(crate) const fn leaf(info: &AccountInfo, storage_root: B256) -> TrieAccount {
     TrieAccount { nonce: info.nonce, balance: info.balance, storage_root, code_hash: info.code_hash }
 }
 
 fn storage(
-    base: &dyn StateRead,
+    base: &dyn TrieRead,
     address: Address,
     hashed_address: B256,
     account: &OverlayAccount,
+    before: Option<TrieAccount>,
 ) -> Result<Storage, ExecutionError> {
+    let root = before.map_or(EMPTY_ROOT, |before| before.storage_root);
     let slots = changed_slots(base, address, account)?;
     if slots.is_empty() {
-        let root = account.before.map_or(EMPTY_ROOT, |before| before.storage_root);
         return Ok(Storage { root, slots: Vec::new(), nodes: Vec::new() });
     }
     let (mut leaves, mut changes) = (Vec::with_capacity(slots.len()), Vec::with_capacity(slots.len()));
@@ -140,7 +158,6 @@ fn storage(
     let trie = StorageTrie { state: base, hashed_address };
     let update = match base.known_tries() {
         Some(tries) => {
-            let root = account.before.map_or(EMPTY_ROOT, |before| before.storage_root);
             let mut known = tries.storage(&trie, hashed_address, root)?;
             let update = bxp_trie::update_known(&trie, &mut known, leaves)?;
             tries.keep_storage(hashed_address, known);
@@ -165,7 +182,7 @@ fn hashed_keys(slots: &[ChangedSlot]) -> Vec<B256> {
 
 /// The slots that differ from before the block, in order.
 fn changed_slots(
-    base: &dyn StateRead,
+    base: &dyn TrieRead,
     address: Address,
     account: &OverlayAccount,
 ) -> Result<Vec<ChangedSlot>, ExecutionError> {

@@ -7,6 +7,8 @@ use crate::{
     overlay::Overlay,
     overlay_accounts::OverlayAccounts,
     parallel::{self, Base, Surroundings},
+    ran::{AboveRan, Ran},
+    read::StateRead,
     receipts::Ended,
     shortcut::Plain,
     system_calls,
@@ -19,6 +21,7 @@ use revm::{
     primitives::hardfork::SpecId,
     state::{AccountInfo, EvmState},
 };
+use std::sync::Arc;
 
 /// Accounts for which room is made at once.
 const ACCOUNTS_AT_FIRST_MAX: usize = 1 << 16;
@@ -27,11 +30,13 @@ const ACCOUNTS_AT_FIRST_MAX: usize = 1 << 16;
 pub struct RanBlock {
     /// The state before the block.
     pub(crate) view: View,
-    /// The header as far as it is known.
-    pub(crate) header: Header,
-    pub(crate) time_ms: u64,
-    /// Everything that was read or written.
-    pub(crate) accounts: OverlayAccounts,
+    pub(crate) transactions: RanTransactions,
+}
+
+/// What running the transactions of a block has given.
+pub(crate) struct RanTransactions {
+    /// The header as far as it is known, and everything that was read or written.
+    pub(crate) block: Arc<Ran>,
     /// How the transactions ended that entered, in order.
     pub(crate) ended: Vec<Ended>,
     /// The places of those that could not enter, in order.
@@ -43,19 +48,25 @@ impl RanBlock {
     /// Whether the transactions ran on many threads, and not one after the other.
     #[must_use]
     pub const fn is_parallel(&self) -> bool {
-        self.is_parallel
+        self.transactions.is_parallel
     }
 
     /// The gas that the transactions used.
     #[must_use]
-    pub const fn gas_used(&self) -> u64 {
-        self.header.gas_used
+    pub fn gas_used(&self) -> u64 {
+        self.transactions.block.header.gas_used
     }
 }
 
 impl std::fmt::Debug for RanBlock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RanBlock").field("header", &self.header).finish_non_exhaustive()
+        f.debug_struct("RanBlock").field("transactions", &self.transactions).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for RanTransactions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RanTransactions").field("block", &self.block).finish_non_exhaustive()
     }
 }
 
@@ -82,8 +93,18 @@ impl State {
         self.run_on(self.view(), parent.hash_slow(), input, way)
     }
 
+    /// As [`State::run_on`], in the usual way.
+    pub(crate) fn run_usual(
+        &self,
+        view: View,
+        parent_hash: B256,
+        input: &BlockInput,
+    ) -> Result<RanBlock, ExecutionError> {
+        self.run_on(view, parent_hash, input, Way::Usual)
+    }
+
     /// Runs a block on the state of `view`, after the block with this hash.
-    pub(crate) fn run_on(
+    fn run_on(
         &self,
         view: View,
         parent_hash: B256,
@@ -91,20 +112,67 @@ impl State {
         way: Way,
     ) -> Result<RanBlock, ExecutionError> {
         self.check_on_head(&view, parent_hash, input.height)?;
-        let mut header = header::begin(parent_hash, input);
-        let mut overlay = Overlay::within(view.overlay_accounts(), &view, self.code_cache());
+        let base = On { base: &view, accounts: view.overlay_accounts(), parent_hash: Some(parent_hash) };
+        let transactions = self.run_transactions(base, input, way)?;
+        Ok(RanBlock { view, transactions })
+    }
+
+    /// Runs a block above one that has run on the state of `view` and is not hashed.
+    pub(crate) fn run_above(
+        &self,
+        below: &Ran,
+        view: &View,
+        input: &BlockInput,
+    ) -> Result<RanTransactions, ExecutionError> {
+        let head = view.head()?;
+        if (below.height(), input.height) != (head.height.next(), below.height().next()) {
+            let (height, head_height) = (input.height, head.height);
+            return Err(ExecutionError::NotOnHead {
+                height,
+                parent: B256::ZERO,
+                head_height,
+                head: head.hash,
+            });
+        }
+        let above = AboveRan::new(below, view);
+        let base = On { base: &above, accounts: view.overlay_accounts(), parent_hash: None };
+        self.run_transactions(base, input, Way::Usual)
+    }
+
+    fn run_transactions(
+        &self,
+        on: On<'_>,
+        input: &BlockInput,
+        way: Way,
+    ) -> Result<RanTransactions, ExecutionError> {
+        let On { base, accounts, parent_hash } = on;
+        let mut header = header::begin(parent_hash.unwrap_or_default(), input);
+        let mut overlay = Overlay::within(accounts, base, self.code_cache());
         overlay.reserve((2 * input.transactions.len()).min(ACCOUNTS_AT_FIRST_MAX));
-        let mut evm = Evm::new(overlay, self.spec(), &header);
-        system_calls::before_transactions(&mut evm, &header, &self.spec().rules(&header))?;
+        let (mut evm, rules) = (Evm::new(overlay, self.spec(), &header), self.spec().rules(&header));
+        system_calls::beacon_root(&mut evm, &header, &rules)?;
+        if parent_hash.is_some() {
+            system_calls::parent_hash(&mut evm, &header, &rules)?;
+        }
         let block = Block::new(self, &header, way);
         let mut run = Run::new(evm, block, input.transactions.len());
-        run.transactions(&Before { view: &view, state: self, header: &header }, &input.transactions)?;
+        run.transactions(&Before { base, state: self, header: &header }, &input.transactions)?;
         run.evm.overlay().credit(header.beneficiary, run.fees)?;
         let Run { evm, gas_used, ended, dropped, is_parallel, .. } = run;
         let accounts = evm.into_overlay().into_accounts();
         header.gas_used = gas_used;
-        Ok(RanBlock { view, header, time_ms: input.time_ms, accounts, ended, dropped, is_parallel })
+        let block = Arc::new(Ran::new(header, input.time_ms, accounts));
+        Ok(RanTransactions { block, ended, dropped, is_parallel })
     }
+}
+
+/// What a block is run on.
+struct On<'a> {
+    base: &'a dyn StateRead,
+    /// No accounts, in memory that was used before.
+    accounts: OverlayAccounts,
+    /// None where the block below is not hashed yet.
+    parent_hash: Option<B256>,
 }
 
 /// What a transaction has to know of its block.
@@ -179,7 +247,7 @@ impl Block {
 
 /// What is there before the transactions.
 struct Before<'a> {
-    view: &'a View,
+    base: &'a dyn StateRead,
     state: &'a State,
     header: &'a Header,
 }
@@ -243,7 +311,7 @@ impl Run<'_> {
         before: &Before<'_>,
         transactions: &[RecoveredTransaction],
     ) -> Option<Vec<Effect>> {
-        let Before { view, state, header } = *before;
+        let Before { base, state, header } = *before;
         let wanted = match self.block.way {
             Way::Usual => parallel::is_worthwhile(transactions, rayon::current_num_threads()),
             Way::Parallel => true,
@@ -254,7 +322,7 @@ impl Run<'_> {
         if !wanted || rules.fees != Fees::Treasury || !rules.has(SpecId::CANCUN) {
             return None;
         }
-        let base = Base { stored: view, changed: self.evm.overlay().accounts(), code: state.code_cache() };
+        let base = Base { stored: base, changed: self.evm.overlay().accounts(), code: state.code_cache() };
         let gives_up = self.block.way == Way::Usual;
         let surroundings = Surroundings { base, spec: state.spec(), header, block: self.block, gives_up };
         parallel::effects(surroundings, transactions)

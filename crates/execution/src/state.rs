@@ -2,7 +2,7 @@
 
 use crate::{
     ChainSpec, EthereumGenesis, ExecutionError, Retention, StateChanges, StateView, Unwritten,
-    code_cache::CodeCache, genesis, hot::HotState, read::StateRead, tables::Tables, view::View,
+    code_cache::CodeCache, genesis, hot::HotState, read::TrieRead, tables::Tables, view::View,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use bxp_storage::{Batch, Durability, Store};
@@ -203,7 +203,11 @@ impl State {
 
     /// The state after `below`, whether it is stored already or follows the stored one.
     pub(crate) fn view_above(&self, below: &Arc<Unwritten>) -> Result<View, ExecutionError> {
-        let view = self.view();
+        self.above(self.view(), below)
+    }
+
+    /// The same from `view`, which is the newest state.
+    pub(crate) fn above(&self, view: View, below: &Arc<Unwritten>) -> Result<View, ExecutionError> {
         if view.head()?.hash == below.hash() {
             return Ok(view);
         }
@@ -270,7 +274,7 @@ fn hot_state(store: &Store, tables: &Arc<Tables>) -> Result<Arc<HotState>, Execu
 fn open_genesis(
     store: &Store,
     tables: &Arc<Tables>,
-    state: impl FnOnce(&dyn StateRead) -> Result<(B256, StateChanges), ExecutionError>,
+    state: impl FnOnce(&dyn TrieRead) -> Result<(B256, StateChanges), ExecutionError>,
     block: impl Fn(B256) -> Result<StoredBlock, ExecutionError>,
 ) -> Result<StoredBlock, ExecutionError> {
     let view = View::new(Arc::clone(tables), store.snapshot());

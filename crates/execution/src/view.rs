@@ -6,7 +6,7 @@ use crate::{
     hot::{HotState, HotView},
     known_tries::KnownTries,
     overlay_accounts::OverlayAccounts,
-    read::StateRead,
+    read::{StateRead, TrieRead},
     state::Head,
     tables::{self, GENESIS_KEY, HEAD_KEY, Tables},
 };
@@ -172,6 +172,25 @@ impl StateRead for View {
         }
     }
 
+    fn code(&self, hash: B256) -> Result<Bytes, ExecutionError> {
+        if let Some(code) = self.above.as_ref().and_then(|above| above.block.code(hash)) {
+            return Ok(code.clone());
+        }
+        let code = self.snapshot.get(&self.tables.code, hash)?;
+        code.map(Bytes::from).ok_or(ExecutionError::MissingCode(hash))
+    }
+
+    fn block_hash(&self, height: Height) -> Result<Option<B256>, ExecutionError> {
+        if let Some(above) = self.above.as_ref().filter(|above| above.block.height() == height) {
+            return Ok(Some(above.block.hash()));
+        }
+        let hash = self.snapshot.get(&self.tables.block_hashes, height.0.to_be_bytes())?;
+        let hash = hash.map(|bytes| B256::try_from(bytes.as_ref())).transpose();
+        hash.map_err(|_| ExecutionError::Malformed { table: "state.block_hashes" })
+    }
+}
+
+impl TrieRead for View {
     fn slots(&self, address: Address) -> Result<Vec<U256>, ExecutionError> {
         let slot = |key: &[u8]| {
             let slot = key.get(Address::len_bytes()..).and_then(U256::try_from_be_slice);
@@ -197,23 +216,6 @@ impl StateRead for View {
             }
         }
         Ok(present)
-    }
-
-    fn code(&self, hash: B256) -> Result<Bytes, ExecutionError> {
-        if let Some(code) = self.above.as_ref().and_then(|above| above.block.code(hash)) {
-            return Ok(code.clone());
-        }
-        let code = self.snapshot.get(&self.tables.code, hash)?;
-        code.map(Bytes::from).ok_or(ExecutionError::MissingCode(hash))
-    }
-
-    fn block_hash(&self, height: Height) -> Result<Option<B256>, ExecutionError> {
-        if let Some(above) = self.above.as_ref().filter(|above| above.block.height() == height) {
-            return Ok(Some(above.block.hash()));
-        }
-        let hash = self.snapshot.get(&self.tables.block_hashes, height.0.to_be_bytes())?;
-        let hash = hash.map(|bytes| B256::try_from(bytes.as_ref())).transpose();
-        hash.map_err(|_| ExecutionError::Malformed { table: "state.block_hashes" })
     }
 
     fn known_tries(&self) -> Option<&KnownTries> {

@@ -10,18 +10,23 @@ use std::{collections::BTreeSet, sync::Arc};
 
 impl Machine {
     pub(super) fn on_done(&mut self, done: Done, now: Moment) -> Result<(), ChainError> {
-        if !matches!(done, Done::Written(_)) {
-            self.working = false;
-        }
         match done {
-            Done::Executed(block) => self.made = Some(block),
+            Done::Ran(block) => {
+                self.making.working = false;
+                self.making.begun = Some(block);
+            }
+            Done::Sealed(block) => {
+                self.making.sealing = None;
+                self.making.made = Some(block);
+            }
             Done::Written(block) => {
-                self.writing = None;
+                self.making.writing = None;
                 self.take_head(&block, now)?;
                 self.attest(block.height(), block.hash);
             }
-            Done::Overtaken => {}
+            Done::Overtaken => self.making.working = false,
             Done::Imported { blocks, certified, forged_by } => {
+                self.making.working = false;
                 self.fetching = Fetching::Idle;
                 if let Some(peer) = forged_by {
                     self.ban(peer, "a certificate whose signatures do not verify");

@@ -42,7 +42,7 @@ pub enum Input {
         /// Whether it may be decided.
         valid: bool,
     },
-    /// [`Job::Execute`], [`Job::Write`] or [`Job::Import`] has ended.
+    /// [`Job::Run`], [`Job::Seal`], [`Job::Write`] or [`Job::Import`] has ended.
     Done(Result<Done, ChainError>),
     /// [`Effect::Fetch`] was answered, or failed.
     Fetched {

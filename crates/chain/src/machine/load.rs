@@ -61,7 +61,7 @@ impl Machine {
             heights: self.engine.open_heights(),
             timers: self.timers.len(),
             wanted: self.wanted.len(),
-            jobs: self.queue.len() + self.decided.len() + usize::from(self.made.is_some()),
+            jobs: self.queue.len() + self.decided.len() + self.making.waiting(),
             attestations: self.attestations.len(),
             gathered: self.certificates.gathered(),
             checked: self.shared.checked.lock().len(),

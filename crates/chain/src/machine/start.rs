@@ -50,7 +50,7 @@ impl Machine {
         let (head, next) = (self.shared.head.load().height(), self.next_height());
         let open = next.0 - head.0 - 1;
         let uncertified = head.0.saturating_sub(self.certificates.certified().0);
-        let importing = !self.queue.is_empty() || (open == 0 && self.is_working());
+        let importing = !self.queue.is_empty() || (open == 0 && self.making.is_some());
         if importing || uncertified >= UNCERTIFIED_MAX {
             return None;
         }

@@ -4,7 +4,7 @@ use crate::{
     ChainSpec, ExecutionError, StateChanges,
     chain_spec::Schedule,
     overlay::{OverlayAccount, OverlaySlot},
-    read::StateRead,
+    read::TrieRead,
     root,
 };
 use alloy_consensus::{Header, constants::EMPTY_WITHDRAWALS};
@@ -214,7 +214,7 @@ impl EthereumGenesis {
 
     /// The genesis state's root, and the changes that make it from nothing. Every account of the file exists, also one
     /// that is empty.
-    pub(crate) fn state(&self, base: &dyn StateRead) -> Result<(B256, StateChanges), ExecutionError> {
+    pub(crate) fn state(&self, base: &dyn TrieRead) -> Result<(B256, StateChanges), ExecutionError> {
         let mut accounts = AddressMap::default();
         for (address, account) in &self.alloc {
             accounts.insert(*address, account.overlay(*address)?);

@@ -5,7 +5,7 @@ use crate::{
     ChainSpec, DropReason, ExecutedBlock, ExecutionError, Rules, State, VerifyError, environment,
     evm::{Evm, OverlayEvm},
     overlay::Overlay,
-    read::StateRead,
+    read::TrieRead,
     receipts::{self, Ended},
     root, system_calls,
     verify::Comparison,
@@ -78,7 +78,7 @@ impl State {
 /// A block that is being run.
 struct Run<'a> {
     evm: OverlayEvm<'a>,
-    base: &'a dyn StateRead,
+    base: &'a dyn TrieRead,
     rules: Rules,
     gas_used: u64,
     receipts: Vec<StoredReceipt>,

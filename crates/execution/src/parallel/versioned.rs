@@ -132,12 +132,7 @@ impl Base<'_> {
     }
 
     fn slot(&self, address: Address, slot: U256) -> Result<U256, ExecutionError> {
-        let Some(account) = self.changed.get(&address) else { return self.stored.slot(address, slot) };
-        match account.slots.get(&slot) {
-            Some(slot) => Ok(slot.now),
-            None if account.wiped || account.before.is_none() => Ok(U256::ZERO),
-            None => self.stored.slot(address, slot),
-        }
+        self.changed.slot(address, slot).map_or_else(|| self.stored.slot(address, slot), Ok)
     }
 }
 

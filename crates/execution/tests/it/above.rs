@@ -1,16 +1,37 @@
-//! Goal: a block that is executed before the one below it is written gives, bit for bit, what it gives afterwards, whenever
-//! that one is written: before, meanwhile or later. Random blocks in which nearly everything is in conflict.
+//! Goal: a block that is run before the one below it is hashed, or hashed before that one is written, gives, bit for bit,
+//! what it gives afterwards, whenever that one is written: before, meanwhile or later. Random blocks in which nearly
+//! everything is in conflict, and some ask for what is not known yet.
 
 use crate::{
-    kit::{Account, Chain, genesis},
+    kit::{Account, Chain, deploying, genesis, transaction},
     parallel::{Action, action, chain, transactions},
 };
-use bxp_execution::{ExecutedBlock, ExecutionError, Unwritten};
+use alloy_primitives::TxKind;
+use bxp_execution::{BegunBlock, Below, ExecutedBlock, ExecutionError, Unwritten};
 use bxp_storage::Durability;
+use bxp_types::RecoveredTransaction;
 use proptest::prelude::*;
 use std::sync::Arc;
 
-/// When the block below is written.
+/// How far the block below is when one begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Depth {
+    /// It has run, and is hashed after this one has run.
+    Ran,
+    /// The same, and it is hashed at the same time.
+    Sealing,
+    /// It is hashed, and written afterwards.
+    Sealed,
+    /// It is written.
+    Written,
+}
+
+fn depth() -> impl Strategy<Value = Depth> {
+    let depths = [Depth::Ran, Depth::Ran, Depth::Sealing, Depth::Sealing, Depth::Sealed, Depth::Written];
+    prop::sample::select(depths.to_vec())
+}
+
+/// When the block beneath that one is written.
 #[derive(Clone, Copy, Debug)]
 enum Written {
     Before,
@@ -22,6 +43,105 @@ fn written() -> impl Strategy<Value = Written> {
     prop_oneof![Just(Written::Before), Just(Written::Meanwhile), Just(Written::After)]
 }
 
+/// A chain whose blocks overlap: at most one has only run, and at most one is hashed and not written.
+struct Overlapping {
+    chain: Chain,
+    begun: Option<BegunBlock>,
+    sealed: Option<ExecutedBlock>,
+    /// Every block in its order.
+    blocks: Vec<ExecutedBlock>,
+}
+
+impl Overlapping {
+    fn new(chain: Chain) -> Self {
+        Self { chain, begun: None, sealed: None, blocks: Vec::new() }
+    }
+
+    fn unwritten(&self) -> Option<Arc<Unwritten>> {
+        self.sealed.as_ref().map(|sealed| Arc::new(Unwritten::from(sealed)))
+    }
+
+    /// Writes the block that is hashed.
+    fn write(&mut self) {
+        if let Some(sealed) = self.sealed.take() {
+            write(&self.chain, &sealed);
+        }
+    }
+
+    /// Hashes the block that has run, once the one beneath is written as far as it has to be.
+    fn seal(&mut self) {
+        let Some(begun) = self.begun.take() else { return };
+        let sealed = self.chain.state.finish(begun, self.unwritten().as_ref()).unwrap();
+        self.write();
+        self.blocks.push(sealed.clone());
+        self.sealed = Some(sealed);
+    }
+
+    /// Begins the block of these transactions, which `next` would execute.
+    fn begin(
+        &mut self,
+        next: &Chain,
+        transactions: Vec<RecoveredTransaction>,
+        depth: Depth,
+        written: Written,
+    ) {
+        let input = next.input(transactions);
+        let ran = self.begun.as_ref().and_then(BegunBlock::ran);
+        let (Depth::Ran | Depth::Sealing, Some(block)) = (depth, ran) else {
+            self.seal();
+            if depth == Depth::Written {
+                self.write();
+            }
+            let state = &self.chain.state;
+            self.begun = Some(match self.unwritten() {
+                Some(below) => state.begin_above(&Below::Unwritten(below), input).unwrap(),
+                None => state.begin(&next.head, input).unwrap(),
+            });
+            return;
+        };
+        let beneath = self.unwritten();
+        if matches!(written, Written::Before) {
+            self.write();
+        }
+        let below = Below::Ran { block, beneath: beneath.clone() };
+        let (state, chain) = (&self.chain.state, &self.chain);
+        let begin = || state.begin_above(&below, input).unwrap();
+        let write_beneath = || {
+            if let (Written::Meanwhile, Some(sealed)) = (written, &self.sealed) {
+                write(chain, sealed);
+            }
+        };
+        if depth == Depth::Ran {
+            let (begun, ()) = rayon::join(begin, write_beneath);
+            if matches!(written, Written::Meanwhile) {
+                self.sealed = None;
+            }
+            self.seal();
+            self.begun = Some(begun);
+            return;
+        }
+        let begun_below = self.begun.take().unwrap();
+        let seal = || state.finish(begun_below, beneath.as_ref()).unwrap();
+        let (begun, (sealed, ())) = rayon::join(begin, || rayon::join(seal, write_beneath));
+        if matches!(written, Written::Meanwhile) {
+            self.sealed = None;
+        }
+        self.write();
+        self.blocks.push(sealed.clone());
+        (self.begun, self.sealed) = (Some(begun), Some(sealed));
+    }
+
+    fn end(mut self) -> (Chain, Vec<ExecutedBlock>) {
+        self.seal();
+        self.write();
+        let Self { mut chain, blocks, .. } = self;
+        if let Some(last) = blocks.last() {
+            chain.head = last.block.header.clone();
+        }
+        (chain, blocks)
+    }
+}
+
 fn write(chain: &Chain, executed: &ExecutedBlock) {
     let mut batch = chain.store.batch();
     chain.state.commit(&mut batch, executed).unwrap();
@@ -29,53 +149,116 @@ fn write(chain: &Chain, executed: &ExecutedBlock) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
     #[test]
-    fn a_block_above_an_unwritten_one_is_what_it_is_above_a_written_one(
-        blocks in prop::collection::vec(
-            (written(), prop::collection::vec((any::<u8>(), action()), 0..24)),
-            1..6,
+    fn blocks_that_overlap_are_what_they_are_one_after_the_other(
+        steps in prop::collection::vec(
+            (depth(), written(), prop::collection::vec((any::<u8>(), action()), 0..16)),
+            1..8,
         ),
     ) {
-        let (mut in_turn, mut ahead) = (chain(30_000_000), chain(30_000_000));
-        let mut below: Option<ExecutedBlock> = None;
-        for (written, actions) in &blocks {
+        let (mut in_turn, mut ahead) = (chain(30_000_000), Overlapping::new(chain(30_000_000)));
+        let mut expected = Vec::new();
+        for (depth, written, actions) in &steps {
             let actions: &[(u8, Action)] = actions;
             let transactions = transactions(&in_turn, actions);
-            let expected = in_turn.execute(transactions.clone());
-            in_turn.commit(&expected);
-            let executed = match &below {
-                None => ahead.execute(transactions),
-                Some(below) => {
-                    let unwritten = Arc::new(Unwritten::from(below));
-                    let input = ahead.input(transactions);
-                    let execute = || ahead.state.execute_above(&unwritten, input).unwrap();
-                    match written {
-                        Written::Before => {
-                            write(&ahead, below);
-                            execute()
-                        }
-                        Written::Meanwhile => rayon::join(|| write(&ahead, below), execute).1,
-                        Written::After => {
-                            let executed = execute();
-                            write(&ahead, below);
-                            executed
-                        }
-                    }
-                }
-            };
-            prop_assert_eq!(&executed, &expected);
-            ahead.head = executed.block.header.clone();
-            below = Some(executed);
+            ahead.begin(&in_turn, transactions.clone(), *depth, *written);
+            let block = in_turn.execute(transactions);
+            in_turn.commit(&block);
+            expected.push(block);
         }
-        if let Some(last) = &below {
-            write(&ahead, last);
+        let (ahead, blocks) = ahead.end();
+        for (block, expected) in blocks.iter().zip(&expected) {
+            prop_assert_eq!(block, expected);
         }
+        prop_assert_eq!(blocks.len(), expected.len());
         prop_assert_eq!(ahead.state.differences(&in_turn.state, 1).unwrap().0, vec![]);
         // What is in memory of it is the same too.
         let more = transactions(&in_turn, &[(0, Action::Count), (1, Action::Count)]);
         prop_assert_eq!(ahead.execute(more.clone()), in_turn.execute(more));
     }
+}
+
+/// Whether a block with this action is run before the one below it is hashed; what it gives is compared in any case.
+fn runs_above_an_unhashed_block(below: &[(u8, Action)], action: Action) -> bool {
+    let (mut in_turn, mut ahead) = (chain(30_000_000), Overlapping::new(chain(30_000_000)));
+    let mut expected = Vec::new();
+    let mut is_ran = false;
+    let above = [(0, action)];
+    for actions in [&[][..], below, &above[..]] {
+        let transactions = transactions(&in_turn, actions);
+        ahead.begin(&in_turn, transactions.clone(), Depth::Ran, Written::After);
+        is_ran = ahead.begun.as_ref().unwrap().ran().is_some();
+        let block = in_turn.execute(transactions);
+        assert_eq!(block.dropped, []);
+        in_turn.commit(&block);
+        expected.push(block);
+    }
+    let (ahead, blocks) = ahead.end();
+    assert_eq!(blocks, expected);
+    assert_eq!(ahead.state.differences(&in_turn.state, 1).unwrap().0, vec![]);
+    is_ran
+}
+
+#[test]
+fn only_who_asks_for_the_hash_of_the_block_below_waits_for_it() {
+    let store = |value| (1, Action::Store { slot: 1, value });
+    let below = [store(1), (2, Action::Deploy), (0, Action::Delegate { to: true })];
+    for action in [
+        Action::Transfer { to: 7, value: 1 },
+        Action::Count,
+        Action::Store { slot: 1, value: 0 },
+        Action::Make { salt: 0 },
+        Action::Ask { back: 2 },
+    ] {
+        assert!(runs_above_an_unhashed_block(&below, action.clone()), "{action:?}");
+    }
+    for action in [Action::Ask { back: 1 }, Action::Recall { back: 1 }, Action::Recall { back: 2 }] {
+        assert!(!runs_above_an_unhashed_block(&below, action.clone()), "{action:?}");
+    }
+}
+
+/// Goal: code that a block makes is called in the next one before either is hashed.
+#[test]
+fn a_contract_is_called_in_the_block_above_the_one_that_makes_it() {
+    let (mut in_turn, mut ahead) = (chain(30_000_000), Overlapping::new(chain(30_000_000)));
+    let maker = Account::new(1);
+    // Stores the number of the block under itself.
+    let code = [0x43, 0x43, 0x55, 0x00];
+    let contract = maker.address.create(0);
+    let calls = [
+        maker.sign(transaction(0, TxKind::Create, 0, deploying(&code))),
+        maker.sign(transaction(1, contract.into(), 0, [])),
+        maker.sign(transaction(2, contract.into(), 0, [])),
+    ];
+    for call in calls {
+        ahead.begin(&in_turn, vec![call.clone()], Depth::Ran, Written::After);
+        assert!(ahead.begun.as_ref().unwrap().ran().is_some());
+        let block = in_turn.execute(vec![call]);
+        assert_eq!(block.dropped, []);
+        in_turn.commit(&block);
+    }
+    let (ahead, _) = ahead.end();
+    assert_eq!(ahead.state.differences(&in_turn.state, 1).unwrap().0, vec![]);
+    for height in [2_u64, 3] {
+        let slot = ahead.state.storage_slot(contract, height.try_into().unwrap()).unwrap();
+        assert_eq!(slot, alloy_primitives::U256::from(height));
+    }
+}
+
+#[test]
+fn a_block_is_refused_above_one_that_has_run_elsewhere() {
+    let mut chain = Chain::new(genesis(&[Account::new(1)]));
+    let begun = chain.state.begin(&chain.head, chain.input(Vec::new())).unwrap();
+    let below = Below::Ran { block: begun.ran().unwrap(), beneath: None };
+    let refused = chain.state.begin_above(&below, chain.input(Vec::new()));
+    assert!(matches!(refused, Err(ExecutionError::NotOnHead { .. })), "{refused:?}");
+    // Two blocks have come in between.
+    for _ in 0..2 {
+        chain.add(Vec::new());
+    }
+    let refused = chain.state.begin_above(&below, chain.input(Vec::new()));
+    assert!(matches!(refused, Err(ExecutionError::NotOnHead { .. })), "{refused:?}");
 }
 
 #[test]

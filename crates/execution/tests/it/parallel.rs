@@ -8,7 +8,10 @@ use crate::{
     payments::calldata,
 };
 use alloy_consensus::{TxEip1559, TxEip7702};
-use alloy_eips::eip7702::Authorization;
+use alloy_eips::{
+    eip2935::{HISTORY_STORAGE_ADDRESS, HISTORY_STORAGE_CODE},
+    eip7702::Authorization,
+};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
 use bxp_execution::{DropReason, ExecutedBlock, PAYMENTS};
 use bxp_types::{GenesisAccount, RecoveredTransaction};
@@ -31,10 +34,14 @@ const ENDLESS: Address = Address::repeat_byte(0xc4);
 /// Makes a contract by CREATE2, with its calldata for the salt, calls it, whereupon that destroys itself, and stores its
 /// address under the salt.
 const MAKER: Address = Address::repeat_byte(0xc5);
+/// Stores BLOCKHASH of the block as far below this one as its calldata says, under that number.
+const ASKER: Address = Address::repeat_byte(0xc7);
+/// The same from the history contract (EIP-2935).
+const HISTORIAN: Address = Address::repeat_byte(0xc8);
 /// Stores under 0 the first word of what SHA-256 gives of its calldata and of what is stored under 0.
 const HASHER: Address = Address::repeat_byte(0xc6);
 
-const CODE: [(Address, &[u8]); 6] = [
+const CODE: [(Address, &[u8]); 8] = [
     (COUNTER, &CONTRACT),
     (WATCHER, &hex!("60003531335500")),
     (GIVER, &hex!("600035ff")),
@@ -44,6 +51,14 @@ const CODE: [(Address, &[u8]); 6] = [
         &hex!(
             "6a6133ff6000526002601ef3600052600035600b60156000f5"
             "6000600060006000600085 5af1506000355500"
+        ),
+    ),
+    (ASKER, &hex!("600035804303409055 00")),
+    (
+        HISTORIAN,
+        &hex!(
+            "60003580430360005260206000602060007300 00f90827f1c53a10cb7a02335b175320002935"
+            "5afa5060005190 5500"
         ),
     ),
     (HASHER, &hex!("600035600052600054602052 60206000604060006002 5afa506000516000 5500")),
@@ -60,6 +75,8 @@ pub(crate) enum Action {
     Endless,
     Make { salt: u8 },
     Hash { word: u8 },
+    Ask { back: u8 },
+    Recall { back: u8 },
     Deploy,
     DeployAndDestroy { value: u8 },
     Pay { to: Vec<u8>, short: bool },
@@ -82,6 +99,8 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Endless),
         2 => (0_u8..2).prop_map(|salt| Action::Make { salt }),
         2 => any::<u8>().prop_map(|word| Action::Hash { word }),
+        1 => (0_u8..3).prop_map(|back| Action::Ask { back }),
+        1 => (0_u8..3).prop_map(|back| Action::Recall { back }),
         1 => Just(Action::Deploy),
         1 => any::<u8>().prop_map(|value| Action::DeployAndDestroy { value }),
         2 => (prop::collection::vec(any::<u8>(), 1..6), any::<bool>()).prop_map(|(to, short)| Action::Pay { to, short }),
@@ -96,14 +115,17 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
 
 /// Few accounts, so that all meet all.
 fn someone(chain: &Chain, index: u8) -> Address {
-    match index % 12 {
+    let first = Account::new(1).address;
+    let nonce = || chain.state.account(first).unwrap().nonce;
+    match index % 13 {
         0 => TREASURY,
         1 => COUNTER,
         2 => GIVER,
         3 => MAKER,
         4 => Address::with_last_byte(2),
         5 => PAYMENTS,
-        6 => Account::new(1).address.create(chain.state.account(Account::new(1).address).unwrap().nonce),
+        6 => first.create(nonce()),
+        12 => first.create(nonce().saturating_sub(1)),
         7..=9 => Account::new(index % 4 + 1).address,
         other => Address::repeat_byte(0xe0 + other),
     }
@@ -125,6 +147,8 @@ fn sign(chain: &Chain, sender: Account, nonce: u64, action: &Action) -> Recovere
         Action::Endless => TxEip1559 { gas_limit: 60_000, ..call(ENDLESS, 0, [1].into()) },
         Action::Make { salt } => call(MAKER, 0, U256::from(*salt).to_be_bytes::<32>().into()),
         Action::Hash { word } => call(HASHER, 0, U256::from(*word).to_be_bytes::<32>().into()),
+        Action::Ask { back } => call(ASKER, 0, U256::from(*back).to_be_bytes::<32>().into()),
+        Action::Recall { back } => call(HISTORIAN, 0, U256::from(*back).to_be_bytes::<32>().into()),
         Action::Deploy => transaction(nonce, TxKind::Create, 0, deploying(&CONTRACT)),
         Action::DeployAndDestroy { value } => {
             transaction(nonce, TxKind::Create, (*value).into(), hex!("60016001553373ff"))
@@ -192,6 +216,8 @@ pub(crate) fn chain(gas_limit: u64) -> Chain {
         let account = GenesisAccount { code: Bytes::from_static(code), ..GenesisAccount::default() };
         genesis.accounts.insert(address, account);
     }
+    let history = GenesisAccount { code: HISTORY_STORAGE_CODE.clone(), ..GenesisAccount::default() };
+    genesis.accounts.insert(HISTORY_STORAGE_ADDRESS, history);
     Chain::new(genesis)
 }
 

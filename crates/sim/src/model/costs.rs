@@ -8,21 +8,22 @@ use serde::Serialize;
 pub struct Costs {
     /// Recovering a sender from its signature: `recovery_cpu_us` of `bxp bench transfers`.
     pub recovery_us: f64,
-    /// What all cores can share of making a transfer's part of a block: receipts and roots, but for what
-    /// [`Self::execution_serial_us`] has of them.
-    pub execution_shared_us: f64,
-    /// What one thread alone does of it, block after block: plain transfers run one after the other, accounts are sorted
-    /// and put together for the root.
-    pub execution_serial_us: f64,
-    /// What one thread does to write it, while the next block is made: block, state and history become one batch of the
+    /// What one thread does to run a transfer, while the block below is hashed: plain transfers run one after the other.
+    pub running_us: f64,
+    /// What all cores can share of hashing its part of a block: receipts and roots, but for what
+    /// [`Self::hashing_serial_us`] has of them.
+    pub hashing_shared_us: f64,
+    /// What one thread alone does of it, block after block: accounts are sorted and put together for the root.
+    pub hashing_serial_us: f64,
+    /// What one thread does to write it, while the next blocks are made: block, state and history become one batch of the
     /// database.
     ///
-    /// These three are from one run: docs/benchmarks.md, "Results of `bxp bench execute`", a million accounts, the JSON after "The
+    /// These four are from one run: docs/benchmarks.md, "Results of `bxp bench execute`", a million accounts, the JSON after "The
     /// third of the three runs above" (commit 5d1377e, nothing beside it). Of `transfers`: running 2.4
     /// (`transactions_cpu_us`), roots 42.6 (`roots_cpu_us`), commit 18.5 (`commit_cpu_us`), 63.5 in all. How much of the
     /// roots is serial is derived from its `per_second` of 12,013, which is 83.2 us of real time on two cores: recovering was
     /// half of 73.0 if its threads were never idle, running and committing 20.9, which leaves 25.8 for the roots. So 9.1 of
-    /// them are serial: 9.1 + 33.5 / 2 = 25.8. With 2.4 for running that makes 11.5.
+    /// them are serial: 9.1 + 33.5 / 2 = 25.8.
     pub writing_us: f64,
     /// Both ends of an encrypted connection: `transport_cpu_s_per_gb` of `bxp bench consensus`.
     pub transport_s_per_gb: f64,
@@ -55,11 +56,12 @@ pub struct Costs {
 impl Costs {
     /// All of them.
     #[must_use]
-    pub const fn all(&self) -> [f64; 15] {
+    pub const fn all(&self) -> [f64; 16] {
         let Self {
             recovery_us,
-            execution_shared_us,
-            execution_serial_us,
+            running_us,
+            hashing_shared_us,
+            hashing_serial_us,
             writing_us,
             transport_s_per_gb,
             sha256_s_per_gb,
@@ -75,8 +77,9 @@ impl Costs {
         } = *self;
         [
             recovery_us,
-            execution_shared_us,
-            execution_serial_us,
+            running_us,
+            hashing_shared_us,
+            hashing_serial_us,
             writing_us,
             transport_s_per_gb,
             sha256_s_per_gb,
@@ -97,8 +100,9 @@ impl Default for Costs {
     fn default() -> Self {
         Self {
             recovery_us: 44.0,
-            execution_shared_us: 33.5,
-            execution_serial_us: 11.5,
+            running_us: 2.4,
+            hashing_shared_us: 33.5,
+            hashing_serial_us: 9.1,
             writing_us: 18.5,
             transport_s_per_gb: 2.4,
             sha256_s_per_gb: 0.57,

@@ -4,7 +4,7 @@
 use super::{
     Place,
     network::{ATTESTATION_BYTES, Content, Event, Frame, Network},
-    validator::{Handed, Taken},
+    validator::{Handed, Steps, Taken},
 };
 use bxp_consensus::{
     Effect, Input, Superblock,
@@ -262,24 +262,23 @@ impl Network<'_> {
         found
     }
 
-    /// Makes and writes the block of a superblock that is decided at `from`, and says when it is there. Blocks are made one
-    /// after the other: first what one thread does alone, then what all cores share. Each is written by one thread while the
-    /// next one is made, which is not given away before the disk has the one below (ADR 99).
+    /// Makes and writes the block of a superblock that is decided at `from`, and says when it is there. One thread runs its
+    /// transactions while the block below is hashed, partly by one thread and partly by all cores, and that one while the
+    /// block below it is written by one thread; each step gives its block away when the next step is free (ADR 99, 102).
     fn execute(&mut self, node: usize, from: Duration, transactions: u64) -> Duration {
         let (costs, count) = (self.setup.costs, transactions as f64);
-        let begun = from.max(self.validators[node].execution_free);
-        let alone = self.work(node, begun, count * costs.execution_serial_us, 1.0, false);
-        let made = self.work_wide(node, alone, count * costs.execution_shared_us);
-        let before = self.validators[node].writing_free;
-        let given = made.max(before);
-        let mut written = self.work(node, given, count * costs.writing_us, 1.0, false);
+        let Steps { running, hashing, writing: before } = self.validators[node].free;
+        let begun = from.max(running);
+        let ran = self.work(node, begun, count * costs.running_us, 1.0, false).max(hashing);
+        let alone = self.work(node, ran, count * costs.hashing_serial_us, 1.0, false);
+        let made = self.work_wide(node, alone, count * costs.hashing_shared_us).max(before);
+        let mut written = self.work(node, made, count * costs.writing_us, 1.0, false);
         if self.setup.durable {
             let (flush, takes) = self.disk(self.setup.body_bytes(transactions));
             written += flush + takes;
         }
         let validator = &mut self.validators[node];
-        validator.execution_free = given;
-        validator.writing_free = written;
+        validator.free = Steps { running: ran, hashing: made, writing: written };
         validator.executing += written.saturating_sub(begun.max(before));
         written
     }

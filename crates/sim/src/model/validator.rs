@@ -60,6 +60,14 @@ pub(super) enum Taken {
     Look,
 }
 
+/// A moment for each step of making a block.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Steps {
+    pub(super) running: Duration,
+    pub(super) hashing: Duration,
+    pub(super) writing: Duration,
+}
+
 pub(super) struct Validator {
     pub(super) engine: Engine,
     pub(super) inbox: VecDeque<Taken>,
@@ -79,9 +87,8 @@ pub(super) struct Validator {
     /// All up to here are decided; and executed, where transactions are.
     pub(super) decided: Height,
     pub(super) head: Height,
-    pub(super) execution_free: Duration,
-    /// When its last block is written.
-    pub(super) writing_free: Duration,
+    /// When each step of making blocks has given its last one away.
+    pub(super) free: Steps,
     /// For how long blocks have been made.
     pub(super) executing: Duration,
     reached: Vec<Height>,
@@ -115,8 +122,7 @@ impl Validator {
             early: BTreeMap::new(),
             decided: Height(0),
             head: Height(0),
-            execution_free: Duration::ZERO,
-            writing_free: Duration::ZERO,
+            free: Steps::default(),
             executing: Duration::ZERO,
             reached: vec![Height(0); setup.validators],
             settled: Height(0),

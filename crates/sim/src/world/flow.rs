@@ -121,7 +121,7 @@ impl World {
                 }
             }
             Effect::Run(job) => {
-                if let (Job::Execute { superblock, .. }, true) = (&job, self.hosts[host].is_correct()) {
+                if let (Job::Run { superblock, .. }, true) = (&job, self.hosts[host].is_correct()) {
                     let checked = self.audit.decided(superblock);
                     checked.map_err(|what| self.failure(Some(host), &what))?;
                 }

@@ -90,6 +90,7 @@ fn nobody_is_asked_for_blocks_while_some_wait_for_their_import() {
     // The disk is slow: the same block comes from the peer before it is written.
     node.machine.handle(execution.run(&node.machine.shared), at(0)).unwrap();
     node.turns(at(0));
+    node.do_job(0, at(0));
     let written = node.jobs.pop_front().unwrap().run(&node.machine.shared);
     let Input::Done(Ok(Done::Written(block))) = &written else { panic!("{written:?}") };
     let item = SyncItem { block: Some(StoredBlock::clone(block)), certificate: node.certificate(block) };

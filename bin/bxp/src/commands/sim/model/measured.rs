@@ -100,13 +100,14 @@ fn of_consensus(costs: Costs, measured: &Consensus) -> Costs {
 fn of_transfers(costs: Costs, measured: &Transfers) -> Costs {
     let usual = Costs::default();
     let share = measured.execution_cpu_us
-        / (usual.execution_serial_us + usual.execution_shared_us + usual.writing_us);
+        / (usual.running_us + usual.hashing_serial_us + usual.hashing_shared_us + usual.writing_us);
     let known = measured.recoveries_per_tx * measured.recovery_cpu_us
         + f64::from(measured.validators) * measured.execution_cpu_us;
     Costs {
         recovery_us: measured.recovery_cpu_us,
-        execution_serial_us: usual.execution_serial_us * share,
-        execution_shared_us: usual.execution_shared_us * share,
+        running_us: usual.running_us * share,
+        hashing_serial_us: usual.hashing_serial_us * share,
+        hashing_shared_us: usual.hashing_shared_us * share,
         writing_us: usual.writing_us * share,
         intake_us: (measured.node_cpu_us_per_tx - known).max(usual.intake_us),
         client_us: measured.client_cpu_us_per_tx,
@@ -139,8 +140,9 @@ mod tests {
     fn a_signed_run_gives_what_signing_costs_on_top_of_the_costs_of_consensus() {
         let costs = with(with(Costs::default(), CONSENSUS, true).unwrap(), TRANSFERS, true).unwrap();
         assert_eq!((costs.sync_ms, costs.recovery_us, costs.client_us), (1.5, 50.0, 9.0));
-        let executed = costs.execution_serial_us + costs.execution_shared_us + costs.writing_us;
-        assert!((executed - 6.0).abs() < 1e-9 && costs.execution_serial_us > 1.0, "{costs:?}");
+        let hashed = costs.hashing_serial_us + costs.hashing_shared_us;
+        let executed = costs.running_us + hashed + costs.writing_us;
+        assert!((executed - 6.0).abs() < 1e-9 && hashed > 3.0, "{costs:?}");
         assert!((costs.intake_us - 51.0).abs() < 1e-9, "200 - 2.5 x 50 - 4 x 6: {costs:?}");
         let busy = with(Costs::default(), &TRANSFERS.replace("200.0", "100.0"), true).unwrap();
         assert_eq!(busy.intake_us, Costs::default().intake_us, "never less than without JSON-RPC");

@@ -131,6 +131,7 @@ fn a_block_and_its_state_are_seen_together() {
     node.turns(at(5));
     node.decide(Height(1), at(5));
     node.do_job(0, at(5));
+    node.do_job(0, at(5));
     let Some(write @ Job::Write(_)) = node.jobs.pop_front() else { panic!("nothing is to be written") };
     let written = write.run(&node.machine.shared);
     assert_eq!(node.machine.shared.state.head().unwrap().height, Height(1), "it is on disk");

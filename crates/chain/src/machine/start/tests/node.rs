@@ -200,12 +200,14 @@ impl Node {
 
     /// The oldest block or import that the machine wants is made and written.
     pub(in crate::machine) fn work(&mut self, now: Moment) -> Vec<Effect> {
-        let is_execution = matches!(self.jobs.front(), Some(Job::Execute { .. }));
-        let mut effects = self.do_job(0, now);
-        if is_execution {
+        let mut effects = Vec::new();
+        loop {
+            let is_step = matches!(self.jobs.front(), Some(Job::Run { .. } | Job::Seal { .. }));
             effects.extend(self.do_job(0, now));
+            if !is_step {
+                return effects;
+            }
         }
-        effects
     }
 
     /// The job at this place is done.

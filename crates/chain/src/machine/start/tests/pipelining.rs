@@ -14,6 +14,7 @@ use crate::{
 use alloy_consensus::{Transaction as _, TxEip1559};
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::TxKind;
+use bxp_execution::Below;
 use bxp_types::{Address, B256, Certificate, Genesis, Height, RecoveredTransaction, ValidatorIndex};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -145,8 +146,10 @@ fn at_low_load_a_transaction_does_not_wait() {
 /// What waits outside, in words.
 fn jobs(node: &Node) -> Vec<&'static str> {
     let name = |job: &Job| match job {
-        Job::Execute { above: None, .. } => "execute",
-        Job::Execute { above: Some(_), .. } => "execute above",
+        Job::Run { below: None, .. } => "run",
+        Job::Run { below: Some(Below::Unwritten(_)), .. } => "run above a hash",
+        Job::Run { below: Some(Below::Ran { .. }), .. } => "run above no hash",
+        Job::Seal { .. } => "seal",
         Job::Write(_) => "write",
         Job::Import { .. } => "import",
         Job::Check { .. } => "check",
@@ -154,28 +157,33 @@ fn jobs(node: &Node) -> Vec<&'static str> {
     node.jobs.iter().map(name).collect()
 }
 
-/// Goal: a block is made while the one below it is written, no third is made before that is on disk, and nobody sees one that
-/// is not (ADR 99). An import waits until all are.
+/// Goal: a block is run while the one below it is hashed, and that one while the one below it is written; no fourth begins
+/// before one of them is on disk, and nobody sees one that is not (ADR 99, 102). An import waits until all are.
 #[test]
-fn a_block_is_made_while_the_one_below_is_written() {
+fn a_block_is_run_while_the_one_below_is_hashed_and_the_one_below_that_is_written() {
     let mut node = Node::open();
     let mut now = at(5);
-    for height in (1..=3).map(Height) {
+    for height in (1..=4).map(Height) {
         node.hears(2, height, now);
         node.hears(3, height, now);
         node.admit(&transfer(1, height.0 - 1, 1)).unwrap();
         now = after(now, SPREAD);
         node.turns(now);
     }
-    for height in (1..=3).map(Height) {
+    for height in (1..=4).map(Height) {
         node.decide(height, now);
     }
     let head = |node: &Node| node.machine.shared.head().height();
-    assert_eq!(jobs(&node), ["execute"]);
+    assert_eq!(jobs(&node), ["run"]);
     node.do_job(0, now);
-    assert_eq!(jobs(&node), ["write", "execute above"]);
+    assert_eq!(jobs(&node), ["seal", "run above no hash"]);
     node.do_job(1, now);
-    assert_eq!(jobs(&node), ["write"], "two are made; the disk has none");
+    assert_eq!(jobs(&node), ["seal"], "the second has run, and waits for the first one's hash");
+    node.do_job(0, now);
+    assert_eq!(jobs(&node), ["write", "seal", "run above no hash"]);
+    node.do_job(1, now);
+    node.do_job(1, now);
+    assert_eq!(jobs(&node), ["write"], "the second is hashed, the third has run; the disk has none");
     assert_eq!(head(&node), Height(0));
 
     let answer = Some(SyncResponse { certified: Height(9), items: vec![foreign_item()] });
@@ -183,19 +191,24 @@ fn a_block_is_made_while_the_one_below_is_written() {
     node.turns(now);
     assert_eq!(jobs(&node), ["write"]);
     node.do_job(0, now);
-    assert_eq!((head(&node), jobs(&node)), (Height(1), vec!["write", "execute above"]));
+    assert_eq!((head(&node), jobs(&node)), (Height(1), vec!["write", "seal", "run above no hash"]));
     node.do_job(0, now);
+    assert_eq!((head(&node), jobs(&node)), (Height(2), vec!["seal", "run above no hash"]));
+    node.do_job(0, now);
+    assert_eq!((head(&node), jobs(&node)), (Height(2), vec!["run above no hash", "write"]));
+    node.do_job(1, now);
     assert_eq!(
         (head(&node), jobs(&node)),
-        (Height(2), vec!["execute above"]),
-        "it was made above the second"
+        (Height(3), vec!["run above no hash"]),
+        "the third is on disk by then"
     );
-    node.do_job(0, now);
-    assert_eq!((head(&node), jobs(&node)), (Height(2), vec!["write"]));
-    node.do_job(0, now);
-    assert_eq!((head(&node), jobs(&node)), (Height(3), vec!["import"]));
+    for step in ["seal", "write", "import"] {
+        node.do_job(0, now);
+        assert_eq!(jobs(&node), [step]);
+    }
+    assert_eq!(head(&node), Height(4));
     let nonce = node.machine.shared.state().account(transfer(1, 0, 1).signer()).unwrap().nonce;
-    assert_eq!(nonce, 3, "nothing is lost between them");
+    assert_eq!(nonce, 4, "nothing is lost between them");
 }
 
 /// Something to import, whatever it is.
