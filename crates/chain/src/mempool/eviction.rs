@@ -205,8 +205,7 @@ impl Mempool {
         let queue = self.senders.get(&sender)?;
         let (account_nonce, gap_since) = (queue.account_nonce, queue.gap_since);
         let pooled = self.change(sender, Queue::take_tail)?;
-        self.by_hash.remove(pooled.transaction.tx_hash());
-        self.bytes -= pooled.bytes;
+        self.forget(&pooled);
         Some(PushedOut { pooled, account_nonce, gap_since })
     }
 
