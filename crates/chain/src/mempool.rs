@@ -156,13 +156,10 @@ impl Mempool {
         if self.by_hash.contains_key(&hash) {
             return Err(SubmitError::AlreadyKnown);
         }
-        check(&transaction, conditions, self.limits)?;
         let queue = self.senders.get(&sender);
         // Where a block has moved it meanwhile, the pool knows better than the conditions.
         let account_nonce = queue.map_or(0, |queue| queue.account_nonce).max(conditions.account.nonce);
-        if nonce < account_nonce {
-            return Err(SubmitError::NonceTooLow { next: account_nonce, got: nonce });
-        }
+        check(&transaction, account_nonce, conditions, self.limits)?;
         let replaced = queue.and_then(|queue| queue.by_nonce.get(&nonce));
         let bytes = transaction.encode_2718_len();
         let gone = if let Some(old) = replaced {

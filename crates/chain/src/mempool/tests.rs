@@ -211,6 +211,20 @@ fn what_a_block_has_spent_does_not_wait_behind_a_gap() {
 }
 
 #[test]
+fn how_far_ahead_a_nonce_may_lie_is_counted_from_where_the_pool_knows_the_account() {
+    let limits = PoolLimits { per_sender_max: 4, ..PoolLimits::default() };
+    let mut pool = Mempool::new(limits);
+    for nonce in 0..3 {
+        pool.insert(transfer(1, nonce, 1), &conditions(0)).unwrap();
+    }
+    pool.account_moved(transfer(1, 0, 1).signer(), 2);
+    let far = pool.insert(transfer(1, 6, 1), &conditions(0));
+    assert_eq!(far, Err(SubmitError::NonceTooHigh { next: 2, got: 6 }));
+    pool.insert(transfer(1, 5, 1), &conditions(0)).unwrap();
+    assert_eq!(pool.size(), (1, 1));
+}
+
+#[test]
 fn the_pool_has_a_bound_in_bytes_and_gives_them_back() {
     let bytes = transfer(1, 0, 1).encode_2718_len();
     let mut pool = Mempool::new(PoolLimits { bytes_max: 2 * bytes, ..PoolLimits::default() });
