@@ -5,6 +5,7 @@
 
 use super::{
     Mempool,
+    check::outbids,
     queue::{Pooled, Queue},
 };
 use alloy_consensus::{Transaction as _, transaction::TxHashRef as _};
@@ -140,11 +141,6 @@ fn by_tail(senders: &HashMap<Address, Queue>, base_fee: u64) -> BTreeSet<(u128, 
 fn tail_tip(queue: &Queue, base_fee: u64) -> Option<u128> {
     let tail = queue.tail()?;
     Some(tail.transaction.effective_tip_per_gas(base_fee).unwrap_or_default())
-}
-
-/// Whether a tip is enough to push out one that pays `old`: more, and by a tenth, as for a replacement.
-const fn outbids(new: u128, old: u128) -> bool {
-    new > old && new >= old.saturating_add(old.div_ceil(10))
 }
 
 impl Mempool {
