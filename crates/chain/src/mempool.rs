@@ -14,7 +14,7 @@ mod under_way;
 use alloy_consensus::{Transaction as _, transaction::TxHashRef as _};
 use alloy_eips::eip2718::Encodable2718;
 use bxp_types::{AccountState, Address, B256, PoolContent, RecoveredTransaction, SubmitError, U256};
-use check::{check, cost, tip_cap};
+use check::{check, cost, outbids, tip_cap};
 use eviction::{Index, Newcomer};
 pub use intrinsic::intrinsic_gas;
 use queue::{Pooled, Queue};
@@ -156,13 +156,10 @@ impl Mempool {
         if self.by_hash.contains_key(&hash) {
             return Err(SubmitError::AlreadyKnown);
         }
-        check(&transaction, conditions, self.limits)?;
         let queue = self.senders.get(&sender);
         // Where a block has moved it meanwhile, the pool knows better than the conditions.
         let account_nonce = queue.map_or(0, |queue| queue.account_nonce).max(conditions.account.nonce);
-        if nonce < account_nonce {
-            return Err(SubmitError::NonceTooLow { next: account_nonce, got: nonce });
-        }
+        check(&transaction, account_nonce, conditions, self.limits)?;
         let replaced = queue.and_then(|queue| queue.by_nonce.get(&nonce));
         let bytes = transaction.encode_2718_len();
         let gone = if let Some(old) = replaced {
@@ -293,11 +290,10 @@ impl Mempool {
     }
 }
 
-/// Whether a transaction pays enough to replace one of the same nonce.
+/// Whether a transaction pays enough to replace one of the same nonce: fee cap and tip cap both have to be more.
 fn check_replacement(old: &Pooled, new: &RecoveredTransaction) -> Result<(), SubmitError> {
     let old = &old.transaction;
-    let enough = |old: u128, new: u128| new >= old.saturating_add(old.div_ceil(10));
-    let better = enough(old.max_fee_per_gas(), new.max_fee_per_gas()) && enough(tip_cap(old), tip_cap(new));
+    let better = outbids(new.max_fee_per_gas(), old.max_fee_per_gas()) && outbids(tip_cap(new), tip_cap(old));
     if better { Ok(()) } else { Err(SubmitError::ReplacementUnderpriced) }
 }
 

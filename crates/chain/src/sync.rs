@@ -4,8 +4,8 @@ use crate::{ChainError, blocks::Blocks, codec};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use bxp_types::{Bytes, Certificate, Height, StoredBlock};
 
-/// The most blocks of one answer.
-const BLOCKS_MAX: u64 = 256;
+/// The most blocks of one answer, and so of one import.
+pub const BLOCKS_MAX: u64 = 256;
 /// Bytes after which an answer ends.
 const BYTES_MAX: usize = 8 << 20;
 

@@ -87,8 +87,8 @@ impl<S: Source> View<S> {
         let (head, state) = (self.0.head(), self.0.state());
         match state.at(head.height()) {
             Ok(view) => Ok((head, view)),
-            // For a moment it may be gone: where an import brings more blocks at once than states are kept, and where a
-            // developer takes a block back.
+            // For a moment it may be gone: where a developer takes a block back. An import brings no more blocks at once
+            // than a node keeps states of.
             Err(ExecutionError::NotRetained { .. }) => Ok((head, state.newest())),
             Err(error) => Err(error.into()),
         }

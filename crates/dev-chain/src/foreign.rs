@@ -62,8 +62,7 @@ impl ForeignChain {
         index.put(&head, &receipts)?;
         batch.commit(Durability::Buffered)?;
         for block in chain {
-            let executed = state.import(&head.header, total_difficulty, &ancestry, &block)?;
-            ancestry.follow(&block)?;
+            let executed = state.import(&head.header, total_difficulty, &mut ancestry, &block)?;
             total_difficulty = total_difficulty.saturating_add(block.header.difficulty);
             let mut batch = store.batch();
             state.commit(&mut batch, &executed)?;

@@ -45,7 +45,7 @@ pub(crate) async fn pass(State(shared): State<Shared>, request: Request, next: N
 
 async fn admit(shared: &Shared, request: Request, next: Next) -> Response {
     let Ok(_place) = shared.0.requests.try_acquire() else {
-        return Failure::unavailable("the node answers too many requests at once; try again").into_response();
+        return Failure::busy("the node answers too many requests at once; try again").into_response();
     };
     let public = is_public(request.method(), request.uri().path()) || shows_device(&request);
     if public || is_operator(request.headers(), &shared.edge().operator_token) {

@@ -2,7 +2,7 @@
 
 use crate::answer;
 use axum::{
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use bxp_clinical::{
@@ -27,17 +27,22 @@ const REFUSED: &str = "not permitted";
 const FULL: &str =
     "the node's disk is full, so nothing of this was taken; its operator has to free some of it";
 
+/// After how many seconds a busy node may be asked again: several blocks later.
+const BUSY_S: u32 = 5;
+
 /// An answer that is an error.
 #[derive(Debug)]
 pub(crate) struct Failure {
     status: StatusCode,
     outcome: Value,
+    /// When it may be asked again, in seconds.
+    retry_after_s: Option<u32>,
 }
 
 impl Failure {
     /// `code` is one of R4's issue-type.
     pub(crate) fn new(status: StatusCode, code: &'static str, diagnostics: impl Into<String>) -> Self {
-        Self { status, outcome: outcome("error", code, &diagnostics.into()) }
+        Self { status, outcome: outcome("error", code, &diagnostics.into()), retry_after_s: None }
     }
 
     pub(crate) fn bad_request(diagnostics: impl Into<String>) -> Self {
@@ -50,7 +55,8 @@ impl Failure {
 
     /// A resource that is not taken, element by element where validation named them.
     pub(crate) fn refused(reason: &str, issues: &[Issue]) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, outcome: refusal(reason, issues) }
+        let (status, outcome) = (StatusCode::UNPROCESSABLE_ENTITY, refusal(reason, issues));
+        Self { status, outcome, retry_after_s: None }
     }
 
     pub(crate) fn gone(diagnostics: impl Into<String>) -> Self {
@@ -86,6 +92,11 @@ impl Failure {
 
     pub(crate) fn unavailable(diagnostics: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "transient", diagnostics)
+    }
+
+    /// The same request may be taken in a moment.
+    pub(crate) fn busy(diagnostics: impl Into<String>) -> Self {
+        Self { retry_after_s: Some(BUSY_S), ..Self::unavailable(diagnostics) }
     }
 
     /// Nothing was written.
@@ -127,7 +138,11 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let fallback = || StatusCode::INTERNAL_SERVER_ERROR.into_response();
-        answer::fhir(self.status, &self.outcome).unwrap_or_else(|_| fallback())
+        let mut response = answer::fhir(self.status, &self.outcome).unwrap_or_else(|_| fallback());
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 
@@ -299,7 +314,11 @@ impl From<SendFailure> for Failure {
             SendFailure::Submit {
                 source: SubmitError::PoolFull | SubmitError::PoolUnderpriced | SubmitError::AccountLimit,
                 ..
-            } => Self::unavailable("the transaction pool is full; try again"),
+            } => Self::busy("the transaction pool is full; try again"),
+            SendFailure::Dropped { .. } => {
+                tracing::warn!(%error, "send a transaction");
+                Self::busy(format!("{error}, and may still run; see whether it has, and else try again"))
+            }
             SendFailure::Stopped => Self::unavailable("the node is stopping"),
             _ => Self::internal("send a transaction", &error),
         }
@@ -309,7 +328,7 @@ impl From<SendFailure> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bxp_types::{B256, RecordId};
+    use bxp_types::{Address, B256, RecordId};
 
     fn disk_full() -> StorageError {
         StorageError::DiskFull { action: "commit batch", path: "/data".into() }
@@ -330,6 +349,23 @@ mod tests {
         ] {
             assert_eq!(Failure::from(error).status().as_u16(), status);
         }
+    }
+
+    /// Goal: a pool that others have filled is not taken for a node that failed.
+    #[test]
+    fn who_finds_the_pool_full_is_told_when_to_come_again() {
+        let hash = B256::repeat_byte(7);
+        let full = SendFailure::Submit { account: Address::ZERO, source: SubmitError::PoolFull };
+        let dropped = SendFailure::Dropped { hash, attempts: 8 };
+        let text = Failure::from(SendFailure::Dropped { hash, attempts: 8 }).diagnostics();
+        assert!(text.contains(&hash.to_string()) && text.contains("may still run"), "{text}");
+        for failure in [full, dropped].map(Failure::from) {
+            let response = failure.into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[RETRY_AFTER], "5");
+        }
+        let stopped = Failure::from(SendFailure::Stopped).into_response();
+        assert!(!stopped.headers().contains_key(RETRY_AFTER));
     }
 
     #[test]

@@ -1,125 +1,23 @@
 //! Writing versions and their index, many in one transaction.
 
+mod forget;
+mod indexing;
+mod version;
+
 use crate::{
-    StoreError,
-    body::{self, Body},
-    database::{Database, Pairs, Row, Value as Sql, values},
-    extract::{Extracted, extract},
-    index::{self, Entries},
-    parameters::{Kind, ParameterId, Parameters},
+    StoreError, body,
+    database::{Database, Row, Value as Sql, values},
+    parameters::{Kind, Parameters},
     schema,
     sealing::{Domain, Place},
     search::{Query, Selection},
 };
 use sonic_rs::Value;
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
+pub use version::{Current, Method, NewVersion, Prepared, Put};
 
 /// Numbers of concepts and resources that the writer remembers; then it forgets all.
 const REMEMBERED_MAX: usize = 400_000;
-
-/// What was done to a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Its first version.
-    Create,
-    /// A later version.
-    Update,
-    /// It was deleted.
-    Delete,
-}
-
-impl Method {
-    pub(crate) const fn number(self) -> i64 {
-        match self {
-            Self::Create => 0,
-            Self::Update => 1,
-            Self::Delete => 2,
-        }
-    }
-
-    pub(crate) const fn numbered(number: i64) -> Self {
-        match number {
-            0 => Self::Create,
-            1 => Self::Update,
-            _ => Self::Delete,
-        }
-    }
-}
-
-/// A resource's text and index, made before its turn to be written comes.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    body: Body,
-    extracted: Extracted,
-}
-
-impl Prepared {
-    /// Takes a resource of `kind` apart for the store.
-    ///
-    /// # Errors
-    /// [`StoreError::Unusable`].
-    pub fn new(kind: Kind, resource: &Value) -> Result<Self, StoreError> {
-        let text = sonic_rs::to_string(resource);
-        let text = text.map_err(|_| StoreError::Unusable("a resource cannot be encoded"))?;
-        Self::of_text(kind, resource, &text)
-    }
-
-    /// As [`Prepared::new`], of a resource whose `text`, without spaces, is there already.
-    ///
-    /// # Errors
-    /// As [`Prepared::new`].
-    pub fn of_text(kind: Kind, resource: &Value, text: &str) -> Result<Self, StoreError> {
-        Ok(Self { body: Body::new(text)?, extracted: extract(kind, resource) })
-    }
-}
-
-/// A version to be written.
-#[derive(Debug)]
-pub struct NewVersion<'a> {
-    /// The resource's type.
-    pub kind: Kind,
-    /// Its id.
-    pub id: &'a str,
-    /// When, in milliseconds since the epoch.
-    pub updated_ms: i64,
-    /// The vault's record that seals this version; none for a deletion.
-    pub record: Option<[u8; 16]>,
-    /// Whose record it is.
-    pub subject: [u8; 16],
-    /// The content; none for a deletion.
-    pub content: Option<&'a Prepared>,
-}
-
-/// A version that was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Put {
-    /// Its number, from 1.
-    pub version: i64,
-    /// When, in milliseconds since the epoch.
-    pub updated_ms: i64,
-    /// The resource was not there before, or deleted.
-    pub created: bool,
-}
-
-/// The newest version of a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Current {
-    /// Its number, from 1.
-    pub version: i64,
-    /// Whether it is a deletion.
-    pub deleted: bool,
-    pub(crate) rid: i64,
-    pub(crate) seq: i64,
-    subject: [u8; 16],
-}
-
-impl Current {
-    /// Whose record it is.
-    #[must_use]
-    pub const fn subject(&self) -> [u8; 16] {
-        self.subject
-    }
-}
 
 /// Makes a connection anew, after a server was away.
 pub(crate) type Reconnect = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
@@ -376,177 +274,6 @@ impl Writer {
             values![seq, rid, kind.0, version, method.number(), updated_ms, record, Sql::Bytes(body)];
         database.execute(text, values)
     }
-
-    /// Which parameters have a value: for a server, the resource alone says so.
-    fn present(&self, extracted: &Extracted) -> i64 {
-        if self.database.sealer().is_some() { 0 } else { extracted.present }
-    }
-
-    /// Forgets every version of every resource of a patient: their texts and index are gone from the file, once it is
-    /// checkpointed; ids remain, as deleted. Gives the number of resources.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`], [`StoreError::Damaged`].
-    pub fn forget_subject(&mut self, subject: [u8; 16]) -> Result<usize, StoreError> {
-        let text = "SELECT rid, kind, seq, version, deleted FROM resource WHERE subject = ?1";
-        let hidden = self.database.hidden_bytes(Domain::Subject, &subject)?;
-        let found: Vec<(Kind, Current)> = self.database.all(text, &[hidden], |row| {
-            let kind = Kind(row.get(1)?);
-            let (rid, seq) = (row.get(0)?, row.get(2)?);
-            Ok((kind, Current { version: row.get(3)?, deleted: row.get(4)?, rid, seq, subject }))
-        })?;
-        for (kind, current) in &found {
-            if current.seq > 0 && !current.deleted {
-                self.unindex(*kind, current)?;
-            }
-            let rid = current.rid;
-            self.database.execute("UPDATE version SET body = NULL WHERE rid = ?1", values![rid])?;
-            let text = "UPDATE resource SET deleted = 1, present = 0 WHERE rid = ?1";
-            self.database.execute(text, values![rid])?;
-        }
-        Ok(found.len())
-    }
-
-    /// Forgets the version that a record seals. Looks through all versions.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`], [`StoreError::Damaged`].
-    pub fn forget_record(&mut self, record: [u8; 16]) -> Result<(), StoreError> {
-        let text = "SELECT v.seq, r.rid, r.kind, r.seq, r.version, r.deleted FROM version v \
-                    JOIN resource r ON r.rid = v.rid WHERE v.record = ?1";
-        let hidden = self.database.hidden_bytes(Domain::Record, &record)?;
-        let found = self.database.first(text, &[hidden], |row| {
-            let (rid, seq) = (row.get(1)?, row.get(3)?);
-            let current = Current { version: row.get(4)?, deleted: row.get(5)?, rid, seq, subject: [0; 16] };
-            Ok((row.get::<i64>(0)?, Kind(row.get(2)?), current))
-        })?;
-        let Some((seq, kind, current)) = found else { return Ok(()) };
-        if seq == current.seq && !current.deleted {
-            self.unindex(kind, &current)?;
-            let text = "UPDATE resource SET deleted = 1, present = 0 WHERE rid = ?1";
-            self.database.execute(text, values![current.rid])?;
-        }
-        self.database.execute("UPDATE version SET body = NULL WHERE seq = ?1", values![seq])
-    }
-
-    /// Empties the log of the last transactions, so that what was forgotten is not in it either. Tells whether it could: a
-    /// reader and an open transaction hold it up, and the next checkpoint does it. A server's tables are vacuumed; its own log and its backups are the operator's (ADR 71).
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub fn empty_log(&mut self) -> Result<bool, StoreError> {
-        // Within a transaction neither database can.
-        self.log_due = self.open || !self.database.empty_log()?;
-        Ok(!self.log_due)
-    }
-
-    /// Makes the index of all resources again, after the table of search parameters has changed.
-    pub(crate) fn index_again(&mut self) -> Result<(), StoreError> {
-        self.begin()?;
-        self.database.run("DELETE FROM posting")?;
-        for table in self.value_tables() {
-            self.database.run(&format!("DELETE FROM {table}"))?;
-        }
-        let mut after = 0_i64;
-        loop {
-            let text = "SELECT v.seq, v.rid, v.kind, v.version, v.updated_ms, v.body FROM resource r \
-                        JOIN version v ON v.seq = r.seq WHERE r.rid > ?1 AND r.deleted = 0 ORDER BY r.rid LIMIT 500";
-            let read = |row: &Row<'_>| Ok((place(row)?, content(&self.database, row)?));
-            let portion: Vec<(Place, Option<Value>)> = self.database.all(text, values![after], read)?;
-            let Some((last, _)) = portion.last() else { break };
-            after = last.rid;
-            for (Place { rid, kind, .. }, value) in portion {
-                let Some(value) = value else { continue };
-                let extracted = extract(kind, &value);
-                let text = "UPDATE resource SET present = ?2 WHERE rid = ?1";
-                self.database.execute(text, values![rid, self.present(&extracted)])?;
-                self.index(kind, rid, &extracted)?;
-            }
-        }
-        schema::set_note(&self.database, schema::PARAMETERS, Parameters::digest())?;
-        self.commit()
-    }
-
-    /// The number of a resource, also where it is only referred to.
-    fn resource_number(&mut self, kind: Kind, id: &str) -> Result<i64, StoreError> {
-        if let Some(known) = self.resources.get(&(kind, id.to_owned())) {
-            return Ok(*known);
-        }
-        let rid = match current(&self.database, kind, id)? {
-            Some(found) => found.rid,
-            None => {
-                let rid = self.next_rid;
-                self.next_rid += 1;
-                let text = "INSERT INTO resource (rid, kind, id, version, seq, deleted, present, subject) \
-                            VALUES (?1, ?2, ?3, 0, 0, 1, 0, ?4)";
-                let id = self.database.hidden(Domain::Id(kind), id)?;
-                self.database
-                    .execute(text, values![rid, kind.0, id, Sql::Bytes(Some(Cow::Borrowed(&[])))])?;
-                rid
-            }
-        };
-        self.resources.insert((kind, id.to_owned()), rid);
-        Ok(rid)
-    }
-
-    fn concept_number(&mut self, system: &str, code: &str, label: &str) -> Result<i64, StoreError> {
-        let name = index::concept_name(system, code, label);
-        if let Some(known) = self.concepts.get(&name) {
-            return Ok(*known);
-        }
-        let cid = match index::concept(&self.database, system, code, label)? {
-            Some(cid) => cid,
-            None => {
-                let cid = self.next_cid;
-                self.next_cid += 1;
-                let text = "INSERT INTO concept (cid, code, system, label) VALUES (?1, ?2, ?3, ?4)";
-                let names = [(Domain::Code, code), (Domain::System, system), (Domain::Label, label)];
-                let [code, system, label] = names.map(|(domain, name)| self.database.hidden(domain, name));
-                self.database.execute(text, values![cid, code?, system?, label?])?;
-                cid
-            }
-        };
-        self.concepts.insert(name, cid);
-        Ok(cid)
-    }
-
-    fn entries(&mut self, extracted: &Extracted) -> Result<Entries, StoreError> {
-        let sealer = self.database.shared_sealer();
-        Entries::of(extracted, sealer.as_deref(), &mut |name| match name {
-            index::Name::Concept { system, code, label } => {
-                self.concept_number(system, code, label).map(Some)
-            }
-            index::Name::Resource(kind, id) => self.resource_number(kind, id).map(Some),
-        })
-    }
-
-    fn index(&mut self, kind: Kind, rid: i64, extracted: &Extracted) -> Result<(), StoreError> {
-        let mut entries = self.entries(extracted)?;
-        entries.postings.push((index::all_of(kind), 0));
-        self.database.for_each_pair(Pairs::Insert, rid, &entries.postings)?;
-        entries.insert_values(&self.database, rid)
-    }
-
-    /// The tables of values, which a server has not.
-    fn value_tables(&self) -> &'static [&'static str] {
-        if self.database.sealer().is_some() { &[] } else { &["span", "amount", "words"] }
-    }
-
-    /// Takes the index entries of a version out again; they follow from its text.
-    fn unindex(&mut self, kind: Kind, stood: &Current) -> Result<(), StoreError> {
-        let text =
-            "SELECT v.seq, v.rid, v.kind, v.version, v.updated_ms, v.body FROM version v WHERE v.seq = ?1";
-        let read = |row: &Row<'_>| content(&self.database, row);
-        if let Some(value) = self.database.first(text, values![stood.seq], read)?.flatten() {
-            let mut entries = self.entries(&extract(kind, &value))?;
-            entries.postings.push((index::all_of(kind), 0));
-            self.database.for_each_pair(Pairs::Delete, stood.rid, &entries.postings)?;
-        }
-        for table in self.value_tables() {
-            self.database.execute(&format!("DELETE FROM {table} WHERE rid = ?1"), values![stood.rid])?;
-        }
-        Ok(())
-    }
 }
 
 /// The place of a version, from a row that begins with it.
@@ -580,16 +307,4 @@ pub(crate) fn current(database: &Database, kind: Kind, id: &str) -> Result<Optio
         let (rid, version, seq) = (row.get(0)?, row.get(1)?, row.get(2)?);
         Ok(Current { version, deleted: row.get(3)?, rid, seq, subject })
     })
-}
-
-impl ParameterId {
-    /// The number under which its values stand in the index.
-    pub(crate) const fn index(self) -> i64 {
-        self.0 as i64 * 2
-    }
-
-    /// The number under which the identifiers of its references stand in the index.
-    pub(crate) const fn identifier_index(self) -> i64 {
-        self.0 as i64 * 2 + 1
-    }
 }

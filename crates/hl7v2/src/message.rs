@@ -2,9 +2,13 @@
 //! so that a message of any shape takes no more memory than its text and a list of its segments.
 
 use crate::{Hl7Error, Place};
+use lines::{Lines, begins_segment};
+pub use separators::Separators;
 use std::collections::HashMap;
 
 mod escape;
+mod lines;
+mod separators;
 
 /// Bounds on a message. What a value may be is the mapping's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,63 +27,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { bytes_max: 16 << 20, segments_max: 20_000, fields_max: 512, repetitions_max: 1_000 }
     }
-}
-
-/// The separators that MSH-1 and MSH-2 declare (HL7 2.8 section 2.5.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Separators {
-    /// MSH-1, usually `|`.
-    pub field: char,
-    /// Usually `^`.
-    pub component: char,
-    /// Usually `~`.
-    pub repetition: char,
-    /// Usually `\`; a message may do without.
-    pub escape: Option<char>,
-    /// Usually `&`; a message may do without.
-    pub subcomponent: Option<char>,
-}
-
-impl Separators {
-    fn read(header: &str) -> Result<Self, Hl7Error> {
-        let wrong = |field, what| Hl7Error::Separators { field, what };
-        let mut after = header.strip_prefix("MSH").ok_or(Hl7Error::NoHeader)?.chars();
-        let field = after.next().ok_or(wrong(1, "the field separator is missing"))?;
-        if !is_separator(field) {
-            return Err(wrong(1, "a separator is one printable ASCII character that is no letter or digit"));
-        }
-        let encoding: Vec<char> =
-            after.take_while(|one| *one != field && !matches!(one, '\r' | '\n')).collect();
-        let [component, repetition, rest @ ..] = encoding.as_slice() else {
-            return Err(wrong(
-                2,
-                "must name at least the component and the repetition separator, usually ^~\\&",
-            ));
-        };
-        if rest.len() > 3 {
-            return Err(wrong(2, "has more than five characters"));
-        }
-        let separators = Self {
-            field,
-            component: *component,
-            repetition: *repetition,
-            escape: rest.first().copied(),
-            subcomponent: rest.get(1).copied(),
-        };
-        let mut all = encoding.clone();
-        all.push(field);
-        if !encoding.iter().all(|one| is_separator(*one)) {
-            return Err(wrong(2, "a separator is one printable ASCII character that is no letter or digit"));
-        }
-        all.sort_unstable();
-        let before = all.len();
-        all.dedup();
-        if all.len() == before { Ok(separators) } else { Err(wrong(2, "two separators are the same")) }
-    }
-}
-
-fn is_separator(one: char) -> bool {
-    one.is_ascii_graphic() && !one.is_ascii_alphanumeric()
 }
 
 /// A message over its text.
@@ -365,66 +312,6 @@ impl<'a> Repetition<'a> {
             _ => self.text.split(self.separators.component).nth(number - 1).unwrap_or_default(),
         }
     }
-}
-
-/// The lines of a message with their numbers, without blank ones.
-struct Lines<'a> {
-    rest: &'a str,
-    line: usize,
-    field: char,
-    /// The header ends with a bare `\r`: then a line feed ends a segment only where the next one begins.
-    returns: bool,
-}
-
-impl<'a> Lines<'a> {
-    fn new(text: &'a str, separators: Separators) -> Self {
-        let returns = text
-            .find(['\r', '\n'])
-            .is_some_and(|at| text[at..].starts_with('\r') && !text[at..].starts_with("\r\n"));
-        Self { rest: text, line: 0, field: separators.field, returns }
-    }
-
-    fn end(&self) -> usize {
-        let mut from = 0;
-        while let Some(at) = self.rest[from..].find(['\r', '\n']).map(|at| from + at) {
-            let after = &self.rest[at + 1..];
-            let ends = !self.returns
-                || self.rest[at..].starts_with('\r')
-                || after.is_empty()
-                || begins_segment(after, self.field);
-            if ends {
-                return at;
-            }
-            from = at + 1;
-        }
-        self.rest.len()
-    }
-}
-
-impl<'a> Iterator for Lines<'a> {
-    type Item = (usize, &'a str);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while !self.rest.is_empty() {
-            let end = self.end();
-            let (text, after) = self.rest.split_at(end);
-            let ending = if after.starts_with("\r\n") { 2 } else { after.len().min(1) };
-            self.rest = &after[ending..];
-            self.line += 1;
-            let text = text.trim_matches(['\n', '\u{1a}', '\u{feff}']);
-            if !text.trim().is_empty() {
-                return Some((self.line, text));
-            }
-        }
-        None
-    }
-}
-
-fn begins_segment(text: &str, field: char) -> bool {
-    let mut all = text.chars();
-    let named = (0..3)
-        .all(|at| all.next().is_some_and(|one| one.is_ascii_uppercase() || (at > 0 && one.is_ascii_digit())));
-    named && all.next().is_none_or(|one| one == field || matches!(one, '\r' | '\n'))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod segments;
 
 use crate::Fhir;
 use anyhow::{Context, Result, ensure};
-use bxp_chain::Retention;
+use bxp_chain::{Retention, sync};
 use bxp_types::{Genesis, Jurisdiction};
 pub use content::Content;
 pub use release::Release;
@@ -49,7 +49,8 @@ pub struct NodeConfig {
     /// Keep the state of every block.
     #[serde(default)]
     pub archive: bool,
-    /// Without `archive`: of how many blocks below the newest the state is kept.
+    /// Without `archive`: of how many blocks below the newest the state is kept, at least 256. A node that catches up writes
+    /// so many before they become its head, and answers from the head's state meanwhile.
     #[serde(default = "default_state_history_blocks")]
     pub state_history_blocks: u64,
     /// Who checks the signatures of a proposal: `all` validators, or a few of them (`sharded`; see `docs/legal.md`).
@@ -145,7 +146,7 @@ const fn default_block_interval_ms() -> u64 {
 }
 
 const fn default_state_history_blocks() -> u64 {
-    256
+    sync::BLOCKS_MAX
 }
 
 impl NodeConfig {
@@ -169,6 +170,13 @@ impl NodeConfig {
             "block_interval_ms in {} is {}; the most is 60000",
             path.display(),
             config.block_interval_ms
+        );
+        ensure!(
+            config.archive || config.state_history_blocks >= sync::BLOCKS_MAX,
+            "state_history_blocks in {} is {}; the least is {}, as many as one import brings",
+            path.display(),
+            config.state_history_blocks,
+            sync::BLOCKS_MAX
         );
         ensure!(
             config.segments.blocks <= SEGMENT_BLOCKS_MAX,
@@ -285,6 +293,17 @@ mod tests {
         assert_eq!(rules("blocks = 0").unwrap(), None);
         assert!(rules("blocks = 2000000").unwrap_err().to_string().contains("the most is 1048576"));
         assert_eq!(config.release.policy(), ReleasePolicy { profile: ReleaseProfile::SafeHarbor, k_min: 1 });
+    }
+
+    #[test]
+    fn no_fewer_states_are_kept_than_an_import_brings_blocks() {
+        let keeping = |lines: &str| read(&TEXT.replace("[listen]", &format!("{lines}\n[listen]")));
+        let least = keeping("state_history_blocks = 256").unwrap();
+        assert_eq!(least.retention(), Retention::Blocks(256));
+        let refused = keeping("state_history_blocks = 255").unwrap_err().to_string();
+        assert!(refused.contains("node.toml is 255; the least is 256"), "{refused}");
+        let archive = keeping("archive = true\nstate_history_blocks = 0").unwrap();
+        assert_eq!(archive.retention(), Retention::All);
     }
 
     #[test]

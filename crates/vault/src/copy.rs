@@ -85,7 +85,8 @@ impl Vault {
             self.ensure_patients(&[entry.subject])?;
             self.put_block(&mut batch, &copy.block)?;
             self.put_key(&mut batch, &entry, &cid, &self.wrap_key(entry.subject, &cid, identity)?);
-            // The rest's key is checked by its block, which every node has; where it is lost, scrubbing brings it back.
+            // The rest's key is checked by its block, which every node has; where that is lost, the key is asked for again
+            // once scrubbing has brought it back.
             let rest_cid = entry.deidentified_cid;
             if let Some(block) = self.block(&rest_cid)? {
                 open_checked(&entry, BlockClass::Deidentified, rest, &block.bytes)?;

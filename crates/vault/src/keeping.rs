@@ -81,7 +81,7 @@ impl Keeping {
 /// Records whose identity blocks are not where placement wants them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Misplaced {
-    /// Records that this node keeps and whose identity block, or its key, is not here.
+    /// Records that this node keeps and whose identity block, or a side's key, is not here.
     pub wanted: Vec<RecordEntry>,
     /// Records that this node does not keep and of whose identity side something is here.
     pub surplus: Vec<RecordEntry>,
@@ -212,12 +212,19 @@ impl Vault {
             let block = self.block_table(entry.identity_class()).contains(block_key(&entry.identity_cid))?;
             let key = self.has_key(&entry.identity_cid)?;
             match self.keeps(&entry) {
-                true if !(block && key) => found.wanted.push(entry),
+                true if !(block && key) || self.lacks_rests_key(&entry)? => found.wanted.push(entry),
                 false if block || key => found.surplus.push(entry),
                 _ => {}
             }
         }
         Ok(found)
+    }
+
+    /// Whether the de-identified block is here without its key. Where the block is not, no copy brings the key
+    /// ([`Vault::accept_copies`]): scrubbing has to bring the block first.
+    fn lacks_rests_key(&self, entry: &RecordEntry) -> Result<bool, VaultError> {
+        let cid = &entry.deidentified_cid;
+        Ok(!self.has_key(cid)? && self.block_table(BlockClass::Deidentified).contains(block_key(cid))?)
     }
 
     /// Deletes the identity sides of records that this node does not keep and all of whose keepers hold them, as they

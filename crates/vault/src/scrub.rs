@@ -1,6 +1,10 @@
 //! Scrubbing: looks at everything that should be here, and says what is lost or damaged before somebody needs it.
 
-use crate::{RecordEntry, Vault, VaultError, envelope, keys::open_checked, tables::block_key};
+use crate::{
+    RecordEntry, Vault, VaultError, envelope,
+    keys::{open_checked, split_row},
+    tables::block_key,
+};
 use bxp_privacy::Permit;
 use bxp_storage::Durability;
 use bxp_types::{BlockClass, SealedBlock};
@@ -76,27 +80,41 @@ impl Vault {
     }
 
     /// Gives a name ([`Vault::put_name`]) to each of a record's blocks that has neither key nor name here: the row of a
-    /// key was lost, and without one of them the block cannot be taken in again.
+    /// key was lost, and without one of them the block cannot be taken in again. A row that is too short to name the record
+    /// holds no key either: it goes, so that the key counts as lost.
     fn name_again(&self, entry: &RecordEntry) -> Result<(), VaultError> {
         let mut nameless = Vec::new();
         for cid in [&entry.identity_cid, &entry.deidentified_cid] {
-            if !self.has_key(cid)? && !self.tables.by_cid.contains(block_key(cid))? {
+            if !self.is_named(cid)? {
                 nameless.push(cid);
             }
         }
         if nameless.is_empty() {
             return Ok(());
         }
-        // An erasure meanwhile would leave the names behind.
-        let _sealing = self.sealing();
+        // An erasure meanwhile would leave the names behind, and a key that comes meanwhile must not go.
+        let _exchanging = self.exchanging.write();
         if self.entry(entry.record_id)?.is_none() {
             return Ok(());
         }
         let mut batch = self.store.batch();
         for cid in nameless {
-            self.put_name(&mut batch, entry, cid);
+            // Its key may have come before.
+            if !self.is_named(cid)? {
+                batch.remove(&self.tables.keys, block_key(cid));
+                self.put_name(&mut batch, entry, cid);
+            }
         }
         Ok(batch.commit(Durability::Buffered)?)
+    }
+
+    /// Whether a block leads to its record, by the row of its key or by a name.
+    fn is_named(&self, cid: &Cid) -> Result<bool, VaultError> {
+        let key = block_key(cid);
+        match self.tables.keys.get(&key)? {
+            Some(row) => Ok(split_row(&row).is_ok()),
+            None => Ok(self.tables.by_cid.contains(key)?),
+        }
     }
 
     fn scrub_block(

@@ -5,6 +5,7 @@
 
 use super::{
     Mempool,
+    check::outbids,
     queue::{Pooled, Queue},
 };
 use alloy_consensus::{Transaction as _, transaction::TxHashRef as _};
@@ -142,11 +143,6 @@ fn tail_tip(queue: &Queue, base_fee: u64) -> Option<u128> {
     Some(tail.transaction.effective_tip_per_gas(base_fee).unwrap_or_default())
 }
 
-/// Whether a tip is enough to push out one that pays `old`: more, and by a tenth, as for a replacement.
-const fn outbids(new: u128, old: u128) -> bool {
-    new > old && new >= old.saturating_add(old.div_ceil(10))
-}
-
 impl Mempool {
     /// Pushes out until there is room for a newcomer, and gives the hashes of those that went.
     ///
@@ -205,8 +201,7 @@ impl Mempool {
         let queue = self.senders.get(&sender)?;
         let (account_nonce, gap_since) = (queue.account_nonce, queue.gap_since);
         let pooled = self.change(sender, Queue::take_tail)?;
-        self.by_hash.remove(pooled.transaction.tx_hash());
-        self.bytes -= pooled.bytes;
+        self.forget(&pooled);
         Some(PushedOut { pooled, account_nonce, gap_since })
     }
 

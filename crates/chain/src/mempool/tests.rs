@@ -69,6 +69,41 @@ fn a_replacement_pays_a_tenth_more() {
     assert_eq!(pool.len(), 1);
 }
 
+/// Goal: as in geth, both prices have to rise, by a tenth of what they are; a tip of nothing does not stay nothing.
+#[test]
+fn fee_cap_and_tip_both_rise_for_a_replacement() {
+    let with = |fee_cap: u64, tip: u128| {
+        let transaction = TxEip1559 {
+            chain_id: CHAIN_ID,
+            gas_limit: 21_000,
+            max_fee_per_gas: u128::from(fee_cap),
+            max_priority_fee_per_gas: tip,
+            to: TxKind::Call(Address::ZERO),
+            ..Default::default()
+        };
+        sign(1, transaction)
+    };
+    let replaces = |old: RecoveredTransaction, new: RecoveredTransaction| {
+        let mut pool = pool_with(&[old]);
+        match pool.insert(new, &conditions(0)) {
+            Ok(gone) => gone.len() == 1,
+            Err(refused) => {
+                assert_eq!(refused, SubmitError::ReplacementUnderpriced);
+                false
+            }
+        }
+    };
+    assert!(!replaces(with(BASE_FEE, 0), with(2 * BASE_FEE, 0)), "nothing is not more than nothing");
+    assert!(!replaces(with(BASE_FEE, 1), with(2 * BASE_FEE, 1)));
+    assert!(!replaces(with(BASE_FEE, 1), with(BASE_FEE, 2)));
+    assert!(replaces(with(BASE_FEE, 0), with(2 * BASE_FEE, 1)));
+    assert!(replaces(with(BASE_FEE, 1), with(2 * BASE_FEE, 2)));
+    // A tenth of 15 are 1.5 wei, of which geth asks one.
+    assert!(replaces(with(BASE_FEE, 15), with(BASE_FEE + BASE_FEE / 10, 16)));
+    assert!(!replaces(with(BASE_FEE, 20), with(BASE_FEE + BASE_FEE / 10, 21)));
+    assert!(!replaces(with(BASE_FEE, 15), with(BASE_FEE + BASE_FEE / 10 - 1, 16)));
+}
+
 #[test]
 fn what_is_refused_is_refused_in_geths_words() {
     let mut pool =
@@ -208,6 +243,20 @@ fn what_a_block_has_spent_does_not_wait_behind_a_gap() {
     let late = pool.insert(transfer(1, 1, 1), &conditions(1));
     assert_eq!(late, Err(SubmitError::NonceTooLow { next: 2, got: 1 }), "the pool has heard of the block");
     assert_eq!(pool.size(), (1, 0));
+}
+
+#[test]
+fn how_far_ahead_a_nonce_may_lie_is_counted_from_where_the_pool_knows_the_account() {
+    let limits = PoolLimits { per_sender_max: 4, ..PoolLimits::default() };
+    let mut pool = Mempool::new(limits);
+    for nonce in 0..3 {
+        pool.insert(transfer(1, nonce, 1), &conditions(0)).unwrap();
+    }
+    pool.account_moved(transfer(1, 0, 1).signer(), 2);
+    let far = pool.insert(transfer(1, 6, 1), &conditions(0));
+    assert_eq!(far, Err(SubmitError::NonceTooHigh { next: 2, got: 6 }));
+    pool.insert(transfer(1, 5, 1), &conditions(0)).unwrap();
+    assert_eq!(pool.size(), (1, 1));
 }
 
 #[test]

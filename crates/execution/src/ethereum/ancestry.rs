@@ -28,13 +28,22 @@ impl Ancestry {
         Self([Ancestor { number: genesis.number, hash: genesis.hash_slow(), ommers: Vec::new() }].into())
     }
 
-    /// Goes on with `block`, once its ommers are checked. After a block that does not follow the newest one, no earlier
-    /// one is known, so that none of their children is taken for an ommer.
+    /// Goes on with `block`, which is in a folder already, once its ommers are checked; [`State::import`] goes on by
+    /// itself with the block that it runs.
     ///
     /// # Errors
     /// [`VerifyError::Mismatch`] with the first ommer that the block may not include.
+    ///
+    /// [`State::import`]: crate::State::import
     pub fn follow(&mut self, block: &EthereumBlock) -> Result<(), VerifyError> {
         self.check(block)?;
+        self.add(block);
+        Ok(())
+    }
+
+    /// Goes on with `block`, which [`Ancestry::check`] has let pass. After a block that does not follow the newest one,
+    /// no earlier one is known, so that none of their children is taken for an ommer.
+    pub(crate) fn add(&mut self, block: &EthereumBlock) {
         if !self.is_followed_by(&block.header) {
             self.0.clear();
         }
@@ -46,7 +55,6 @@ impl Ancestry {
             hash: block.header.hash_slow(),
             ommers: block.ommers.iter().map(Header::hash_slow).collect(),
         });
-        Ok(())
     }
 
     /// Whether the ommers of `block` are those that its header names, each a child of an ancestor that is not the
@@ -84,6 +92,10 @@ impl Ancestry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{EthereumGenesis, Retention, State, next_base_fee};
+    use alloy_primitives::{Address, U256};
+    use bxp_storage::Store;
+    use bxp_types::NetworkId;
 
     /// A block with these ommers on the one that `parent` heads.
     fn child(parent: &Header, ommers: Vec<Header>) -> EthereumBlock {
@@ -187,5 +199,31 @@ mod tests {
         assert!(refusal(&short, &child(&headers[9], vec![beside(&headers[3], 1)])).contains("2 to 7"));
         short.follow(&newest).unwrap();
         assert!(refusal(&short, &next).contains("2 to 7 generations back"));
+    }
+
+    /// Goal: the importer goes on by itself with a block that is what its header says, and with no other.
+    #[test]
+    fn an_imported_block_is_the_newest_ancestor() {
+        let config = r#""config": {"chainId": 1, "londonBlock": 0, "terminalTotalDifficulty": 0}"#;
+        let rest =
+            format!(r#""gasLimit": "0x1c9c380", "alloc": {{"{}": {{"balance": "0x1"}}}}"#, Address::ZERO);
+        let genesis = EthereumGenesis::from_json(format!("{{{config}, {rest}}}").as_bytes()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), NetworkId([1; 32])).unwrap();
+        let state = State::open_ethereum(&store, &genesis, Retention::All).unwrap();
+        let first = &state.genesis_block().header;
+        let mut ancestry = Ancestry::of(first);
+        let mut block = child(first, Vec::new());
+        block.header.timestamp = 12;
+        block.header.gas_limit = first.gas_limit;
+        block.header.base_fee_per_gas = Some(next_base_fee(first));
+        block.header.state_root = first.state_root;
+        let mut wrong = block.clone();
+        wrong.header.gas_used = 1;
+        let refused = state.import(first, U256::ZERO, &mut ancestry, &wrong).unwrap_err();
+        assert!(refused.to_string().contains("gasUsed"), "{refused}");
+        assert!(ancestry.is_followed_by(&block.header));
+        state.import(first, U256::ZERO, &mut ancestry, &block).unwrap();
+        assert!(ancestry.is_followed_by(&child(&block.header, Vec::new()).header));
     }
 }

@@ -5,7 +5,7 @@ use crate::{ChainSpec, Rules, VerifyError, verify::Comparison};
 use alloy_consensus::{
     Header, Transaction,
     constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH},
-    proofs::{calculate_ommers_root, calculate_withdrawals_root},
+    proofs::calculate_withdrawals_root,
 };
 use alloy_eips::{
     eip1559::{BaseFeeParams, INITIAL_BASE_FEE, calc_next_block_base_fee},
@@ -48,7 +48,6 @@ pub(crate) fn check(
         let difficulty = difficulty(spec, rules, parent, header.number, header.timestamp);
         equal.check("difficulty", difficulty, header.difficulty)?;
     }
-    equal.check("sha3Uncles", calculate_ommers_root(&block.ommers), header.ommers_hash)?;
     check_ommers(header, &block.ommers, &equal)?;
     let withdrawals_root = block
         .withdrawals
@@ -85,7 +84,8 @@ fn check_gas(
     check_option(equal, "baseFeePerGas", base_fee, header.base_fee_per_gas)
 }
 
-/// Form and age of the ommers. Whose children they are, the importer checks, who has the ancestors.
+/// Form and age of the ommers. Whether they are those that the header names, and whose children they are, is for
+/// [`Ancestry`](super::Ancestry), which has the ancestors.
 fn check_ommers(header: &Header, ommers: &[Header], equal: &Comparison) -> Result<(), VerifyError> {
     equal.require("uncles", ommers.len() <= OMMERS_MAX, "at most 2", ommers.len())?;
     for ommer in ommers {

@@ -32,8 +32,8 @@ pub struct EthereumBlock {
 
 impl State {
     /// Runs `block` of an Ethereum chain on the block that `parent` heads, whose state must be the stored one, and
-    /// compares everything with what its header says. `total_difficulty` is the parent's, `ancestry` that of the block.
-    /// Nothing is written.
+    /// compares everything with what its header says. `total_difficulty` is the parent's, `ancestry` that of the block,
+    /// which goes on with the block where it is what its header says. Nothing is written.
     ///
     /// # Errors
     /// [`VerifyError::Mismatch`] names the first field that differs, [`VerifyError::Included`] the first transaction
@@ -42,7 +42,7 @@ impl State {
         &self,
         parent: &Header,
         total_difficulty: U256,
-        ancestry: &Ancestry,
+        ancestry: &mut Ancestry,
         block: &EthereumBlock,
     ) -> Result<ExecutedBlock, VerifyError> {
         let header = &block.header;
@@ -60,6 +60,7 @@ impl State {
         run.block(block, spec)?;
         let (state_root, changes) = run.state_root()?;
         compare(block, &run, state_root)?;
+        ancestry.add(block);
         let stored = StoredBlock {
             header: header.clone(),
             hash: header.hash_slow(),

@@ -1,6 +1,6 @@
 //! Placement in the vault: who gets an identity block, who may delete one, and what a node that leaves its country signs.
 
-use crate::node::{Node, row_key};
+use crate::node::{Node, lose, row_key};
 use bxp_privacy::{CopyFacts, decide_copy};
 use bxp_storage::Durability;
 use bxp_types::{Jurisdiction, ValidatorIndex};
@@ -143,6 +143,23 @@ fn what_is_not_placed_on_the_receiver_is_refused() {
     first.vault.adopt(directory(1, &[(&holder, US), (&first, US)])).unwrap();
     hand_over(&holder, &first, &others).unwrap();
     assert!(entries.iter().all(|entry| has(&first, entry)));
+}
+
+/// Goal: a keeper that has lost one key gets it from another keeper, whichever side's it is.
+#[test]
+fn a_lost_key_of_either_side_comes_from_another_keeper() {
+    let ([holder, first, _], entries) = three();
+    let entry = entries.iter().find(|entry| has(&first, entry)).unwrap();
+    let wanted = || first.vault.misplaced(0, MANIFEST_RECORDS_MAX).unwrap().wanted;
+    for cid in [entry.identity_cid, entry.deidentified_cid] {
+        lose(&first, "vault.keys", &cid);
+        assert_eq!(wanted(), std::slice::from_ref(entry));
+        assert_eq!(fetch_all(&holder, &first), 1);
+        assert!(first.vault.has_key(&cid).unwrap() && wanted().is_empty());
+    }
+    lose(&first, "vault.keys", &entry.deidentified_cid);
+    lose(&first, "vault.deidentified", &entry.deidentified_cid);
+    assert!(wanted().is_empty(), "a key without its block cannot be checked");
 }
 
 /// Goal: two copies at every moment while a node joins. Way: a fourth node; who is to give a copy up tries before, with

@@ -34,6 +34,13 @@ pub(crate) fn row_key(cid: &Cid) -> Vec<u8> {
     [digest, before].concat()
 }
 
+/// Removes a block's row from a table, as a disk may.
+pub(crate) fn lose(node: &Node, table: &str, cid: &Cid) {
+    let mut batch = node.store.batch();
+    batch.remove(&node.store.table(table).unwrap(), row_key(cid));
+    batch.commit(Durability::Buffered).unwrap();
+}
+
 impl Node {
     pub(crate) fn new(me: u16, home: Jurisdiction) -> Self {
         let dir = tempfile::tempdir().unwrap();

@@ -1,10 +1,9 @@
 //! What is lost or damaged is found before somebody needs it, and a peer's copy mends it.
 
-use crate::node::{Node, row_key};
+use crate::node::{Node, lose, row_key};
 use bxp_storage::Durability;
 use bxp_types::{BlockClass, Jurisdiction, ValidatorIndex};
 use bxp_vault::{RecordEntry, Scrubbed, VaultError};
-use cid::Cid;
 
 fn scrub(node: &Node) -> Scrubbed {
     let permit = node.own_permit(node.identity_class());
@@ -29,12 +28,6 @@ fn replicated() -> (Node, Node, Vec<RecordEntry>) {
     peer.vault.stage_replica(&mut batch, ValidatorIndex(0), &sent.manifest, &sent.blocks).unwrap();
     batch.commit(Durability::Buffered).unwrap();
     (holder, peer, entries)
-}
-
-fn lose(node: &Node, table: &str, cid: &Cid) {
-    let mut batch = node.store.batch();
-    batch.remove(&node.store.table(table).unwrap(), row_key(cid));
-    batch.commit(Durability::Buffered).unwrap();
 }
 
 #[test]
@@ -104,4 +97,23 @@ fn a_sound_block_whose_key_is_lost_leads_to_its_record_until_that_is_erased() {
     holder.vault.erase(entry.record_id).unwrap();
     scrub(&holder);
     assert_eq!(names.iter().count(), 0, "an erased record leaves no name");
+}
+
+/// Goal: a row of a key that is too short to be read ends neither a scrub nor the mending of its block.
+#[test]
+fn a_key_whose_row_is_cut_short_counts_as_lost() {
+    let (holder, peer, entries) = replicated();
+    let (entry, cid) = (&entries[2], entries[2].identity_cid);
+    let mut batch = holder.store.batch();
+    batch.put(&holder.store.table("vault.keys").unwrap(), row_key(&cid), [7_u8; 3]);
+    batch.commit(Durability::Buffered).unwrap();
+    lose(&holder, "vault.identity.US", &cid);
+    assert!(matches!(holder.vault.entry_of_block(&cid), Err(VaultError::Malformed(_))));
+
+    assert_eq!(scrub(&holder).missing, [cid]);
+    assert!(!holder.vault.has_key(&cid).unwrap(), "it is asked for again");
+    assert_eq!(holder.vault.entry_of_block(&cid).unwrap().as_ref(), Some(entry));
+    holder.vault.accept_block(&peer.vault.block(&cid).unwrap().unwrap()).unwrap();
+    let seen = scrub(&holder);
+    assert_eq!((seen.missing.len(), seen.unopened.as_slice()), (0, [cid].as_slice()));
 }

@@ -108,9 +108,9 @@ impl Chain {
             ensure!(same, "the folder holds another block {height}; give a new --dir");
             return Ok(self.ancestry.follow(block)?);
         }
-        let executed = self.state.import(&self.head.header, self.total_difficulty, &self.ancestry, block)?;
+        let executed =
+            self.state.import(&self.head.header, self.total_difficulty, &mut self.ancestry, block)?;
         self.commit(&executed)?;
-        self.ancestry.follow(block)?;
         self.total_difficulty = self.total_difficulty.saturating_add(block.header.difficulty);
         self.head = executed.block;
         Ok(())

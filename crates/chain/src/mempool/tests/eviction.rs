@@ -50,10 +50,10 @@ fn the_last_of_whoever_pays_least_goes_for_a_tenth_more() {
     assert_eq!(refused.to_string(), "transaction underpriced");
     assert_eq!(push(&mut pool, 3, 0, 11), Ok(vec![hash(2, 1, 10)]));
     assert_eq!(pool.next_nonce(transfer(2, 0, 50).signer()), Some(1), "the queue has no hole");
-    assert_eq!(push(&mut pool, 4, 0, 12), Err(SubmitError::PoolUnderpriced));
-    assert_eq!(push(&mut pool, 4, 0, 13), Ok(vec![hash(3, 0, 11)]));
-    assert_eq!(push(&mut pool, 5, 0, 60), Ok(vec![hash(4, 0, 13)]));
-    assert_eq!(push(&mut pool, 6, 0, 60), Ok(vec![hash(2, 0, 50)]), "its last one is the first one now");
+    assert_eq!(push(&mut pool, 4, 0, 40), Ok(vec![hash(3, 0, 11)]));
+    assert_eq!(push(&mut pool, 5, 0, 43), Err(SubmitError::PoolUnderpriced));
+    assert_eq!(push(&mut pool, 5, 0, 60), Ok(vec![hash(4, 0, 40)]));
+    assert_eq!(push(&mut pool, 6, 0, 55), Ok(vec![hash(2, 0, 50)]), "its last one is the first one now");
 }
 
 #[test]

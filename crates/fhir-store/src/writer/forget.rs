@@ -1,0 +1,65 @@
+//! Forgetting what was erased.
+
+use super::{Current, Writer};
+use crate::{StoreError, database::values, parameters::Kind, sealing::Domain};
+
+impl Writer {
+    /// Forgets every version of every resource of a patient: their texts and index are gone from the file, once it is
+    /// checkpointed; ids remain, as deleted. Gives the number of resources.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], [`StoreError::Damaged`].
+    pub fn forget_subject(&mut self, subject: [u8; 16]) -> Result<usize, StoreError> {
+        let text = "SELECT rid, kind, seq, version, deleted FROM resource WHERE subject = ?1";
+        let hidden = self.database.hidden_bytes(Domain::Subject, &subject)?;
+        let found: Vec<(Kind, Current)> = self.database.all(text, &[hidden], |row| {
+            let kind = Kind(row.get(1)?);
+            let (rid, seq) = (row.get(0)?, row.get(2)?);
+            Ok((kind, Current { version: row.get(3)?, deleted: row.get(4)?, rid, seq, subject }))
+        })?;
+        for (kind, current) in &found {
+            if current.seq > 0 && !current.deleted {
+                self.unindex(*kind, current)?;
+            }
+            let rid = current.rid;
+            self.database.execute("UPDATE version SET body = NULL WHERE rid = ?1", values![rid])?;
+            let text = "UPDATE resource SET deleted = 1, present = 0 WHERE rid = ?1";
+            self.database.execute(text, values![rid])?;
+        }
+        Ok(found.len())
+    }
+
+    /// Forgets the version that a record seals. Looks through all versions.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], [`StoreError::Damaged`].
+    pub fn forget_record(&mut self, record: [u8; 16]) -> Result<(), StoreError> {
+        let text = "SELECT v.seq, r.rid, r.kind, r.seq, r.version, r.deleted FROM version v \
+                    JOIN resource r ON r.rid = v.rid WHERE v.record = ?1";
+        let hidden = self.database.hidden_bytes(Domain::Record, &record)?;
+        let found = self.database.first(text, &[hidden], |row| {
+            let (rid, seq) = (row.get(1)?, row.get(3)?);
+            let current = Current { version: row.get(4)?, deleted: row.get(5)?, rid, seq, subject: [0; 16] };
+            Ok((row.get::<i64>(0)?, Kind(row.get(2)?), current))
+        })?;
+        let Some((seq, kind, current)) = found else { return Ok(()) };
+        if seq == current.seq && !current.deleted {
+            self.unindex(kind, &current)?;
+            let text = "UPDATE resource SET deleted = 1, present = 0 WHERE rid = ?1";
+            self.database.execute(text, values![current.rid])?;
+        }
+        self.database.execute("UPDATE version SET body = NULL WHERE seq = ?1", values![seq])
+    }
+
+    /// Empties the log of the last transactions, so that what was forgotten is not in it either. Tells whether it could: a
+    /// reader and an open transaction hold it up, and the next checkpoint does it. A server's tables are vacuumed; its own
+    /// log and its backups are the operator's (ADR 71).
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn empty_log(&mut self) -> Result<bool, StoreError> {
+        // Within a transaction neither database can.
+        self.log_due = self.open || !self.database.empty_log()?;
+        Ok(!self.log_due)
+    }
+}
