@@ -18,6 +18,9 @@ use std::{
 
 /// The most submissions that are synced together.
 const GROUP_MAX: usize = 128;
+/// Resources from which a group waits for no more: they are worth a sync of their own. Who hands much in would else be
+/// acknowledged in step with all others, who then all check at the same time and all write at the same time.
+const GROUP_RESOURCES: usize = 2_000;
 /// Groups after which the working copy is synced and its rows are removed.
 const GROUPS_UNTIL_CHECKPOINT: u64 = 64;
 /// Bytes of the working copy's log after which it is synced, whatever the number of groups.
@@ -94,8 +97,8 @@ impl WorkingCopy {
         }
         group.members += 1;
         let mine = group.number;
-        let others_come = self.waiting.load(Ordering::SeqCst) > 0 && group.members < GROUP_MAX;
-        if others_come {
+        let full = group.members >= GROUP_MAX || group.resources >= GROUP_RESOURCES;
+        if !full && self.waiting.load(Ordering::SeqCst) > 0 {
             while group.number == mine {
                 let late = self.committed.wait_for(&mut group, LOOK_AGAIN).timed_out();
                 if late && group.number == mine && self.waiting.load(Ordering::SeqCst) == 0 {
