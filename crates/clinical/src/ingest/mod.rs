@@ -236,7 +236,7 @@ impl Ingest {
             return Ok(inner.take(work, None)?.0);
         };
         // References of a bundle lead to ids of this server, so that who reads them can follow them.
-        let resolved = resolve::resolve(submission, working.store());
+        let resolved = resolve::resolve(inner, working.store(), submission);
         let submission = resolved.as_ref().unwrap_or(submission);
         let checked = self.check(submission);
         self.transact(|session| {

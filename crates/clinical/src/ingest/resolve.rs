@@ -1,12 +1,12 @@
 //! References between the resources of a bundle, turned into addresses of this server (R4 section 3.1.0.11.2).
 
-use super::names::references;
+use super::{Inner, names::references, redo::own_permit};
 use crate::{
     compartment::identifiers,
     fhir::element::{resource_type, text},
     source::{Entry, Submission},
 };
-use bxp_fhir_store::{Parameters, Store, extract::is_id, search};
+use bxp_fhir_store::{Parameters, Reader, Store, extract::is_id, search};
 use bxp_types::Phi;
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap};
@@ -39,8 +39,9 @@ pub fn rewrite_references(json: &str, lookup: &dyn Fn(&str) -> Option<String>) -
 /// The submission with references that lead to ids; none where nothing changes.
 ///
 /// An entry that has a `urn:uuid:` for its address and no id gets that UUID for its id. What is referred to by identifier is
-/// looked for in the bundle, then in the working copy.
-pub(super) fn resolve(submission: &Submission, store: &Store) -> Option<Submission> {
+/// looked for in the bundle, then in the working copy, as it was committed: what is in the gate meanwhile may yet be undone,
+/// and nobody has been told of it.
+pub(super) fn resolve(inner: &Inner, store: &Store, submission: &Submission) -> Option<Submission> {
     let mut addresses: HashMap<String, String> = HashMap::new();
     let mut new_ids: Vec<Option<String>> = Vec::with_capacity(submission.entries.len());
     for entry in &submission.entries {
@@ -61,17 +62,17 @@ pub(super) fn resolve(submission: &Submission, store: &Store) -> Option<Submissi
     }
     let referred: Vec<Vec<&str>> =
         submission.entries.par_iter().map(|entry| references(entry.resource.expose())).collect();
-    // The working copy is asked from this thread alone: who has the gate holds its writer and waits for rayon's threads, so
-    // that one of those must not wait for the writer.
     let conditional: BTreeSet<&str> = referred
         .iter()
         .flatten()
         .copied()
         .filter(|reference| reference.contains('?') && !addresses.contains_key(*reference))
         .collect();
-    for reference in conditional {
-        if let Some(address) = found(reference, store) {
-            addresses.insert(reference.to_owned(), address);
+    if let Some(reader) = reader_for(&conditional, inner, store) {
+        for reference in conditional {
+            if let Some(address) = found(reference, &reader) {
+                addresses.insert(reference.to_owned(), address);
+            }
         }
     }
     let changed: Vec<Option<Entry>> = submission
@@ -120,8 +121,16 @@ fn rewritten(
     Some(Entry { resource: Phi::new(resource), ..entry.clone() })
 }
 
+/// A reader, so that no one waits for who writes; none where nothing is asked for.
+fn reader_for(conditional: &BTreeSet<&str>, inner: &Inner, store: &Store) -> Option<Reader> {
+    if conditional.is_empty() {
+        return None;
+    }
+    store.reader(&own_permit(inner).ok()?, inner.clock.now_ms()).ok()
+}
+
 /// What the working copy has under a conditional reference, if it is one resource.
-fn found(reference: &str, store: &Store) -> Option<String> {
+fn found(reference: &str, reader: &Reader) -> Option<String> {
     let (kind, query) = reference.split_once('?')?;
     let kind_of = Parameters::r4().kind(kind)?;
     let (name, value) = query.split_once('=').filter(|(_, value)| !value.contains('&'))?;
@@ -129,8 +138,9 @@ fn found(reference: &str, store: &Store) -> Option<String> {
     if !parsed.ignored.is_empty() {
         return None;
     }
-    match store.writer().matches(&parsed.query).ok()? {
-        (Some(id), false) => Some(format!("{kind}/{id}")),
+    let (found, _) = reader.search(&parsed.query, 2, None, i64::MAX).ok()?;
+    match found.as_slice() {
+        [one] => Some(format!("{kind}/{}", one.id)),
         _ => None,
     }
 }
