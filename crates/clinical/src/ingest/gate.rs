@@ -117,7 +117,7 @@ impl Session<'_> {
     pub fn take(&mut self, work: Work<'_>) -> Result<(Report, Vec<Outcome>), ClinicalError> {
         let (mut passage, staged) = self.inner.stage(work)?;
         if let Some(staged) = staged {
-            self.inner.write(&mut passage, staged, self.writer, || {})?;
+            staged.write(&mut passage, self.writer, || {})?;
         }
         Ok(passage.end())
     }
@@ -147,7 +147,7 @@ impl Ingest {
             || inner.stage(work).map_err(E::from),
             |writer, (mut passage, staged), named| {
                 if let Some(staged) = staged {
-                    inner.write(&mut passage, staged, writer, || drop(named))?;
+                    staged.write(&mut passage, writer, || drop(named))?;
                 }
                 let (report, outcomes) = passage.end();
                 then(writer, report, outcomes)

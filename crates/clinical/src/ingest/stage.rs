@@ -35,6 +35,36 @@ pub(super) struct Staged<'a> {
     number: Option<u64>,
 }
 
+impl Staged<'_> {
+    /// Writes what is staged into the vault's tables, and says so by `kept`; beside that into the working copy. Neither is
+    /// there for good before the group is synced, the vault's tables first.
+    pub(super) fn write(
+        self,
+        passage: &mut Passage<'_>,
+        writer: &mut Writer,
+        kept: impl FnOnce(),
+    ) -> Result<(), ClinicalError> {
+        let Staged { batch, sealing, written, deleted, number } = self;
+        let Passage { outcomes, prepared, .. } = passage;
+        let copy = || write_whole(writer, &written, &deleted, prepared, outcomes);
+        let keep = || {
+            let committed = batch.commit(Durability::Buffered);
+            drop(sealing);
+            kept();
+            committed
+        };
+        let (copied, committed) = both(written.len(), copy, keep).map_err(|error| {
+            ClinicalError::Group(format!("the system gives no thread to write with: {error}"))
+        })?;
+        committed?;
+        copied?;
+        if let Some(number) = number {
+            writer.set_applied(number)?;
+        }
+        Ok(())
+    }
+}
+
 impl Inner {
     /// Seals what is taken and makes the batch; none where there is nothing to write.
     pub(super) fn seal_taken<'a>(
@@ -78,35 +108,6 @@ impl Inner {
         };
         let deleted = noted.split_off(written.len());
         Ok(Some(Staged { batch, sealing, written, deleted, number }))
-    }
-
-    /// Writes what is staged into the vault's tables, and says so by `kept`; beside that into the working copy. Neither is
-    /// there for good before the group is synced, the vault's tables first.
-    pub(super) fn write(
-        &self,
-        passage: &mut Passage<'_>,
-        staged: Staged<'_>,
-        writer: &mut Writer,
-        kept: impl FnOnce(),
-    ) -> Result<(), ClinicalError> {
-        let Staged { batch, sealing, written, deleted, number } = staged;
-        let Passage { outcomes, prepared, .. } = passage;
-        let copy = || write_whole(writer, &written, &deleted, prepared, outcomes);
-        let keep = || {
-            let committed = batch.commit(Durability::Buffered);
-            drop(sealing);
-            kept();
-            committed
-        };
-        let (copied, committed) = both(written.len(), copy, keep).map_err(|error| {
-            ClinicalError::Group(format!("the system gives no thread to write with: {error}"))
-        })?;
-        committed?;
-        copied?;
-        if let Some(number) = number {
-            writer.set_applied(number)?;
-        }
-        Ok(())
     }
 
     /// Writes what is staged into the vault's tables, where no working copy is kept.
