@@ -8,10 +8,11 @@ mod plan;
 use crate::{Edge, outcome::Failure};
 use axum::http::StatusCode;
 use bxp_clinical::{
-    ingest::{Checked, Outcome, REFUSED_WITH_OTHERS, Session, Work},
+    ingest::{Outcome, REFUSED_WITH_OTHERS, Work},
+    source::Submission,
     validate::{Mode, validate, validate_profiles},
 };
-use bxp_fhir_store::{Kind, Parameters};
+use bxp_fhir_store::{Kind, Parameters, Writer};
 use plan::{Plan, Step};
 use sonic_rs::Value;
 
@@ -82,12 +83,17 @@ pub(crate) fn apply(edge: &Edge, changes: Vec<Change>, whole: bool, base: &str) 
         return edge.ingest.transact(|session| {
             let plan = Plan::make(edge, changes, whole, base, Some(session.store()))?;
             let checked = edge.ingest.check(&plan.submission);
-            run(session, plan, checked, whole)
+            let Plan { submission, steps, deletions } = plan;
+            let work = Work { submission: &submission, checked, deletions: &deletions, whole };
+            let (_, outcomes) = session.take(work)?;
+            results(session.store(), &submission, steps, outcomes, whole)
         });
     }
     let plan = Plan::make(edge, changes, whole, base, None)?;
     let checked = edge.ingest.check(&plan.submission);
-    edge.ingest.transact(|session| run(session, plan, checked, whole))
+    let Plan { submission, steps, deletions } = plan;
+    let work = Work { submission: &submission, checked, deletions: &deletions, whole };
+    edge.ingest.take(work, |store, _, outcomes| results(store, &submission, steps, outcomes, whole))
 }
 
 /// One change.
@@ -97,10 +103,14 @@ pub(crate) fn apply_one(edge: &Edge, change: Change, base: &str) -> Result<Done,
     results.pop().ok_or_else(missing)?
 }
 
-fn run(session: &mut Session<'_>, plan: Plan, checked: Checked, whole: bool) -> Result<Results, Failure> {
-    let Plan { submission, steps, deletions } = plan;
-    let work = Work { submission: &submission, checked, deletions: &deletions, whole };
-    let (_, outcomes) = session.take(work)?;
+/// What became of each change, by what the gate gave for each entry.
+fn results(
+    store: &Writer,
+    submission: &Submission,
+    steps: Vec<Step>,
+    outcomes: Vec<Outcome>,
+    whole: bool,
+) -> Result<Results, Failure> {
     let mut outcomes = outcomes.into_iter().zip(&submission.entries);
     let mut results = Vec::with_capacity(steps.len());
     for step in steps {
@@ -110,7 +120,7 @@ fn run(session: &mut Session<'_>, plan: Plan, checked: Checked, whole: bool) -> 
             Step::Take { kind, entry } => match outcomes.next() {
                 None => Err(Failure::bad_request("the entry was not taken")),
                 Some((outcome, taken)) => {
-                    let done = taken_as(session, kind, outcome, taken.resource.expose());
+                    let done = taken_as(store, kind, outcome, taken.resource.expose());
                     done.map_err(|failure| match entry {
                         Some(entry) => failure.at_entry(entry),
                         None => failure,
@@ -133,14 +143,14 @@ fn run(session: &mut Session<'_>, plan: Plan, checked: Checked, whole: bool) -> 
     Ok(results)
 }
 
-fn taken_as(session: &Session<'_>, kind: Kind, outcome: Outcome, resource: &Value) -> Result<Done, Failure> {
+fn taken_as(store: &Writer, kind: Kind, outcome: Outcome, resource: &Value) -> Result<Done, Failure> {
     match outcome {
         Outcome::Stored { id, version, updated_ms, created } => {
             let status = if created { StatusCode::CREATED } else { StatusCode::OK };
             Ok(Done { status, kind, id, version, updated_ms })
         }
         Outcome::Same { id } => {
-            let version = session.store().current(kind, &id)?.map_or(0, |current| current.version);
+            let version = store.current(kind, &id)?.map_or(0, |current| current.version);
             Ok(Done { status: StatusCode::OK, kind, id, version, updated_ms: 0 })
         }
         Outcome::Refused(refusal) => {

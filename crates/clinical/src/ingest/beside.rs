@@ -9,8 +9,8 @@ use std::{
 /// Entries from which a thread costs less than it gives.
 const BESIDE_ENTRIES_MIN: usize = 64;
 
-/// Does both, at the same time where there are many entries. It is no work for the pool of threads: who waits for it holds
-/// the gate, and others' checks would come first there.
+/// Does both, at the same time where there are many entries; else `here` first, behind which others wait. It is no work for
+/// the pool of threads: who waits for it holds the gate, and others' checks would come first there.
 ///
 /// # Errors
 /// Where the system gives no thread; neither is done then.
@@ -20,7 +20,8 @@ pub(super) fn both<A: Send, B>(
     here: impl FnOnce() -> B,
 ) -> io::Result<(A, B)> {
     if entries < BESIDE_ENTRIES_MIN {
-        return Ok((beside(), here()));
+        let here = here();
+        return Ok((beside(), here));
     }
     thread::scope(|scope| {
         let beside = Builder::new().spawn_scoped(scope, beside)?;

@@ -1,6 +1,6 @@
 //! Readings of members' devices in, through the gate as all records.
 
-use super::{Deletion, Ingest, Inner, Outcome, Report, Work};
+use super::{Checked, Deletion, Ingest, Inner, Outcome, Report, Work, take::check};
 use crate::{
     ClinicalError,
     fhir::element::{resource_type, text},
@@ -29,9 +29,10 @@ impl Ingest {
         };
         let upload = Upload { patient, now_ms: self.now_ms(), name: &name };
         let mut submission = translate_readings(bytes, &Limits::default(), &upload)?;
-        let mut checked = self.check(&submission);
+        let mut checked = check(&self.0, &submission.entries);
         self.transact(|session| {
-            forget_known_provenance(session.store(), &mut submission, &mut checked.0)?;
+            forget_known_provenance(session.store(), &mut submission, &mut checked)?;
+            let checked = Checked::new(&self.0, &submission.entries, checked);
             const NONE: &[Deletion] = &[];
             let work = Work { submission: &submission, checked, deletions: NONE, whole: true };
             let (report, outcomes) = session.take(work)?;

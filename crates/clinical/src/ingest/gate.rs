@@ -1,24 +1,45 @@
 //! The gate: the one way by which resources are written, for `$ingest`, feeds and FHIR REST alike.
 //!
 //! A caller's work is done by itself, in a session that sees everything before it and no one beside it: it can look things up
-//! in the working copy, and what it takes in stands on what it saw. Many sessions are synced together.
+//! in the working copy, and what it takes in stands on what it saw. Work that asks the working copy for nothing needs no
+//! session: it stands on the vault's tables alone, so that it is named while the working copy is given the work before it
+//! (ADR 101). Many are synced together.
 
 use super::{
     Ingest, Inner, Report,
+    names::Referred,
     take::{CheckedEntry, check},
+    working::WorkingCopy,
 };
 use crate::{
     ClinicalError,
-    source::{Refusal, Submission},
+    compartment::ReferenceIndex,
+    source::{Entry, Refusal, Submission},
 };
 use bxp_fhir_store::{Kind, Writer};
 
 /// A submission's entries after all checks that need no look at what is there.
-pub struct Checked(pub(super) Vec<Result<CheckedEntry, Refusal>>);
+pub struct Checked {
+    pub(super) entries: Vec<Result<CheckedEntry, Refusal>>,
+    /// Where references between the entries lead.
+    pub(super) index: ReferenceIndex,
+    /// What the accepted entries refer to.
+    pub(super) referred: Referred,
+}
+
+impl Checked {
+    /// Of `entries`, with what was found out of each.
+    pub(super) fn new(inner: &Inner, entries: &[Entry], checked: Vec<Result<CheckedEntry, Refusal>>) -> Self {
+        let accepted = entries.iter().zip(&checked).filter(|(_, checked)| checked.is_ok());
+        let accepted: Vec<&Entry> = accepted.map(|(entry, _)| entry).collect();
+        let (index, referred) = (ReferenceIndex::new(entries), Referred::new(&inner.tables, &accepted));
+        Self { entries: checked, index, referred }
+    }
+}
 
 impl std::fmt::Debug for Checked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Checked").field(&self.0.len()).finish()
+        f.debug_struct("Checked").field("entries", &self.entries.len()).finish_non_exhaustive()
     }
 }
 
@@ -94,7 +115,11 @@ impl Session<'_> {
     /// # Errors
     /// Where the node itself fails; then nothing of it is there.
     pub fn take(&mut self, work: Work<'_>) -> Result<(Report, Vec<Outcome>), ClinicalError> {
-        self.inner.take(work, Some(self.writer))
+        let (mut passage, staged) = self.inner.stage(work)?;
+        if let Some(staged) = staged {
+            staged.write(&mut passage, self.writer, || {})?;
+        }
+        Ok(passage.end())
     }
 }
 
@@ -102,7 +127,32 @@ impl Ingest {
     /// Checks all entries, on all cores.
     #[must_use]
     pub fn check(&self, submission: &Submission) -> Checked {
-        Checked(check(&self.0, &submission.entries))
+        Checked::new(&self.0, &submission.entries, check(&self.0, &submission.entries))
+    }
+
+    /// Does work that asks the working copy for nothing: what comes next is named, split and sealed while this is written.
+    /// `then` is given the working copy, the report and the outcomes, which are those of the entries in their order. When this
+    /// returns what `then` gave, all of the work is on disk.
+    ///
+    /// # Errors
+    /// As [`Ingest::transact`].
+    pub fn take<T, E: From<ClinicalError>>(
+        &self,
+        work: Work<'_>,
+        then: impl FnOnce(&Writer, Report, Vec<Outcome>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let inner = &*self.0;
+        self.working()?.pass(
+            inner,
+            || inner.stage(work).map_err(E::from),
+            |writer, (mut passage, staged), named| {
+                if let Some(staged) = staged {
+                    staged.write(&mut passage, writer, || drop(named))?;
+                }
+                let (report, outcomes) = passage.end();
+                then(writer, report, outcomes)
+            },
+        )
     }
 
     /// Gives `job` a turn at the gate. When this returns what the job gave, all of its work is on disk; when the job fails,
@@ -114,9 +164,10 @@ impl Ingest {
         &self,
         job: impl FnOnce(&mut Session<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let Some(working) = self.0.working.get() else {
-            return Err(ClinicalError::Damaged("the working copy: this node keeps none").into());
-        };
-        working.turn(&self.0, |writer| job(&mut Session { inner: &self.0, writer }))
+        self.working()?.turn(&self.0, |writer| job(&mut Session { inner: &self.0, writer }))
+    }
+
+    fn working(&self) -> Result<&WorkingCopy, ClinicalError> {
+        self.0.working.get().ok_or(ClinicalError::Damaged("the working copy: this node keeps none"))
     }
 }

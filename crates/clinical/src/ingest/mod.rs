@@ -23,6 +23,7 @@ mod redo;
 mod report;
 mod resolve;
 mod seal;
+mod stage;
 mod subjects;
 pub(crate) mod tables;
 mod take;
@@ -89,7 +90,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     config: IngestConfig,
     institution: Patient,
-    /// One submission is named and written at a time; pseudonyms must not be given twice.
+    /// One submission is named at a time, upon all before it; pseudonyms must not be given twice. It is taken before the
+    /// group of [`WorkingCopy`], and that before the working copy's writer.
     pub(crate) writing: Mutex<()>,
     pub(crate) scrubs: ScrubDesk,
     next_outgoing: AtomicU64,
@@ -233,16 +235,18 @@ impl Ingest {
             let checked = self.check(submission);
             let work = Work { submission, checked, deletions: &[], whole: false };
             let _writing = inner.writing.lock();
-            return Ok(inner.take(work, None)?.0);
+            let (passage, staged) = inner.stage(work)?;
+            if let Some(staged) = staged {
+                inner.keep(staged)?;
+            }
+            return Ok(passage.end().0);
         };
         // References of a bundle lead to ids of this server, so that who reads them can follow them.
-        let resolved = resolve::resolve(submission, working.store());
+        let resolved = resolve::resolve(inner, working.store(), submission);
         let submission = resolved.as_ref().unwrap_or(submission);
         let checked = self.check(submission);
-        self.transact(|session| {
-            let work = Work { submission, checked, deletions: &[], whole: false };
-            Ok::<_, ClinicalError>(session.take(work)?.0)
-        })
+        let work = Work { submission, checked, deletions: &[], whole: false };
+        self.take(work, |_, report, _| Ok(report))
     }
 }
 

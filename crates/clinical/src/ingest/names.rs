@@ -1,6 +1,6 @@
 //! Original ids and their pseudonyms.
 
-use super::tables::{Fingerprint, LogicalId, Named, Tables};
+use super::tables::{Fingerprint, LogicalId, Named, Tables, Version};
 use crate::{
     ClinicalError,
     compartment::{identifiers, ids, relative_part},
@@ -18,12 +18,32 @@ use std::collections::{HashMap, HashSet};
 /// The names of one submission: those known before, and new ones that are written with it.
 pub(crate) struct Names<'a> {
     tables: &'a Tables,
-    /// The fingerprints of the names by which the submission refers to something.
-    fingerprints: Phi<HashMap<String, Fingerprint>>,
+    referred: &'a Referred,
     known: HashMap<Fingerprint, Named>,
     new: HashSet<Fingerprint>,
+    /// Pseudonyms of entries that were made here: nothing is kept under them yet.
+    fresh: HashSet<LogicalId>,
     /// Pseudonyms that entries of this submission have.
     claimed: HashSet<LogicalId>,
+}
+
+/// The names by which entries refer to something: the fingerprint of each, and the type that references by it say.
+pub(crate) struct Referred(Phi<HashMap<String, (Fingerprint, Option<&'static str>)>>);
+
+impl Referred {
+    /// Those of `entries`. What is stored does not matter to them.
+    pub(crate) fn new(tables: &Tables, entries: &[&Entry]) -> Self {
+        // Many refer to the same, and the split asks for each of them again.
+        let kinds: HashMap<String, Option<&'static str>> = entries
+            .par_iter()
+            .flat_map_iter(|entry| references(entry.resource.expose()).into_iter().filter_map(referred))
+            .collect();
+        let named = kinds.into_par_iter().map(|(name, kind)| {
+            let fingerprint = tables.fingerprint("name", name.as_bytes());
+            (name, (fingerprint, kind))
+        });
+        Self(Phi::new(named.collect()))
+    }
 }
 
 /// Types whose identifiers name one thing. Elsewhere resources share them, as claims share an account number.
@@ -119,21 +139,12 @@ impl<'a> Names<'a> {
     /// and to what is referred to by type, which may be handed in later.
     pub(crate) fn resolve(
         tables: &'a Tables,
+        referred: &'a Referred,
         entries: &[(&Entry, &EntryNames)],
     ) -> Result<(Self, Vec<Named>), ClinicalError> {
-        let referred: Vec<(String, Option<&'static str>)> = entries
-            .par_iter()
-            .flat_map_iter(|(entry, ..)| references(entry.resource.expose()).into_iter().filter_map(referred))
-            .collect();
-        // Many refer to the same, and the split asks for each of them again.
-        let distinct: HashSet<&str> = referred.iter().map(|(name, _)| name.as_str()).collect();
-        let fingerprints: HashMap<String, Fingerprint> = distinct
-            .into_par_iter()
-            .map(|name| (name.to_owned(), tables.fingerprint("name", name.as_bytes())))
-            .collect();
         // Names of the submission alone are not looked up: what another one meant by them is something else.
         let local: HashSet<&Fingerprint> = entries.iter().flat_map(|(_, names)| &names.local).collect();
-        let mut wanted: HashSet<Fingerprint> = fingerprints.values().copied().collect();
+        let mut wanted: HashSet<Fingerprint> = referred.0.expose().values().map(|(name, _)| *name).collect();
         wanted.retain(|name| !local.contains(name));
         wanted.extend(entries.iter().flat_map(|(_, names)| names.own.iter().chain(&names.shared).copied()));
         let wanted: Vec<_> = wanted.into_iter().collect();
@@ -143,17 +154,17 @@ impl<'a> Names<'a> {
             .collect::<Result<_, ClinicalError>>()?;
         let mut names = Self {
             tables,
-            fingerprints: Phi::new(fingerprints),
+            referred,
             known: found.into_iter().collect(),
             new: HashSet::new(),
+            fresh: HashSet::new(),
             claimed: HashSet::new(),
         };
         let claims = entries.iter().map(|(entry, own)| names.claim(entry, own));
         let own = claims.collect::<Result<_, _>>()?;
-        for (name, kind) in &referred {
-            let name = names.fingerprint(name);
-            if let (false, Some(kind)) = (names.known.contains_key(&name), *kind) {
-                names.insert(name, Named { logical: rand::random(), kind });
+        for (name, kind) in referred.0.expose().values() {
+            if let (false, Some(kind)) = (names.known.contains_key(name), *kind) {
+                names.insert(*name, Named { logical: rand::random(), kind });
             }
         }
         Ok((names, own))
@@ -175,7 +186,11 @@ impl<'a> Names<'a> {
                 _ => None,
             };
         }
-        let named = found.unwrap_or_else(|| Named { logical: rand::random(), kind });
+        let named = found.unwrap_or_else(|| {
+            let logical = rand::random();
+            self.fresh.insert(logical);
+            Named { logical, kind }
+        });
         self.claimed.insert(named.logical);
         for name in names.all() {
             self.known.entry(*name).or_insert_with(|| named.clone());
@@ -193,14 +208,19 @@ impl<'a> Names<'a> {
         self.new.insert(name);
     }
 
+    /// The newest version of an entry's resource.
+    pub(crate) fn version(&self, logical: &LogicalId) -> Result<Option<Version>, ClinicalError> {
+        if self.fresh.contains(logical) { Ok(None) } else { self.tables.version(logical) }
+    }
+
     /// What a name leads to.
     pub(crate) fn named(&self, name: &str) -> Option<&Named> {
         self.known.get(&self.fingerprint(name))
     }
 
     fn fingerprint(&self, name: &str) -> Fingerprint {
-        let made = self.fingerprints.expose().get(name).copied();
-        made.unwrap_or_else(|| self.tables.fingerprint("name", name.as_bytes()))
+        let made = self.referred.0.expose().get(name);
+        made.map_or_else(|| self.tables.fingerprint("name", name.as_bytes()), |(fingerprint, _)| *fingerprint)
     }
 
     /// The pseudonymous form of a reference or of `Type/id`, as the split asks for it.

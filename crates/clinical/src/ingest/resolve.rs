@@ -1,12 +1,12 @@
 //! References between the resources of a bundle, turned into addresses of this server (R4 section 3.1.0.11.2).
 
-use super::names::references;
+use super::{Inner, names::references, redo::own_permit};
 use crate::{
     compartment::identifiers,
     fhir::element::{resource_type, text},
     source::{Entry, Submission},
 };
-use bxp_fhir_store::{Parameters, Store, extract::is_id, search};
+use bxp_fhir_store::{Parameters, Reader, Store, extract::is_id, search};
 use bxp_types::Phi;
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap};
@@ -39,8 +39,9 @@ pub fn rewrite_references(json: &str, lookup: &dyn Fn(&str) -> Option<String>) -
 /// The submission with references that lead to ids; none where nothing changes.
 ///
 /// An entry that has a `urn:uuid:` for its address and no id gets that UUID for its id. What is referred to by identifier is
-/// looked for in the bundle, then in the working copy.
-pub(super) fn resolve(submission: &Submission, store: &Store) -> Option<Submission> {
+/// looked for in the bundle, then in the working copy, as it was committed: what is in the gate meanwhile may yet be undone,
+/// and nobody has been told of it.
+pub(super) fn resolve(inner: &Inner, store: &Store, submission: &Submission) -> Option<Submission> {
     let mut addresses: HashMap<String, String> = HashMap::new();
     let mut new_ids: Vec<Option<String>> = Vec::with_capacity(submission.entries.len());
     for entry in &submission.entries {
@@ -59,25 +60,27 @@ pub(super) fn resolve(submission: &Submission, store: &Store) -> Option<Submissi
         }
         new_ids.push(given);
     }
-    // The working copy is asked from this thread alone: who has the gate holds its writer and waits for rayon's threads, so
-    // that one of those must not wait for the writer.
-    let conditional: BTreeSet<&str> = submission
-        .entries
-        .par_iter()
-        .flat_map_iter(|entry| references(entry.resource.expose()))
+    let referred: Vec<Vec<&str>> =
+        submission.entries.par_iter().map(|entry| references(entry.resource.expose())).collect();
+    let conditional: BTreeSet<&str> = referred
+        .iter()
+        .flatten()
+        .copied()
         .filter(|reference| reference.contains('?') && !addresses.contains_key(*reference))
         .collect();
-    for reference in conditional {
-        if let Some(address) = found(reference, store) {
-            addresses.insert(reference.to_owned(), address);
+    if let Some(reader) = reader_for(&conditional, inner, store) {
+        for reference in conditional {
+            if let Some(address) = found(reference, &reader) {
+                addresses.insert(reference.to_owned(), address);
+            }
         }
     }
-    let lookup = |reference: &str| addresses.get(reference).cloned();
     let changed: Vec<Option<Entry>> = submission
         .entries
         .par_iter()
         .zip(&new_ids)
-        .map(|(entry, id)| rewritten(entry, id.as_deref(), &lookup))
+        .zip(&referred)
+        .map(|((entry, id), referred)| rewritten(entry, id.as_deref(), referred, &addresses))
         .collect();
     if changed.iter().all(Option::is_none) {
         return None;
@@ -97,13 +100,19 @@ fn uuid_of(entry: &Entry) -> Option<String> {
     is_id(uuid).then(|| uuid.to_owned())
 }
 
+/// The entry with its new id, and with addresses in place of what it has `referred` to; none where nothing changes.
 fn rewritten(
     entry: &Entry,
     id: Option<&str>,
-    lookup: &(dyn Fn(&str) -> Option<String> + Sync),
+    referred: &[&str],
+    addresses: &HashMap<String, String>,
 ) -> Option<Entry> {
+    // Most resources of NDJSON have neither: to write their text in order to see it would cost as much as all of this.
+    if id.is_none() && !referred.iter().any(|reference| addresses.contains_key(*reference)) {
+        return None;
+    }
     let json = sonic_rs::to_string(entry.resource.expose()).ok()?;
-    let mut text = rewrite_references(&json, lookup);
+    let mut text = rewrite_references(&json, &|reference| addresses.get(reference).cloned());
     if let Some(id) = id {
         let json = text.take().unwrap_or(json);
         text = json.strip_prefix('{').map(|rest| format!("{{\"id\":\"{id}\",{rest}"));
@@ -112,8 +121,16 @@ fn rewritten(
     Some(Entry { resource: Phi::new(resource), ..entry.clone() })
 }
 
+/// A reader, so that no one waits for who writes; none where nothing is asked for.
+fn reader_for(conditional: &BTreeSet<&str>, inner: &Inner, store: &Store) -> Option<Reader> {
+    if conditional.is_empty() {
+        return None;
+    }
+    store.reader(&own_permit(inner).ok()?, inner.clock.now_ms()).ok()
+}
+
 /// What the working copy has under a conditional reference, if it is one resource.
-fn found(reference: &str, store: &Store) -> Option<String> {
+fn found(reference: &str, reader: &Reader) -> Option<String> {
     let (kind, query) = reference.split_once('?')?;
     let kind_of = Parameters::r4().kind(kind)?;
     let (name, value) = query.split_once('=').filter(|(_, value)| !value.contains('&'))?;
@@ -121,15 +138,19 @@ fn found(reference: &str, store: &Store) -> Option<String> {
     if !parsed.ignored.is_empty() {
         return None;
     }
-    match store.writer().matches(&parsed.query).ok()? {
-        (Some(id), false) => Some(format!("{kind}/{id}")),
+    let (found, _) = reader.search(&parsed.query, 2, None, i64::MAX).ok()?;
+    match found.as_slice() {
+        [one] => Some(format!("{kind}/{}", one.id)),
         _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::rewrite_references;
+    use super::{references, rewrite_references, rewritten};
+    use crate::source::{Entry, Position};
+    use bxp_types::Phi;
+    use std::collections::HashMap;
 
     #[test]
     fn references_are_rewritten_and_texts_that_look_like_them_are_not() {
@@ -139,5 +160,22 @@ mod tests {
         assert_eq!(rewrite_references(json, &lookup).as_deref(), Some(expected));
         assert_eq!(rewrite_references(json, &|_| None), None);
         assert_eq!(rewrite_references(r#"{"reference":""#, &lookup), None);
+    }
+
+    #[test]
+    fn an_entry_is_made_anew_where_its_id_or_a_reference_changes() {
+        let json = r#"{"resourceType":"Condition","subject":{"reference":"Patient?identifier=s|7"}}"#;
+        let resource = Phi::new(sonic_rs::from_str(json).unwrap());
+        let entry = Entry { position: Position::Whole, full_url: None, resource };
+        let referred = references(entry.resource.expose());
+        let address = |name: &str| HashMap::from([(name.to_owned(), "Patient/x".to_owned())]);
+        let (known, other) = (address("Patient?identifier=s|7"), address("Patient?identifier=s|8"));
+        let text = |id: Option<&str>, addresses: &HashMap<String, String>| {
+            let changed = rewritten(&entry, id, &referred, addresses)?;
+            sonic_rs::to_string(changed.resource.expose()).ok()
+        };
+        assert_eq!(text(None, &other), None);
+        assert_eq!(text(None, &known), Some(json.replace("Patient?identifier=s|7", "Patient/x")));
+        assert_eq!(text(Some("1"), &other), Some(json.replacen('{', r#"{"id":"1","#, 1)));
     }
 }

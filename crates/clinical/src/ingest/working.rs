@@ -1,9 +1,10 @@
 //! The working copy beside the vault: kept in step with it, synced in groups, and caught up after a crash.
 //!
 //! The vault's tables are written, buffered, with a row that says what the working copy must hold; beside them the working
-//! copy, in a transaction that stays open for others who wait. When no one waits, one sync of the tables and then one commit
-//! acknowledge all. Rows are removed once a checkpoint has synced the working copy, so that a crash at any point leaves
-//! either both or neither, or a row by which the missing one is made good.
+//! copy, in a transaction that stays open for others who wait. While it is written, the next submission is named, split and
+//! sealed upon the tables (ADR 101). When no one waits, one sync of the tables and then one commit acknowledge all. Rows are
+//! removed once a checkpoint has synced the working copy, so that a crash at any point leaves either both or neither, or a
+//! row by which the missing one is made good.
 
 use super::{Inner, redo::Redo};
 use crate::ClinicalError;
@@ -18,6 +19,9 @@ use std::{
 
 /// The most submissions that are synced together.
 const GROUP_MAX: usize = 128;
+/// Resources from which a group waits for no more: they are worth a sync of their own. Who hands much in would else be
+/// acknowledged in step with all others, who then all check at the same time and all write at the same time.
+const GROUP_RESOURCES: usize = 2_000;
 /// Groups after which the working copy is synced and its rows are removed.
 const GROUPS_UNTIL_CHECKPOINT: u64 = 64;
 /// Bytes of the working copy's log after which it is synced, whatever the number of groups.
@@ -76,26 +80,58 @@ impl WorkingCopy {
         &self.store
     }
 
-    /// Gives `job` a turn and waits until its group is on disk.
+    /// Gives `job` a turn by itself, with no one named meanwhile, and waits until its group is on disk.
     pub(super) fn turn<T, E: From<ClinicalError>>(
         &self,
         inner: &Inner,
         job: impl FnOnce(&mut Writer) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let coming = Coming::announce(&self.waiting);
+        let writing = inner.writing.lock();
         let mut group = self.group.lock();
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-        let before = self.redo.next_number();
+        drop(coming);
+        let first = self.redo.next_number();
         let result = self.work(inner, &mut group, job);
-        let wrote = self.redo.next_number() != before;
-        if result.is_err() && wrote {
-            // The vault has taken what the working copy has not: it is made good before anything else.
-            group.behind = true;
-        }
+        // The vault has taken what the working copy has not: it is made good before anything else.
+        group.behind |= result.is_err() && self.redo.next_number() != first;
+        drop(writing);
+        self.acknowledge(inner, group, result)
+    }
+
+    /// Has `name` done while the one before is written, then `write`, and waits until the group is on disk. `write` is given
+    /// the lock under which it was named, and lets it go when the vault's tables have what was named: whoever comes next
+    /// stands on that.
+    pub(super) fn pass<N, T, E: From<ClinicalError>>(
+        &self,
+        inner: &Inner,
+        name: impl FnOnce() -> Result<N, E>,
+        write: impl FnOnce(&mut Writer, N, MutexGuard<'_, ()>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let coming = Coming::announce(&self.waiting);
+        let writing = inner.writing.lock();
+        let first = self.redo.next_number();
+        let named = name();
+        let noted = self.redo.next_number() != first;
+        // Under the lock of the names, so that all are written in the order in which they were named.
+        let mut group = self.group.lock();
+        drop(coming);
+        let result =
+            named.and_then(|named| self.work(inner, &mut group, |writer| write(writer, named, writing)));
+        group.behind |= result.is_err() && noted;
+        self.acknowledge(inner, group, result)
+    }
+
+    /// Waits until the group is on disk, and sees to that where no one else comes.
+    fn acknowledge<T, E: From<ClinicalError>>(
+        &self,
+        inner: &Inner,
+        mut group: MutexGuard<'_, Group>,
+        result: Result<T, E>,
+    ) -> Result<T, E> {
         group.members += 1;
         let mine = group.number;
-        let others_come = self.waiting.load(Ordering::SeqCst) > 0 && group.members < GROUP_MAX;
-        if others_come {
+        let full = group.members >= GROUP_MAX || group.resources >= GROUP_RESOURCES;
+        if !full && self.waiting.load(Ordering::SeqCst) > 0 {
             while group.number == mine {
                 let late = self.committed.wait_for(&mut group, LOOK_AGAIN).timed_out();
                 if late && group.number == mine && self.waiting.load(Ordering::SeqCst) == 0 {
@@ -127,14 +163,14 @@ impl WorkingCopy {
         Ok(())
     }
 
+    /// Does `job` in the group's transaction, behind what was noted and is not there yet. The lock of the names is held until
+    /// the job lets it go, so that no later note is among that.
     fn work<T, E: From<ClinicalError>>(
         &self,
         inner: &Inner,
         group: &mut MutexGuard<'_, Group>,
         job: impl FnOnce(&mut Writer) -> Result<T, E>,
     ) -> Result<T, E> {
-        // Who erases holds it too; it is taken before the store's, here as there.
-        let _writing = inner.writing.lock();
         let mut writer = self.store.writer();
         writer.begin().map_err(ClinicalError::from)?;
         if group.behind {
@@ -186,6 +222,22 @@ impl WorkingCopy {
             self.redo.forget(&inner.store, writer.applied()?)?;
         }
         Ok(())
+    }
+}
+
+/// Who is on the way into the group, and may be named meanwhile: the group waits for it.
+struct Coming<'a>(&'a AtomicUsize);
+
+impl<'a> Coming<'a> {
+    fn announce(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::SeqCst);
+        Self(waiting)
+    }
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

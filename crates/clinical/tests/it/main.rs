@@ -3,6 +3,7 @@
 mod anchoring;
 mod canaries;
 mod erasing;
+mod gate;
 mod hl7v2;
 mod ingesting;
 mod keeping;

@@ -1,14 +1,15 @@
 //! FHIR REST on single resources: create, read, update, patch, delete, with conditions and histories.
 
 use crate::{
-    client::{bundle, patient, weight},
-    net::{Net, Place, on_both},
+    client::{Answer, bundle, patient, weight},
+    net::{Net, Place, TOKEN, on_both},
 };
 use reqwest::Method;
 
 on_both! {
     a_resource_lives_from_its_creation_to_its_deletion,
     conditions_are_looked_at_when_the_write_has_its_turn,
+    of_writers_at_once_on_one_version_or_condition_one_wins,
     a_resource_that_cannot_be_taken_is_named_element_by_element,
     profiles_are_checked_where_they_are_named_or_asked_for,
     what_was_ingested_is_read_and_searched_like_what_was_written,
@@ -124,6 +125,62 @@ async fn conditions_are_looked_at_when_the_write_has_its_turn(place: Place) {
     let outcome =
         node.send(Method::POST, "/Patient", &[("prefer", "return=OperationOutcome")], patient(9, "US")).await;
     assert_eq!(outcome.body["resourceType"], "OperationOutcome");
+}
+
+/// Goal: no update is lost, and no condition is met twice. Way: many writers at once who stand on the same version, or on there
+/// being nothing, beside bulk submissions that are named while others are written.
+async fn of_writers_at_once_on_one_version_or_condition_one_wins(place: Place) {
+    const WRITERS: usize = 8;
+    const LINES: usize = 100;
+    let net = Net::of_one_at(place).await;
+    let node = &net.nodes[0];
+    let created = node.post("/Patient", patient(1, "US")).await;
+    let address = format!("/Patient/{}", created.body["id"].as_str().unwrap());
+    let begin =
+        |method: Method, path: &str, (form, condition): (&str, Option<(&str, &str)>), body: String| {
+            let mut request = node.request(method, path).bearer_auth(TOKEN).header("content-type", form);
+            if let Some((name, value)) = condition {
+                request = request.header(name, value);
+            }
+            tokio::spawn(async move { Answer::of(request.body(body).send().await.unwrap()).await })
+        };
+    let (json, ndjson) = ("application/fhir+json", "application/fhir+ndjson");
+    let (mut updates, mut creations, mut bulks) = (Vec::new(), Vec::new(), Vec::new());
+    for writer in 0..WRITERS {
+        let lines = (0..LINES).map(|line| {
+            format!("{{\"resourceType\":\"Organization\",\"id\":\"o{writer}-{line}\",\"name\":\"Star\"}}\n")
+        });
+        bulks.push(begin(Method::POST, "/$ingest", (ndjson, None), lines.collect()));
+        let changed = created.text.replace("Plantedcity", &format!("City{writer}"));
+        let first = Some(("if-match", "W/\"1\""));
+        updates.push(begin(Method::PUT, &address, (json, first), changed));
+        let identified = patient(2, "US").replace(
+            "\"id\":\"original-2\"",
+            &format!("\"identifier\":[{{\"system\":\"s\",\"value\":\"9\"}}],\"language\":\"en-{writer}\""),
+        );
+        let unless = Some(("if-none-exist", "identifier=s|9"));
+        creations.push(begin(Method::POST, "/Patient", (json, unless), identified));
+    }
+    let (mut updated, mut ids) = (Vec::new(), Vec::new());
+    for update in updates {
+        updated.push(update.await.unwrap().status);
+    }
+    let mut new = 0;
+    for creation in creations {
+        let answer = creation.await.unwrap();
+        assert!(matches!(answer.status, 200 | 201), "{}", answer.text);
+        new += usize::from(answer.status == 201);
+        ids.push(answer.body["id"].clone());
+    }
+    for bulk in bulks {
+        let answer = bulk.await.unwrap();
+        assert_eq!(answer.body["new"].as_u64(), Some(LINES as u64), "{}", answer.text);
+    }
+    updated.sort_unstable();
+    assert_eq!(updated, [vec![200], vec![412; WRITERS - 1]].concat());
+    assert_eq!((new, ids.iter().all(|id| *id == ids[0])), (1, true), "{ids:?}");
+    assert_eq!(node.get("/Patient?identifier=s|9").await.body["total"], 1);
+    assert_eq!(node.get(&address).await.header("etag"), "W/\"2\"");
 }
 
 async fn a_resource_that_cannot_be_taken_is_named_element_by_element(place: Place) {
