@@ -23,13 +23,15 @@ const RECORDS_PER_HANDOVER: usize = 512;
 /// The most records under one root; a whole number of hand-overs, each of which reads the batch's tree once.
 const RECORDS_PER_BATCH: usize = 8 * RECORDS_PER_HANDOVER;
 
+/// What the working copy will have of the entry with this number.
+type Written = (usize, Noted);
+
 /// All that a submission changes, ready to be written.
 pub(super) struct Staged<'a> {
     batch: Batch,
     /// Until the commit no erasure may exchange the keys that these records are wrapped under.
     sealing: Sealing<'a>,
-    /// What the working copy will have of the entries, with their numbers.
-    written: Vec<(usize, Noted)>,
+    written: Vec<Written>,
     deleted: Vec<Noted>,
     /// The number of the note for the working copy, where there is one.
     number: Option<u64>,
@@ -125,7 +127,7 @@ impl Inner {
         taken: &[Taken],
         sealed: Vec<Result<Result<Sealed, String>, ClinicalError>>,
         updated_ms: i64,
-    ) -> Result<(Vec<SealedRecord>, Vec<(usize, Noted)>), ClinicalError> {
+    ) -> Result<(Vec<SealedRecord>, Vec<Written>), ClinicalError> {
         let mut records = Vec::with_capacity(taken.len());
         let mut written = Vec::with_capacity(taken.len());
         for (one, sealed) in taken.iter().zip(sealed) {
