@@ -201,6 +201,24 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Storage`], [`VaultError::Malformed`].
     pub fn misplaced(&self, from: u64, records_max: usize) -> Result<Misplaced, VaultError> {
+        self.look_for_misplaced(from, records_max, |_| false)
+    }
+
+    /// The same of records that came after all before were looked at. What this node has sealed itself and keeps was
+    /// written together with its record, and is not looked for.
+    ///
+    /// # Errors
+    /// As [`Vault::misplaced`].
+    pub fn misplaced_lately(&self, from: u64, records_max: usize) -> Result<Misplaced, VaultError> {
+        self.look_for_misplaced(from, records_max, |entry| entry.holder == self.me() && self.keeps(entry))
+    }
+
+    fn look_for_misplaced(
+        &self,
+        from: u64,
+        records_max: usize,
+        is_placed: impl Fn(&RecordEntry) -> bool,
+    ) -> Result<Misplaced, VaultError> {
         let mut found = Misplaced { next: from, ..Misplaced::default() };
         for (looked_at, row) in self.entries(from).enumerate() {
             let (number, entry) = row?;
@@ -209,6 +227,9 @@ impl Vault {
                 return Ok(found);
             }
             found.next = number + 1;
+            if is_placed(&entry) {
+                continue;
+            }
             let block = self.block_table(entry.identity_class()).contains(block_key(&entry.identity_cid))?;
             let key = self.has_key(&entry.identity_cid)?;
             match self.keeps(&entry) {

@@ -208,11 +208,18 @@ impl<C: Others> Keeping<C> {
         self.take_over()?;
         let digest = vault.directory_digest();
         let mut from = self.done.filter(|(known, _)| *known == digest).map_or(0, |(_, number)| number);
+        let all_before_done = from > 0;
         let mut clean = true;
         let mut round = Round::default();
         loop {
             let looking = vault.clone();
-            let step = tokio::task::spawn_blocking(move || looking.misplaced(from, RECORDS_PER_STEP));
+            let step = tokio::task::spawn_blocking(move || {
+                if all_before_done {
+                    looking.misplaced_lately(from, RECORDS_PER_STEP)
+                } else {
+                    looking.misplaced(from, RECORDS_PER_STEP)
+                }
+            });
             let found = step.await.map_err(|_| ClinicalError::Stopped)??;
             let misplaced = found.wanted.len() + found.surplus.len();
             let fetched = self.fetch(&vault, found.wanted).await?;

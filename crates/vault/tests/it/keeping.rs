@@ -162,6 +162,21 @@ fn a_lost_key_of_either_side_comes_from_another_keeper() {
     assert!(wanted().is_empty(), "a key without its block cannot be checked");
 }
 
+/// Goal: what a node has sealed itself is looked for when everything is, and not each time that records come.
+#[test]
+fn lately_come_records_of_ones_own_are_taken_to_be_there() {
+    let ([holder, first, _], entries) = three();
+    let entry = entries.iter().find(|entry| has(&first, entry)).unwrap();
+    for node in [&holder, &first] {
+        lose(node, "vault.keys", &entry.identity_cid);
+        let all = node.vault.misplaced(0, MANIFEST_RECORDS_MAX).unwrap();
+        let lately = node.vault.misplaced_lately(0, MANIFEST_RECORDS_MAX).unwrap();
+        assert_eq!((all.next, &all.wanted[..]), (lately.next, std::slice::from_ref(entry)));
+        let is_own = entry.holder == node.vault.me();
+        assert_eq!(lately.wanted.is_empty(), is_own);
+    }
+}
+
 /// Goal: two copies at every moment while a node joins. Way: a fourth node; who is to give a copy up tries before, with
 /// another directory, and after the fourth has it.
 #[test]
