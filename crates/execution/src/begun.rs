@@ -141,7 +141,7 @@ impl State {
     /// Hashes a block that was begun. `below` is the one below it where that is not on disk yet; it is hashed by now.
     ///
     /// # Errors
-    /// As [`State::execute_above`].
+    /// As [`State::begin_above`].
     pub fn finish(
         &self,
         begun: BegunBlock,

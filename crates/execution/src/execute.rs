@@ -1,13 +1,12 @@
 //! Executing a block: running its transactions, and sealing what they give.
 
 use crate::{
-    BlockInput, ExecutedBlock, ExecutionError, State, Unwritten,
+    BlockInput, ExecutedBlock, ExecutionError, State,
     run::{RanBlock, Way},
     seal,
 };
 use alloy_consensus::Header;
 use alloy_primitives::B256;
-use std::sync::Arc;
 
 /// From this many transactions on, their root is computed while they run; below, a thread costs more than it gives.
 const ROOT_BESIDE_TRANSACTIONS_MIN: usize = 64;
@@ -23,20 +22,6 @@ impl State {
     /// [`ExecutionError::Storage`], [`ExecutionError::Trie`] and the like when the stored state cannot be read.
     pub fn execute(&self, parent: &Header, input: BlockInput) -> Result<ExecutedBlock, ExecutionError> {
         let (ran, root) = run_beside_root(&input, |input| self.run(parent, input))?;
-        ran.seal(input.transactions, root)
-    }
-
-    /// As [`State::execute`], on a block that may not be stored yet: while it is written, the next one is executed.
-    ///
-    /// # Errors
-    /// As [`State::execute`]; [`ExecutionError::NotOnHead`] where `below` neither is the stored block nor follows it.
-    pub fn execute_above(
-        &self,
-        below: &Arc<Unwritten>,
-        input: BlockInput,
-    ) -> Result<ExecutedBlock, ExecutionError> {
-        let view = self.view_above(below)?;
-        let (ran, root) = run_beside_root(&input, |input| self.run_usual(view, below.hash(), input))?;
         ran.seal(input.transactions, root)
     }
 

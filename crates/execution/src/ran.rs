@@ -15,7 +15,10 @@ use alloy_consensus::{
 use alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS;
 use alloy_primitives::{Address, B256, Bytes, U256, map::B256Map};
 use bxp_types::Height;
-use std::sync::OnceLock;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 /// What the next block has to know of one that has run: its header as far as it is known, and what it read and wrote.
 pub struct Ran {
@@ -70,19 +73,22 @@ impl std::fmt::Debug for Ran {
 }
 
 /// The state after a block that has run and is not hashed. What follows from its hash or its roots is not known: whoever
-/// asks for that is told [`ExecutionError::NotSealed`].
+/// asks for that is told [`ExecutionError::NotSealed`], and it is remembered, since a contract of the machine may make
+/// another error of it.
 pub(crate) struct AboveRan<'a> {
     block: &'a Ran,
     /// The state before that block.
     before: &'a View,
+    was_asked: AtomicBool,
 }
 
 impl<'a> AboveRan<'a> {
     pub(crate) const fn new(block: &'a Ran, before: &'a View) -> Self {
-        Self { block, before }
+        Self { block, before, was_asked: AtomicBool::new(false) }
     }
 
-    const fn not_sealed(&self) -> ExecutionError {
+    fn not_sealed(&self) -> ExecutionError {
+        self.was_asked.store(true, Relaxed);
         ExecutionError::NotSealed(self.block.height())
     }
 }
@@ -126,5 +132,9 @@ impl StateRead for AboveRan<'_> {
             return Err(self.not_sealed());
         }
         self.before.block_hash(height)
+    }
+
+    fn was_asked_too_early(&self) -> bool {
+        self.was_asked.load(Relaxed)
     }
 }

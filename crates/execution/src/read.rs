@@ -19,6 +19,11 @@ pub(crate) trait StateRead: Sync {
 
     /// The hash of the block at `height`.
     fn block_hash(&self, height: Height) -> Result<Option<B256>, ExecutionError>;
+
+    /// Whether something was asked that is not known yet: then nothing counts that ran on this state.
+    fn was_asked_too_early(&self) -> bool {
+        false
+    }
 }
 
 /// A state whose roots are known, so that the one that a block leads to can be: the nodes of the tries, too.

@@ -16,7 +16,7 @@ use crate::{
 };
 use alloy_consensus::{Header, Transaction, TxType};
 use alloy_primitives::{B256, U256, map::AddressMap};
-use bxp_types::RecoveredTransaction;
+use bxp_types::{Height, RecoveredTransaction};
 use revm::{
     primitives::hardfork::SpecId,
     state::{AccountInfo, EvmState},
@@ -117,7 +117,8 @@ impl State {
         Ok(RanBlock { view, transactions })
     }
 
-    /// Runs a block above one that has run on the state of `view` and is not hashed.
+    /// Runs a block above one that has run on the state of `view` and is not hashed. [`ExecutionError::NotSealed`] where a
+    /// transaction asks for what only that one's hash or roots say.
     pub(crate) fn run_above(
         &self,
         below: &Ran,
@@ -136,7 +137,8 @@ impl State {
         }
         let above = AboveRan::new(below, view);
         let base = On { base: &above, accounts: view.overlay_accounts(), parent_hash: None };
-        self.run_transactions(base, input, Way::Usual)
+        let ran = self.run_transactions(base, input, Way::Usual);
+        if above.was_asked_too_early() { Err(ExecutionError::NotSealed(below.height())) } else { ran }
     }
 
     fn run_transactions(
@@ -285,6 +287,11 @@ impl Run<'_> {
         transactions: &[RecoveredTransaction],
     ) -> Result<(), ExecutionError> {
         let ahead = self.effects_ahead(surroundings, transactions);
+        if surroundings.base.was_asked_too_early() {
+            // One after the other would come to the same question.
+            let below = surroundings.header.number.saturating_sub(1);
+            return Err(ExecutionError::NotSealed(Height(below)));
+        }
         self.is_parallel = ahead.is_some();
         let mut ahead = ahead.unwrap_or_default().into_iter();
         for (place, transaction) in transactions.iter().enumerate() {

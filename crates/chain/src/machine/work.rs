@@ -5,7 +5,7 @@ use super::{Effect, Machine};
 use crate::job::Job;
 use bxp_execution::{BegunBlock, Below, ExecutedBlock, Ran, Unwritten};
 use bxp_types::Height;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Blocks that are not on disk, the newest first.
 #[derive(Default)]
@@ -25,8 +25,9 @@ pub(super) struct Making {
 /// A block that is being hashed.
 pub(super) struct Sealing {
     height: Height,
-    /// What the next one is run on meanwhile; none where this one is run only now.
-    ran: Option<Arc<Ran>>,
+    /// What the next one is run on meanwhile; gone where this one is hashed by now, or is run only now. It is large: who
+    /// hashes and who runs drop it, and not this thread.
+    ran: Weak<Ran>,
 }
 
 impl Making {
@@ -56,7 +57,7 @@ impl Making {
         }
         let beneath = self.writing.clone();
         match (&self.sealing, &self.made) {
-            (Some(sealing), _) => sealing.ran.clone().map(|block| Some(Below::Ran { block, beneath })),
+            (Some(sealing), _) => sealing.ran.upgrade().map(|block| Some(Below::Ran { block, beneath })),
             // Above one that is hashed and not being written, two would lie between it and the disk.
             (None, Some(_)) => None,
             (None, None) => Some(beneath.map(Below::Unwritten)),
@@ -93,7 +94,8 @@ impl Machine {
             && making.made.is_none()
             && let Some(begun) = making.begun.take()
         {
-            making.sealing = Some(Sealing { height: begun.height(), ran: begun.ran() });
+            let ran = begun.ran().as_ref().map(Arc::downgrade).unwrap_or_default();
+            making.sealing = Some(Sealing { height: begun.height(), ran });
             let below = making.writing.clone();
             self.effects.push(Effect::Run(Job::Seal { begun, below }));
         }

@@ -4,9 +4,9 @@
 
 use crate::{
     kit::{Account, Chain, deploying, genesis, transaction},
-    parallel::{Action, action, chain, transactions},
+    parallel::{ASKER, Action, POOL, action, chain, chain_of, stores, transactions},
 };
-use alloy_primitives::TxKind;
+use alloy_primitives::{TxKind, U256};
 use bxp_execution::{BegunBlock, Below, ExecutedBlock, ExecutionError, Unwritten};
 use bxp_storage::Durability;
 use bxp_types::RecoveredTransaction;
@@ -179,6 +179,9 @@ proptest! {
     }
 }
 
+/// The history contract, to whom these actions can pay.
+const HISTORY: u8 = 13;
+
 /// Whether a block with this action is run before the one below it is hashed; what it gives is compared in any case.
 fn runs_above_an_unhashed_block(below: &[(u8, Action)], action: Action) -> bool {
     let (mut in_turn, mut ahead) = (chain(30_000_000), Overlapping::new(chain(30_000_000)));
@@ -210,11 +213,47 @@ fn only_who_asks_for_the_hash_of_the_block_below_waits_for_it() {
         Action::Store { slot: 1, value: 0 },
         Action::Make { salt: 0 },
         Action::Ask { back: 2 },
+        Action::PayListed { to: 0 },
     ] {
         assert!(runs_above_an_unhashed_block(&below, action.clone()), "{action:?}");
     }
-    for action in [Action::Ask { back: 1 }, Action::Recall { back: 1 }, Action::Recall { back: 2 }] {
+    for action in [
+        Action::Ask { back: 1 },
+        Action::Recall { back: 1 },
+        Action::Recall { back: 2 },
+        Action::Transfer { to: HISTORY, value: 1 },
+        Action::PayListed { to: HISTORY },
+    ] {
         assert!(!runs_above_an_unhashed_block(&below, action.clone()), "{action:?}");
+    }
+}
+
+/// Goal: the same where blocks run on many threads, each of which may be the first to ask.
+#[test]
+fn blocks_that_overlap_run_on_many_threads_too() {
+    let senders: Vec<Account> = (1..=100).map(Account::new).collect();
+    let (asking, all) = (Account::new(101), (1..=101).map(Account::new).collect::<Vec<_>>());
+    for (asks, depth) in
+        [false, true].into_iter().flat_map(|asks| [(asks, Depth::Ran), (asks, Depth::Sealing)])
+    {
+        let (mut in_turn, mut ahead) =
+            (chain_of(&all, 30_000_000), Overlapping::new(chain_of(&all, 30_000_000)));
+        let mut expected = Vec::new();
+        for nonce in 0..4_u64 {
+            let mut transactions = stores(&senders, nonce);
+            let is_asked = asks && nonce % 2 == 1;
+            if is_asked {
+                let back = U256::ONE.to_be_bytes::<32>();
+                transactions.push(asking.sign(transaction(nonce / 2, ASKER.into(), 0, back)));
+            }
+            POOL.install(|| ahead.begin(&in_turn, transactions.clone(), depth, Written::Meanwhile));
+            assert_eq!(ahead.begun.as_ref().unwrap().ran().is_none(), is_asked);
+            let block = in_turn.execute(transactions);
+            assert_eq!(block.dropped, []);
+            in_turn.commit(&block);
+            expected.push(block);
+        }
+        assert_eq!(ahead.end().1, expected);
     }
 }
 
@@ -242,7 +281,7 @@ fn a_contract_is_called_in_the_block_above_the_one_that_makes_it() {
     assert_eq!(ahead.state.differences(&in_turn.state, 1).unwrap().0, vec![]);
     for height in [2_u64, 3] {
         let slot = ahead.state.storage_slot(contract, height.try_into().unwrap()).unwrap();
-        assert_eq!(slot, alloy_primitives::U256::from(height));
+        assert_eq!(slot, U256::from(height));
     }
 }
 
@@ -269,7 +308,7 @@ fn a_block_is_refused_above_one_that_does_not_follow_the_stored_one() {
     chain.add(Vec::new());
     for old in [&first, &second] {
         let below = Arc::new(Unwritten::from(old));
-        let refused = chain.state.execute_above(&below, chain.input(Vec::new()));
+        let refused = chain.state.begin_above(&Below::Unwritten(below), chain.input(Vec::new()));
         assert!(matches!(refused, Err(ExecutionError::NotOnHead { .. })), "{refused:?}");
     }
 }

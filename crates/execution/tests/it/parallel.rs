@@ -9,6 +9,7 @@ use crate::{
 };
 use alloy_consensus::{TxEip1559, TxEip7702};
 use alloy_eips::{
+    eip2930::{AccessList, AccessListItem},
     eip2935::{HISTORY_STORAGE_ADDRESS, HISTORY_STORAGE_CODE},
     eip7702::Authorization,
 };
@@ -20,7 +21,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::{collections::BTreeMap, sync::LazyLock};
 
 /// More threads than most machines that test have, so that they are in each other's way.
-static POOL: LazyLock<ThreadPool> =
+pub(crate) static POOL: LazyLock<ThreadPool> =
     LazyLock::new(|| ThreadPoolBuilder::new().num_threads(8).build().unwrap());
 
 /// Counts, stores and reverts; see [`CONTRACT`].
@@ -35,7 +36,7 @@ const ENDLESS: Address = Address::repeat_byte(0xc4);
 /// address under the salt.
 const MAKER: Address = Address::repeat_byte(0xc5);
 /// Stores BLOCKHASH of the block as far below this one as its calldata says, under that number.
-const ASKER: Address = Address::repeat_byte(0xc7);
+pub(crate) const ASKER: Address = Address::repeat_byte(0xc7);
 /// The same from the history contract (EIP-2935).
 const HISTORIAN: Address = Address::repeat_byte(0xc8);
 /// Stores under 0 the first word of what SHA-256 gives of its calldata and of what is stored under 0.
@@ -66,23 +67,55 @@ const CODE: [(Address, &[u8]); 8] = [
 
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    Transfer { to: u8, value: u64 },
+    Transfer {
+        to: u8,
+        value: u64,
+    },
     Count,
-    Store { slot: u8, value: u8 },
+    Store {
+        slot: u8,
+        value: u8,
+    },
     Revert,
-    Watch { whom: u8 },
-    Give { whom: u8, value: u8 },
+    Watch {
+        whom: u8,
+    },
+    Give {
+        whom: u8,
+        value: u8,
+    },
     Endless,
-    Make { salt: u8 },
-    Hash { word: u8 },
-    Ask { back: u8 },
-    Recall { back: u8 },
+    Make {
+        salt: u8,
+    },
+    Hash {
+        word: u8,
+    },
+    Ask {
+        back: u8,
+    },
+    Recall {
+        back: u8,
+    },
     Deploy,
-    DeployAndDestroy { value: u8 },
-    Pay { to: Vec<u8>, short: bool },
-    Delegate { to: bool },
+    DeployAndDestroy {
+        value: u8,
+    },
+    Pay {
+        to: Vec<u8>,
+        short: bool,
+    },
+    /// The same through the EVM.
+    PayListed {
+        to: u8,
+    },
+    Delegate {
+        to: bool,
+    },
     Spend,
-    WrongNonce { by: u8 },
+    WrongNonce {
+        by: u8,
+    },
     WrongChain,
     LowCap,
     LittleGas,
@@ -104,6 +137,7 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Deploy),
         1 => any::<u8>().prop_map(|value| Action::DeployAndDestroy { value }),
         2 => (prop::collection::vec(any::<u8>(), 1..6), any::<bool>()).prop_map(|(to, short)| Action::Pay { to, short }),
+        1 => any::<u8>().prop_map(|to| Action::PayListed { to }),
         1 => any::<bool>().prop_map(|to| Action::Delegate { to }),
         1 => Just(Action::Spend),
         1 => (0_u8..4).prop_map(|by| Action::WrongNonce { by }),
@@ -117,7 +151,7 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
 fn someone(chain: &Chain, index: u8) -> Address {
     let first = Account::new(1).address;
     let nonce = || chain.state.account(first).unwrap().nonce;
-    match index % 13 {
+    match index % 14 {
         0 => TREASURY,
         1 => COUNTER,
         2 => GIVER,
@@ -126,6 +160,7 @@ fn someone(chain: &Chain, index: u8) -> Address {
         5 => PAYMENTS,
         6 => first.create(nonce()),
         12 => first.create(nonce().saturating_sub(1)),
+        13 => HISTORY_STORAGE_ADDRESS,
         7..=9 => Account::new(index % 4 + 1).address,
         other => Address::repeat_byte(0xe0 + other),
     }
@@ -158,6 +193,10 @@ fn sign(chain: &Chain, sender: Account, nonce: u64, action: &Action) -> Recovere
             let sum: u128 = payments.iter().map(|(_, amount)| amount).sum();
             call(PAYMENTS, sum + u128::from(*short), calldata(&payments, false))
         }
+        Action::PayListed { to } => TxEip1559 {
+            access_list: AccessList(vec![AccessListItem { address: COUNTER, storage_keys: Vec::new() }]),
+            ..call(PAYMENTS, 1, calldata(&[(someone(chain, *to), 1)], false))
+        },
         Action::Delegate { to } => {
             let target = if *to { COUNTER } else { Address::ZERO };
             let (giver, nonce_of_giver) = (Account::new(4), chain.state.account(Account::new(4).address));
@@ -210,7 +249,12 @@ pub(crate) fn transactions(chain: &Chain, actions: &[(u8, Action)]) -> Vec<Recov
 }
 
 pub(crate) fn chain(gas_limit: u64) -> Chain {
-    let mut genesis = genesis(&[1, 2, 3, 4].map(Account::new));
+    chain_of(&[1, 2, 3, 4].map(Account::new), gas_limit)
+}
+
+/// A chain with the contracts, and money for these senders.
+pub(crate) fn chain_of(senders: &[Account], gas_limit: u64) -> Chain {
+    let mut genesis = genesis(senders);
     genesis.gas_limit = gas_limit;
     for (address, code) in CODE {
         let account = GenesisAccount { code: Bytes::from_static(code), ..GenesisAccount::default() };
@@ -263,7 +307,7 @@ proptest! {
 }
 
 /// Calls of different accounts, as tokens see them: each counts for itself.
-fn stores(senders: &[Account], nonce: u64) -> Vec<RecoveredTransaction> {
+pub(crate) fn stores(senders: &[Account], nonce: u64) -> Vec<RecoveredTransaction> {
     let store = |(index, sender): (usize, &Account)| {
         sender.sign(transaction(nonce, COUNTER.into(), 0, store(100 + index as u64, nonce + 1)))
     };
