@@ -120,6 +120,25 @@ fn is_base64(text: &str) -> bool {
 
 fn is_narrative(text: &str) -> bool {
     let trimmed = text.trim();
-    let scripted = trimmed.as_bytes().windows(7).any(|window| window.eq_ignore_ascii_case(b"<script"));
+    let is_script =
+        |tag: &str| tag.as_bytes().get(..6).is_some_and(|name| name.eq_ignore_ascii_case(b"script"));
+    let scripted = trimmed.split('<').skip(1).any(is_script);
     trimmed.starts_with("<div") && trimmed.ends_with('>') && !scripted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_narrative;
+
+    #[test]
+    fn a_narrative_has_no_script_wherever_it_stands() {
+        for good in ["<div></div>", " <div>a < script </div> ", "<div><scrip</div>", "<div>script</div>"] {
+            assert!(is_narrative(good), "{good}");
+        }
+        for bad in
+            ["<div><script>", "<div><<ScRiPt src=\"x\"></div>", "<div>é<SCRIPT</div>", "<p></p>", "<div"]
+        {
+            assert!(!is_narrative(bad), "{bad}");
+        }
+    }
 }
