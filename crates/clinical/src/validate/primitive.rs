@@ -86,12 +86,18 @@ fn textual(kind: Primitive, text: &str) -> Option<&'static str> {
 }
 
 fn has_space(text: &str) -> bool {
-    text.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control())
+    has_any(text, |byte| byte.is_ascii_whitespace() || byte.is_ascii_control())
 }
 
 fn is_string(text: &str) -> bool {
     let control = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\r' | b'\n');
-    text.len() <= STRING_BYTES_MAX && !text.bytes().any(control) && !text.trim().is_empty()
+    let is_visible = || text.chars().any(|letter| !letter.is_whitespace());
+    text.len() <= STRING_BYTES_MAX && !has_any(text, control) && is_visible()
+}
+
+/// Looks at every byte, which is faster than to stop at the first: nearly all texts have none.
+fn has_any(text: &str, is: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(false, |found, byte| found | is(byte))
 }
 
 fn is_code(text: &str) -> bool {
@@ -128,7 +134,21 @@ fn is_narrative(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_narrative;
+    use super::{has_space, is_narrative, is_string};
+
+    #[test]
+    fn strings_have_something_to_see_and_uris_no_spaces() {
+        for good in ["a", " a\t", "\r\n\u{a0}é", "\u{7f}"] {
+            assert!(is_string(good), "{good:?}");
+        }
+        for bad in ["", " ", "\t\r\n", "\u{a0}\u{2003}", "a\u{0}", "\u{1f}a"] {
+            assert!(!is_string(bad), "{bad:?}");
+        }
+        assert!(!has_space("urn:x-é") && !has_space("a\u{a0}"));
+        for spaced in ["a b", "a\n", "\u{7f}", "\u{0}"] {
+            assert!(has_space(spaced), "{spaced:?}");
+        }
+    }
 
     #[test]
     fn a_narrative_has_no_script_wherever_it_stands() {
