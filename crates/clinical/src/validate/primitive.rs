@@ -113,14 +113,15 @@ fn is_date(text: &str) -> bool {
 }
 
 fn is_base64(text: &str) -> bool {
-    let (mut symbols, mut padding) = (0_usize, 0_usize);
-    for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
-        match byte {
-            b'=' => padding += 1,
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' if padding == 0 => symbols += 1,
-            _ => return false,
-        }
+    // A space may stand anywhere, padding at the end alone.
+    let symbols_and_spaces =
+        text.trim_end_matches(|letter: char| letter == '=' || letter.is_ascii_whitespace());
+    let is_symbol = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    if has_any(symbols_and_spaces, |byte| !is_symbol(byte) && !byte.is_ascii_whitespace()) {
+        return false;
     }
+    let symbols = symbols_and_spaces.bytes().filter(|byte| !byte.is_ascii_whitespace()).count();
+    let padding = text[symbols_and_spaces.len()..].bytes().filter(|&byte| byte == b'=').count();
     symbols > 0 && padding <= 2 && (symbols + padding).is_multiple_of(4)
 }
 
@@ -134,7 +135,8 @@ fn is_narrative(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{has_space, is_narrative, is_string};
+    use super::{has_space, is_base64, is_narrative, is_string};
+    use proptest::prelude::*;
 
     #[test]
     fn strings_have_something_to_see_and_uris_no_spaces() {
@@ -159,6 +161,23 @@ mod tests {
             ["<div><script>", "<div><<ScRiPt src=\"x\"></div>", "<div>é<SCRIPT</div>", "<p></p>", "<div"]
         {
             assert!(!is_narrative(bad), "{bad}");
+        }
+    }
+
+    /// As the definition says it, letter by letter.
+    fn is_base64_by_letters(text: &str) -> bool {
+        let letters: Vec<char> = text.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
+        let symbols = letters.iter().take_while(|letter| **letter != '=').count();
+        let (symbols, padding) = letters.split_at(symbols);
+        let is_symbol = |letter: &char| letter.is_ascii_alphanumeric() || "+/".contains(*letter);
+        let fits = !symbols.is_empty() && padding.len() <= 2 && letters.len().is_multiple_of(4);
+        fits && symbols.iter().all(is_symbol) && padding.iter().all(|letter| *letter == '=')
+    }
+
+    proptest! {
+        #[test]
+        fn base64_is_known_by_its_letters(text in "[aZ9+/ \\n]{0,12}(=| |\\n|é|-|a){0,4}") {
+            prop_assert_eq!(is_base64(&text), is_base64_by_letters(&text), "{:?}", text);
         }
     }
 }
