@@ -57,7 +57,14 @@ impl Body {
 fn push(text: &mut String, name: &str, value: &LazyValue<'_>) -> Result<(), StoreError> {
     let encode = |_| StoreError::Unusable("a resource cannot be encoded");
     text.push(',');
-    text.push_str(&sonic_rs::to_string(name).map_err(encode)?);
+    // The names of elements are letters, of which none is escaped.
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        text.push('"');
+        text.push_str(name);
+        text.push('"');
+    } else {
+        text.push_str(&sonic_rs::to_string(name).map_err(encode)?);
+    }
     text.push(':');
     text.push_str(value.as_raw_str());
     Ok(())
@@ -140,6 +147,14 @@ mod tests {
             r#"{{"resourceType":"Observation","id":"new","meta":{{"versionId":"3","lastUpdated":"1970-01-01T00:00:00.000Z","tag":[{{"code":"t"}}]}},"z":1.50,"a":"{long}"}}"#
         );
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_name_comes_back_escaped_as_it_was() {
+        let sent = r#"{"resourceType":"Basic","_a9":1,"":2,"b\"\\\n":{"c\"":3},"ü/\u0001":4}"#;
+        let read = text(&Body::new(sent).unwrap().0, "Basic", "1", 1, 0).unwrap();
+        let (_, members) = read.split_once("Z\"},").unwrap();
+        assert_eq!(members, sent.split_once(',').unwrap().1);
     }
 
     #[test]

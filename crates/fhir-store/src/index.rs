@@ -101,9 +101,10 @@ impl Entries {
     }
 }
 
-/// A concept as one text, to remember it by.
-pub(crate) fn concept_name(system: &str, code: &str, label: &str) -> String {
-    [system, "\u{1f}", code, "\u{1f}", label].concat()
+/// Writes a concept as one text, to remember it by.
+pub(crate) fn name_concept(name: &mut String, system: &str, code: &str, label: &str) {
+    name.clear();
+    [system, "\u{1f}", code, "\u{1f}", label].iter().for_each(|part| name.push_str(part));
 }
 
 /// The number of a concept that is here.

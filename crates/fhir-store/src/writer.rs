@@ -19,6 +19,9 @@ pub use version::{Current, Method, NewVersion, Prepared, Put};
 /// Numbers of concepts and resources that the writer remembers; then it forgets all.
 const REMEMBERED_MAX: usize = 400_000;
 
+/// Numbers by names. The hasher's seed is drawn at each start: a sender may choose names.
+type Numbers = HashMap<String, i64, foldhash::fast::RandomState>;
+
 /// Makes a connection anew, after a server was away.
 pub(crate) type Reconnect = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
 
@@ -26,8 +29,10 @@ pub(crate) type Reconnect = Box<dyn Fn() -> Result<Database, StoreError> + Send>
 pub struct Writer {
     database: Database,
     reconnect: Option<Reconnect>,
-    concepts: HashMap<String, i64>,
-    resources: HashMap<(Kind, String), i64>,
+    concepts: Numbers,
+    resources: HashMap<Kind, Numbers>,
+    /// The name of the concept that is looked for; its memory is used again.
+    name: String,
     next_rid: i64,
     next_seq: i64,
     next_cid: i64,
@@ -48,12 +53,12 @@ impl std::fmt::Debug for Writer {
 
 impl Writer {
     pub(crate) fn new(database: Database, reconnect: Option<Reconnect>) -> Result<Self, StoreError> {
-        let (concepts, resources) = (HashMap::new(), HashMap::new());
         let mut made = Self {
             database,
             reconnect,
-            concepts,
-            resources,
+            concepts: Numbers::default(),
+            resources: HashMap::new(),
+            name: String::new(),
             next_rid: 1,
             next_seq: 1,
             next_cid: 1,
@@ -135,7 +140,8 @@ impl Writer {
             self.undo()?;
             return Err(error);
         }
-        if self.concepts.len() + self.resources.len() > REMEMBERED_MAX {
+        let resources: usize = self.resources.values().map(Numbers::len).sum();
+        if self.concepts.len() + resources > REMEMBERED_MAX {
             self.concepts.clear();
             self.resources.clear();
         }
@@ -249,12 +255,16 @@ impl Writer {
             let deleted = new.content.is_none();
             self.database
                 .execute(text, values![rid, new.kind.0, id, version, seq, deleted, present, subject])?;
-            self.resources.insert((new.kind, new.id.to_owned()), rid);
+            self.remember(new.kind, new.id, rid);
         }
         if let Some(content) = new.content {
             self.index(new.kind, rid, &content.extracted)?;
         }
         Ok(Put { version, updated_ms, created: stood.is_none() })
+    }
+
+    fn remember(&mut self, kind: Kind, id: &str, rid: i64) {
+        self.resources.entry(kind).or_default().insert(id.to_owned(), rid);
     }
 
     fn insert_version(&self, new: &NewVersion<'_>, place: &Place, method: Method) -> Result<(), StoreError> {

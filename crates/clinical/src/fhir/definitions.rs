@@ -1,6 +1,7 @@
 //! The elements of FHIR R4 (4.0.1), read once from `data/r4-elements.txt`, which is extracted from HL7's definitions.
 
-use std::{collections::HashMap, sync::LazyLock};
+use alloy_primitives::map::HashMap;
+use std::sync::LazyLock;
 
 const TABLE: &str = include_str!("../../data/r4-elements.txt");
 
@@ -141,7 +142,7 @@ impl Definitions {
     fn read(table: &'static str) -> Self {
         let lines = || table.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
         let heads = lines().filter_map(|line| line.strip_prefix("> "));
-        let mut by_name = HashMap::new();
+        let mut by_name = HashMap::default();
         let mut structures: Vec<Structure> = Vec::new();
         for head in heads {
             let (kind, name) = head.split_once(' ').unwrap_or(("", head));

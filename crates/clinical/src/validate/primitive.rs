@@ -86,12 +86,18 @@ fn textual(kind: Primitive, text: &str) -> Option<&'static str> {
 }
 
 fn has_space(text: &str) -> bool {
-    text.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control())
+    has_any(text, |byte| byte.is_ascii_whitespace() || byte.is_ascii_control())
 }
 
 fn is_string(text: &str) -> bool {
     let control = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\r' | b'\n');
-    text.len() <= STRING_BYTES_MAX && !text.bytes().any(control) && !text.trim().is_empty()
+    let is_visible = || text.chars().any(|letter| !letter.is_whitespace());
+    text.len() <= STRING_BYTES_MAX && !has_any(text, control) && is_visible()
+}
+
+/// Looks at every byte, which is faster than to stop at the first: nearly all texts have none.
+fn has_any(text: &str, is: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(false, |found, byte| found | is(byte))
 }
 
 fn is_code(text: &str) -> bool {
@@ -107,19 +113,71 @@ fn is_date(text: &str) -> bool {
 }
 
 fn is_base64(text: &str) -> bool {
-    let (mut symbols, mut padding) = (0_usize, 0_usize);
-    for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
-        match byte {
-            b'=' => padding += 1,
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' if padding == 0 => symbols += 1,
-            _ => return false,
-        }
+    // A space may stand anywhere, padding at the end alone.
+    let symbols_and_spaces =
+        text.trim_end_matches(|letter: char| letter == '=' || letter.is_ascii_whitespace());
+    let is_symbol = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    if has_any(symbols_and_spaces, |byte| !is_symbol(byte) && !byte.is_ascii_whitespace()) {
+        return false;
     }
+    let symbols = symbols_and_spaces.bytes().filter(|byte| !byte.is_ascii_whitespace()).count();
+    let padding = text[symbols_and_spaces.len()..].bytes().filter(|&byte| byte == b'=').count();
     symbols > 0 && padding <= 2 && (symbols + padding).is_multiple_of(4)
 }
 
 fn is_narrative(text: &str) -> bool {
     let trimmed = text.trim();
-    let scripted = trimmed.as_bytes().windows(7).any(|window| window.eq_ignore_ascii_case(b"<script"));
+    let is_script =
+        |tag: &str| tag.as_bytes().get(..6).is_some_and(|name| name.eq_ignore_ascii_case(b"script"));
+    let scripted = trimmed.split('<').skip(1).any(is_script);
     trimmed.starts_with("<div") && trimmed.ends_with('>') && !scripted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has_space, is_base64, is_narrative, is_string};
+    use proptest::prelude::*;
+
+    #[test]
+    fn strings_have_something_to_see_and_uris_no_spaces() {
+        for good in ["a", " a\t", "\r\n\u{a0}é", "\u{7f}"] {
+            assert!(is_string(good), "{good:?}");
+        }
+        for bad in ["", " ", "\t\r\n", "\u{a0}\u{2003}", "a\u{0}", "\u{1f}a"] {
+            assert!(!is_string(bad), "{bad:?}");
+        }
+        assert!(!has_space("urn:x-é") && !has_space("a\u{a0}"));
+        for spaced in ["a b", "a\n", "\u{7f}", "\u{0}"] {
+            assert!(has_space(spaced), "{spaced:?}");
+        }
+    }
+
+    #[test]
+    fn a_narrative_has_no_script_wherever_it_stands() {
+        for good in ["<div></div>", " <div>a < script </div> ", "<div><scrip</div>", "<div>script</div>"] {
+            assert!(is_narrative(good), "{good}");
+        }
+        for bad in
+            ["<div><script>", "<div><<ScRiPt src=\"x\"></div>", "<div>é<SCRIPT</div>", "<p></p>", "<div"]
+        {
+            assert!(!is_narrative(bad), "{bad}");
+        }
+    }
+
+    /// As the definition says it, letter by letter.
+    fn is_base64_by_letters(text: &str) -> bool {
+        let letters: Vec<char> = text.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
+        let symbols = letters.iter().take_while(|letter| **letter != '=').count();
+        let (symbols, padding) = letters.split_at(symbols);
+        let is_symbol = |letter: &char| letter.is_ascii_alphanumeric() || "+/".contains(*letter);
+        let fits = !symbols.is_empty() && padding.len() <= 2 && letters.len().is_multiple_of(4);
+        fits && symbols.iter().all(is_symbol) && padding.iter().all(|letter| *letter == '=')
+    }
+
+    proptest! {
+        #[test]
+        fn base64_is_known_by_its_letters(text in "[aZ9+/ \\n]{0,12}(=| |\\n|é|-|a){0,4}") {
+            prop_assert_eq!(is_base64(&text), is_base64_by_letters(&text), "{:?}", text);
+        }
+    }
 }

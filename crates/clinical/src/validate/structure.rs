@@ -5,7 +5,7 @@ use crate::fhir::{
     definitions::{Definitions, Kind, Property, Structure},
     element::{child, items, text},
 };
-use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
+use sonic_rs::{JsonContainerTrait, JsonValueTrait, Object, Value};
 use std::{collections::HashSet, fmt::Write};
 
 /// The most issues that are listed of one resource.
@@ -20,8 +20,13 @@ pub(super) fn check_resource(
     structure: &Structure,
     resource: &Value,
 ) -> Vec<Issue> {
-    let mut walk =
-        Walk { definitions, path: vec![Step::Name(structure.name)], issues: Vec::new(), contained: false };
+    let mut walk = Walk {
+        definitions,
+        path: vec![Step::Name(structure.name)],
+        issues: Vec::new(),
+        present: Vec::new(),
+        contained: false,
+    };
     walk.structure(structure, resource);
     walk.issues
 }
@@ -36,6 +41,8 @@ struct Walk<'a> {
     definitions: &'a Definitions,
     path: Vec<Step>,
     issues: Vec<Issue>,
+    /// The properties that are there, by the elements of each structure on the way to where the walk is.
+    present: Vec<Option<&'static str>>,
     contained: bool,
 }
 
@@ -72,11 +79,18 @@ impl Walk<'_> {
         if object.is_empty() {
             return self.report(Code::Structure, "must not be empty; leave the element out");
         }
-        self.repeated_names(value);
-        let mut present = vec![None; structure.elements.len()];
+        if has_repeated_names(object) {
+            self.report(Code::Structure, "a property stands there twice");
+        }
+        let base = self.present.len();
+        self.present.resize(base + structure.elements.len(), None);
+        let mut says_type = false;
         for (place, (name, child)) in object.iter().enumerate() {
-            if name == "resourceType" && structure.is_resource {
-                continue;
+            if name == "resourceType" {
+                says_type = true;
+                if structure.is_resource {
+                    continue;
+                }
             }
             let sibling_of = name.strip_prefix('_');
             let known = structure.properties.get_key_value(sibling_of.unwrap_or(name));
@@ -87,13 +101,11 @@ impl Walk<'_> {
                 self.report(Code::Structure, &what);
                 continue;
             };
-            if present[property.element].is_some_and(|other| other != name) {
-                self.within(Step::Name(name), |walk| {
-                    walk.report(Code::Structure, "a choice has only one type");
-                });
-            }
-            present[property.element] = Some(name);
+            let other = self.present[base + property.element].replace(name);
             self.within(Step::Name(name), |walk| {
+                if other.is_some_and(|other| other != name) {
+                    walk.report(Code::Structure, "a choice has only one type");
+                }
                 if sibling_of.is_some() {
                     walk.siblings(property, child);
                 } else {
@@ -101,24 +113,13 @@ impl Walk<'_> {
                 }
             });
         }
-        for &element in structure.required.iter().filter(|&&element| present[element].is_none()) {
-            let what = format!("{} is required", structure.elements[element]);
-            self.report(Code::Required, &what);
+        for &element in &structure.required {
+            if self.present[base + element].is_none() {
+                self.report(Code::Required, &format!("{} is required", structure.elements[element]));
+            }
         }
-        self.rules(structure.name, value);
-    }
-
-    fn repeated_names(&mut self, value: &Value) {
-        let Some(object) = value.as_object() else { return };
-        let names: Vec<&str> = object.iter().map(|(name, _)| name).collect();
-        let repeated = if names.len() <= PAIRWISE_MAX {
-            names.iter().enumerate().any(|(at, name)| names[..at].contains(name))
-        } else {
-            names.iter().collect::<HashSet<_>>().len() < names.len()
-        };
-        if repeated {
-            self.report(Code::Structure, "a property stands there twice");
-        }
+        self.present.truncate(base);
+        self.rules(structure.name, value, says_type);
     }
 
     /// `owner` is the object in which the property stands, with the property's name.
@@ -136,7 +137,7 @@ impl Walk<'_> {
             return self.report(Code::Structure, "must not be an empty array; leave the element out");
         }
         let owner = owner.filter(|_| matches!(property.kind, Kind::Primitive(..)));
-        let siblings = owner.and_then(|(owner, name)| child(owner, &format!("_{name}"))?.as_array());
+        let siblings = owner.and_then(|(owner, name)| beside(owner, name)?.as_array());
         for (index, item) in array.iter().enumerate() {
             let beside = siblings.and_then(|siblings| siblings.get(index)).filter(JsonValueTrait::is_object);
             self.within(Step::Index(index), |walk| walk.item(property, item, beside));
@@ -213,7 +214,7 @@ impl Walk<'_> {
     }
 
     /// Rules between elements that hold for every use of a data type.
-    fn rules(&mut self, name: &str, value: &Value) {
+    fn rules(&mut self, name: &str, value: &Value, says_type: bool) {
         match name {
             "Extension" => {
                 let has_value = value.as_object().is_some_and(|object| {
@@ -234,7 +235,7 @@ impl Walk<'_> {
                     self.within(Step::Name("reference"), |walk| walk.report(Code::Value, what));
                 }
             }
-            _ if child(value, "resourceType").is_some() => self.resource_rules(value),
+            _ if says_type => self.resource_rules(value),
             _ => {}
         }
     }
@@ -249,4 +250,25 @@ impl Walk<'_> {
             self.report(Code::Invariant, "two contained resources have the same id");
         }
     }
+}
+
+/// What stands beside primitive `name`: its ids and extensions.
+fn beside<'a>(owner: &'a Value, name: &str) -> Option<&'a Value> {
+    let mut members = owner.as_object()?.iter();
+    members.find(|(other, _)| other.strip_prefix('_') == Some(name)).map(|(_, value)| value)
+}
+
+fn has_repeated_names(object: &Object) -> bool {
+    if object.len() > PAIRWISE_MAX {
+        let mut known = HashSet::with_capacity(object.len());
+        return !object.iter().all(|(name, _)| known.insert(name));
+    }
+    let mut known = [""; PAIRWISE_MAX];
+    for (at, (name, _)) in object.iter().enumerate() {
+        if known[..at].contains(&name) {
+            return true;
+        }
+        known[at] = name;
+    }
+    false
 }

@@ -1,8 +1,10 @@
 //! R4's search parameters, read once from `data/r4-search.txt`, which is compiled from HL7's definitions.
 
 mod path;
+mod tree;
 
 pub use path::{Leaf, Path};
+pub(crate) use tree::{Reading, Tree, Use};
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -124,6 +126,7 @@ pub struct Parameters {
     all: Vec<Parameter>,
     by_code: Vec<HashMap<&'static str, ParameterId>>,
     of_kind: Vec<Vec<ParameterId>>,
+    trees: Vec<Tree>,
     compartment: Vec<Vec<ParameterId>>,
     summary: Vec<Vec<&'static str>>,
     mandatory: Vec<Vec<&'static str>>,
@@ -180,6 +183,11 @@ impl Parameters {
         self.of_kind.get(usize::from(kind.0)).into_iter().flatten().map(|id| self.get(*id))
     }
 
+    /// The paths of all parameters of a type, but of composites.
+    pub(crate) fn tree(&self, kind: Kind) -> Option<&Tree> {
+        self.trees.get(usize::from(kind.0))
+    }
+
     /// The parameters by which a resource of this type belongs to a patient (CompartmentDefinition/patient).
     #[must_use]
     pub fn compartment(&self, kind: Kind) -> &[ParameterId] {
@@ -206,6 +214,7 @@ impl Parameters {
         let mut made = Self {
             by_code: vec![HashMap::new(); names.len()],
             of_kind: vec![Vec::new(); names.len()],
+            trees: Vec::new(),
             compartment: vec![Vec::new(); names.len()],
             summary: vec![Vec::new(); names.len()],
             mandatory: vec![Vec::new(); names.len()],
@@ -232,6 +241,9 @@ impl Parameters {
                 common.push(line);
             }
         }
+        // Only now is it known which parameters another one's index serves.
+        let trees = made.of_kind.iter().map(|ids| Tree::of(ids.iter().map(|id| made.get(*id)))).collect();
+        made.trees = trees;
         made
     }
 

@@ -68,8 +68,8 @@ impl Leaf {
 
 /// A step: a property, with which of its items are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Step {
-    name: &'static str,
+pub(super) struct Step {
+    pub(super) name: &'static str,
     /// Items in which this element has this text.
     only: Option<(&'static str, &'static str)>,
     index: Option<usize>,
@@ -78,7 +78,7 @@ struct Step {
 /// Where values of a parameter stand.
 #[derive(Clone, Debug)]
 pub struct Path {
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     /// What stands there.
     pub leaf: Leaf,
     /// References to this type only.
@@ -112,6 +112,12 @@ impl Path {
     /// Whether `other` leads to the same elements.
     pub(super) fn same_place(&self, other: &Self) -> bool {
         self.steps == other.steps && self.leaf == other.leaf
+    }
+
+    /// Its properties, each with the element and the text by which its items are told.
+    #[cfg(test)]
+    pub(crate) fn properties(&self) -> Vec<(&'static str, Option<(&'static str, &'static str)>)> {
+        self.steps.iter().map(|step| (step.name, step.only)).collect()
     }
 
     /// Calls `found` for each element at the end of the path.
@@ -153,13 +159,19 @@ fn read_steps(text: &'static str) -> Option<Vec<Step>> {
 fn walk<'a>(steps: &[Step], value: &'a Value, found: &mut impl FnMut(&'a Value)) {
     let Some((step, rest)) = steps.split_first() else { return found(value) };
     let Some(child) = value.as_object().and_then(|object| object.get(&step.name)) else { return };
-    let items = child.as_array().map_or(std::slice::from_ref(child), |array| array.as_slice());
-    for (number, item) in items.iter().enumerate() {
-        let numbered = step.index.is_none_or(|index| index == number);
-        let meant =
-            step.only.is_none_or(|(name, text)| item.get(name).and_then(|it| it.as_str()) == Some(text));
-        if numbered && meant && !item.is_null() {
-            walk(rest, item, found);
-        }
+    let meant = items(child).iter().enumerate().filter(|(number, item)| step.means(*number, item));
+    meant.for_each(|(_, item)| walk(rest, item, found));
+}
+
+/// The items of a property; what does not repeat is one item.
+pub(super) fn items(child: &Value) -> &[Value] {
+    child.as_array().map_or(std::slice::from_ref(child), |array| array.as_slice())
+}
+
+impl Step {
+    /// Whether item `number` of its property is meant.
+    pub(super) fn means(&self, number: usize, item: &Value) -> bool {
+        let is = |(name, text): (&str, &str)| item.get(name).and_then(|it| it.as_str()) == Some(text);
+        self.index.is_none_or(|index| index == number) && !item.is_null() && self.only.is_none_or(is)
     }
 }

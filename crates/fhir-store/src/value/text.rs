@@ -21,9 +21,12 @@ pub fn fold(text: &str) -> String {
             folded.push(' ');
             gap = false;
         }
-        match plain(letter) {
-            Some(plain) => folded.push_str(plain),
-            None => folded.extend(letter.to_lowercase()),
+        if letter.is_ascii() {
+            folded.push(letter.to_ascii_lowercase());
+        } else if let Some(plain) = plain(letter) {
+            folded.push_str(plain);
+        } else {
+            folded.extend(letter.to_lowercase());
         }
     }
     folded
@@ -31,9 +34,6 @@ pub fn fold(text: &str) -> String {
 
 /// Letters of Latin-1 and Latin Extended-A without their marks.
 fn plain(letter: char) -> Option<&'static str> {
-    if letter.is_ascii() {
-        return None;
-    }
     Some(match letter {
         'À'..='Å' | 'à'..='å' | 'Ā'..='ą' => "a",
         'Æ' | 'æ' => "ae",
@@ -79,6 +79,15 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(fold(text), folded);
+        }
+    }
+
+    #[test]
+    fn each_ascii_character_is_folded_as_unicode_says() {
+        for letter in (0..128_u8).map(char::from) {
+            let kept = !letter.is_whitespace() && (!letter.is_ascii_punctuation() || "%_".contains(letter));
+            let expected = if kept { letter.to_lowercase().collect() } else { String::new() };
+            assert_eq!(fold(&letter.to_string()), expected, "{letter:?}");
         }
     }
 }

@@ -48,7 +48,7 @@ impl Writer {
 
     /// The number of a resource, also where it is only referred to.
     fn resource_number(&mut self, kind: Kind, id: &str) -> Result<i64, StoreError> {
-        if let Some(known) = self.resources.get(&(kind, id.to_owned())) {
+        if let Some(known) = self.resources.get(&kind).and_then(|numbers| numbers.get(id)) {
             return Ok(*known);
         }
         let rid = match current(&self.database, kind, id)? {
@@ -64,13 +64,13 @@ impl Writer {
                 rid
             }
         };
-        self.resources.insert((kind, id.to_owned()), rid);
+        self.remember(kind, id, rid);
         Ok(rid)
     }
 
     fn concept_number(&mut self, system: &str, code: &str, label: &str) -> Result<i64, StoreError> {
-        let name = index::concept_name(system, code, label);
-        if let Some(known) = self.concepts.get(&name) {
+        index::name_concept(&mut self.name, system, code, label);
+        if let Some(known) = self.concepts.get(&self.name) {
             return Ok(*known);
         }
         let cid = match index::concept(&self.database, system, code, label)? {
@@ -85,7 +85,7 @@ impl Writer {
                 cid
             }
         };
-        self.concepts.insert(name, cid);
+        self.concepts.insert(self.name.clone(), cid);
         Ok(cid)
     }
 

@@ -76,40 +76,46 @@ fn walk<'a>(steps: &[Step], mut nodes: Vec<Node<'a>>) -> Vec<Node<'a>> {
     nodes
 }
 
+fn items(value: &Value) -> &[Value] {
+    value.as_array().map_or(std::slice::from_ref(value), |array| array.as_slice())
+}
+
 impl Step {
     /// The items of this step under a node.
     pub(super) fn of<'a>(&self, node: &Node<'a>) -> Vec<Node<'a>> {
-        let Some(object) = node.value.as_object() else { return Vec::new() };
         let mut found = Vec::new();
-        for (name, value) in object.iter() {
-            let (plain, bare) = name.strip_prefix('_').map_or((name, false), |plain| (plain, true));
-            // Beside a value that is there, its extensions say nothing new.
-            if self.is(plain) && !(bare && child(node.value, plain).is_some()) {
-                self.items(node, plain, value, bare, &mut found);
+        for (name, value, bare) in self.properties(node) {
+            for (index, item) in items(value).iter().enumerate().filter(|(_, item)| self.takes(item)) {
+                let at = if value.is_array() {
+                    format!("{}.{name}[{index}]", node.at)
+                } else {
+                    format!("{}.{name}", node.at)
+                };
+                found.push(Node { value: item, at, bare });
             }
         }
         found
     }
 
-    fn items<'a>(
-        &self,
-        node: &Node<'a>,
-        name: &str,
-        value: &'a Value,
-        bare: bool,
-        found: &mut Vec<Node<'a>>,
-    ) {
-        let list = value.as_array().map_or(std::slice::from_ref(value), |array| array.as_slice());
-        for (index, item) in list.iter().enumerate() {
-            let at = if value.is_array() {
-                format!("{}.{name}[{index}]", node.at)
-            } else {
-                format!("{}.{name}", node.at)
-            };
-            if !item.is_null() && self.filter.as_ref().is_none_or(|filter| filter.passes(item)) {
-                found.push(Node { value: item, at, bare });
-            }
-        }
+    /// Whether there are items of this step under a node.
+    pub(super) fn is_under(&self, node: &Node<'_>) -> bool {
+        self.properties(node).any(|(_, value, _)| items(value).iter().any(|item| self.takes(item)))
+    }
+
+    /// The properties of a node that are meant, by their plain names, and whether only what is beside them is there.
+    fn properties<'a>(&self, node: &Node<'a>) -> impl Iterator<Item = (&'a str, &'a Value, bool)> {
+        let of = node.value;
+        let members = of.as_object().into_iter().flat_map(|object| object.iter());
+        members.filter_map(move |(name, value)| {
+            let (plain, bare) = name.strip_prefix('_').map_or((name, false), |plain| (plain, true));
+            // Beside a value that is there, its extensions say nothing new.
+            let meant = self.is(plain) && !(bare && child(of, plain).is_some());
+            meant.then_some((plain, value, bare))
+        })
+    }
+
+    fn takes(&self, item: &Value) -> bool {
+        !item.is_null() && self.filter.as_ref().is_none_or(|filter| filter.passes(item))
     }
 
     fn is(&self, name: &str) -> bool {

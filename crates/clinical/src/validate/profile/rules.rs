@@ -116,7 +116,7 @@ impl Rule {
 fn need(path: &Path, resource: &Value, report: &mut Report<'_>) {
     let (parents, last) = path.parents(resource, report.profile.resource);
     let Some(last) = last else { return };
-    for parent in parents.iter().filter(|parent| !parent.bare && last.of(parent).is_empty()) {
+    for parent in parents.iter().filter(|parent| !parent.bare && !last.is_under(parent)) {
         let what = match &last.filter {
             None => format!("{} is required", last.shown()),
             Some(filter) => format!("one {} must be {}", last.shown(), filter.shown()),
@@ -130,7 +130,7 @@ fn either(paths: &[Path], resource: &Value, report: &mut Report<'_>) {
         return;
     };
     let lasts: Vec<_> = paths.iter().filter_map(|path| path.0.last()).collect();
-    for parent in parents.iter().filter(|parent| lasts.iter().all(|last| last.of(parent).is_empty())) {
+    for parent in parents.iter().filter(|parent| !lasts.iter().any(|last| last.is_under(parent))) {
         let names: Vec<String> = lasts.iter().map(|last| last.shown()).collect();
         report.error(Code::Invariant, &parent.at, &format!("one of {} is required", names.join(", ")));
     }
