@@ -121,7 +121,8 @@ pub(super) fn checked_time(text: &str, now_ms: u64, place: &str) -> Result<(), W
 /// A text that names something of a device.
 pub(super) fn is_name(text: &str) -> bool {
     let characters = text.chars().count();
-    (1..=NAME_CHARACTERS_MAX).contains(&characters) && !text.chars().any(char::is_control)
+    let is_visible = text.chars().any(|letter| !letter.is_whitespace());
+    characters <= NAME_CHARACTERS_MAX && is_visible && !text.chars().any(char::is_control)
 }
 
 /// Who measured what, and when it arrived. The same readings of the same device make the same id.

@@ -94,6 +94,7 @@ fn what_is_wrong_is_told_by_place_and_not_by_value() {
         ),
         (with("\"manufacturer\"", "\"Quillonia\""), "device: has a member that is not known here"),
         (with("SN-PLANTED", ""), "device.id: must be a text of"),
+        (with("SN-PLANTED", " \u{3000}"), "device.id: must be a text of"),
         (with("121", "null"), "readings[2].components[0].value: must be a number"),
         (refused(r#"{"device":{"id":"a","model":"b"},"readings":[]}"#), "the upload: has no reading in it"),
         (refused(r#"{"device":{"id":"a","model":"b"}}"#), "readings: must be an array"),
