@@ -59,7 +59,12 @@ fn read_device(device: &Value, upload: &Upload<'_>) -> Result<DeviceResource, Wr
     only(device, "device", &["id", "model", "manufacturer"])?;
     let name = |member: &str, place: &str| {
         let found = text(device, member).filter(|text| is_name(text));
-        found.ok_or_else(|| Wrong::at(place, "must be a text of 1 to 256 characters, none of control and not all of them spaces"))
+        found.ok_or_else(|| {
+            Wrong::at(
+                place,
+                "must be a text of 1 to 256 characters, none of control and not all of them spaces",
+            )
+        })
     };
     let (key, model) = (name("id", "device.id")?, name("model", "device.model")?);
     let manufacturer = match child(device, "manufacturer") {
