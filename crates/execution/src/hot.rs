@@ -2,7 +2,8 @@
 //!
 //! Everything here is named by the root of the state that it belongs to: the root says what every account and slot is, so
 //! a reader of a state with that root cannot be told of another, whatever is committed, fails to be or is taken back
-//! meanwhile. A reader of any other state is told nothing and asks the database.
+//! meanwhile. A reader of the state before that one, on which a block may still be run, is told what the newest block has
+//! not changed. A reader of any other state is told nothing and asks the database.
 
 use crate::{
     StateChanges,
@@ -42,6 +43,10 @@ pub(crate) struct HotState {
 #[derive(Default)]
 struct Shard {
     root: B256,
+    /// The root of the state that the newest block was made on.
+    before: B256,
+    /// How often the state has moved on.
+    moves: u32,
     accounts: Entries<AccountKey, HotAccount>,
     slots: Entries<SlotKey, U256>,
 }
@@ -102,6 +107,15 @@ impl From<HotAccount> for Option<TrieAccount> {
 }
 
 impl Shard {
+    /// Which entries belong to the state with this root, if any can.
+    fn belonging(&self, root: B256) -> Option<Belonging> {
+        if self.root == root {
+            Some(Belonging::All)
+        } else {
+            (self.before == root).then_some(Belonging::OlderThan(self.moves))
+        }
+    }
+
     fn clear(&mut self) {
         self.accounts = Entries::default();
         self.slots = Entries::default();
@@ -115,6 +129,16 @@ struct Entries<K, V>(HashMap<K, Entry<V>>);
 struct Entry<V> {
     value: V,
     is_used: bool,
+    /// After how many moves of the state the value was put here.
+    moves: u32,
+}
+
+/// Entries that belong to a state.
+#[derive(Clone, Copy)]
+enum Belonging {
+    All,
+    /// Those that were there before the last of so many moves, which it has not changed: others may be of that move.
+    OlderThan(u32),
 }
 
 impl<K, V> Default for Entries<K, V> {
@@ -124,23 +148,28 @@ impl<K, V> Default for Entries<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Entries<K, V> {
-    fn get(&mut self, key: &K) -> Option<V> {
+    fn get(&mut self, key: &K, belonging: Belonging) -> Option<V> {
         let entry = self.0.get_mut(key)?;
+        if let Belonging::OlderThan(moves) = belonging
+            && entry.moves == moves
+        {
+            return None;
+        }
         if !entry.is_used {
             entry.is_used = true;
         }
         Some(entry.value.clone())
     }
 
-    fn put(&mut self, key: K, value: V) {
+    fn put(&mut self, key: K, value: V, moves: u32) {
         if let Some(entry) = self.0.get_mut(&key) {
-            entry.value = value;
+            (entry.value, entry.moves) = (value, moves);
             return;
         }
         if self.0.len() >= SHARD_ENTRIES_MAX {
             self.sweep();
         }
-        self.0.insert(key, Entry { value, is_used: false });
+        self.0.insert(key, Entry { value, is_used: false, moves });
     }
 
     /// Makes room. What stays moves to a new table: one with holes would grow.
@@ -159,7 +188,7 @@ impl<K: Eq + Hash, V: Clone> Entries<K, V> {
                     stays = !stays;
                     entry.is_used && (stays || !is_crowded)
                 })
-                .map(|(key, entry)| (key, Entry { value: entry.value, is_used: false })),
+                .map(|(key, entry)| (key, Entry { is_used: false, ..entry })),
         );
     }
 }
@@ -183,16 +212,19 @@ impl HotState {
             if shard.root != before {
                 shard.clear();
             }
-            shard.root = after;
+            (shard.before, shard.root, shard.moves) = (before, after, shard.moves.wrapping_add(1));
         }
         for (address, change) in &changes.accounts {
             if let Some(shard) = shards.get_mut(place(*address)) {
-                shard.accounts.put(AccountKey(*address), change.after.into());
+                let moves = shard.moves;
+                shard.accounts.put(AccountKey(*address), change.after.into(), moves);
             }
         }
         for (key, change) in &changes.slots {
             if let Some(shard) = shards.get_mut(slot_place(key.0, key.1)) {
-                shard.slots.put(SlotKey(AccountKey(key.0), key.1), change.after.unwrap_or_default());
+                let (key, value) = (SlotKey(AccountKey(key.0), key.1), change.after.unwrap_or_default());
+                let moves = shard.moves;
+                shard.slots.put(key, value, moves);
             }
         }
     }
@@ -207,6 +239,19 @@ impl HotState {
         *self.spare.lock() = spare;
     }
 
+    /// What `find` finds in a shard among what belongs to the state with this root.
+    fn known<T>(
+        &self,
+        root: B256,
+        place: usize,
+        find: impl FnOnce(&mut Shard, Belonging) -> Option<T>,
+    ) -> Option<T> {
+        let mut shard = self.shards.get(place)?.lock();
+        let belonging = shard.belonging(root)?;
+        find(&mut shard, belonging)
+    }
+
+    /// The shard, where it is of the state with this root.
     fn shard(&self, root: B256, place: usize) -> Option<MutexGuard<'_, Shard>> {
         self.shards.get(place).map(Mutex::lock).filter(|shard| shard.root == root)
     }
@@ -255,15 +300,16 @@ impl HotView {
         address: Address,
         read: impl FnOnce() -> Result<Option<TrieAccount>, E>,
     ) -> Result<Option<TrieAccount>, E> {
-        let place = place(address);
-        let known =
-            self.hot.shard(self.root, place).and_then(|mut shard| shard.accounts.get(&AccountKey(address)));
+        let (key, place) = (AccountKey(address), place(address));
+        let known = self.hot.known(self.root, place, |shard, which| shard.accounts.get(&key, which));
         if let Some(known) = known {
             return Ok(known.into());
         }
         let account = read()?;
         if let Some(mut shard) = self.hot.shard(self.root, place) {
-            shard.accounts.put(AccountKey(address), account.into());
+            // Whether the newest block has changed it is not known.
+            let moves = shard.moves;
+            shard.accounts.put(key, account.into(), moves);
         }
         Ok(account)
     }
@@ -276,13 +322,14 @@ impl HotView {
         read: impl FnOnce() -> Result<U256, E>,
     ) -> Result<U256, E> {
         let (key, place) = (SlotKey(AccountKey(address), slot), slot_place(address, slot));
-        let known = self.hot.shard(self.root, place).and_then(|mut shard| shard.slots.get(&key));
+        let known = self.hot.known(self.root, place, |shard, which| shard.slots.get(&key, which));
         if let Some(known) = known {
             return Ok(known);
         }
         let value = read()?;
         if let Some(mut shard) = self.hot.shard(self.root, place) {
-            shard.slots.put(key, value);
+            let moves = shard.moves;
+            shard.slots.put(key, value, moves);
         }
         Ok(value)
     }
@@ -320,7 +367,7 @@ mod tests {
         hot.advance(root(0), root(1), &slot_becomes(10));
         assert_eq!((told(&hot, root(1)), told(&hot, root(2))), (U256::from(10), U256::ZERO));
         hot.advance(root(1), root(2), &slot_becomes(20));
-        assert_eq!((told(&hot, root(1)), told(&hot, root(2))), (U256::ZERO, U256::from(20)));
+        assert_eq!((told(&hot, root(1)), told(&hot, root(2))), (U256::ZERO, U256::from(20)), "changed since");
         // A reader of the old state leaves nothing for those of the new one.
         let old = HotView::new(Arc::clone(&hot), root(1));
         assert_eq!(old.slot(ALICE, U256::ONE, || Ok::<_, ()>(U256::from(10))), Ok(U256::from(10)));
@@ -328,6 +375,28 @@ mod tests {
         // After a commit that never came to be, what is known belongs to no state that anybody can read.
         hot.advance(root(1), root(3), &StateChanges::default());
         assert_eq!((told(&hot, root(2)), told(&hot, root(3))), (U256::ZERO, U256::ZERO));
+    }
+
+    #[test]
+    fn the_state_before_is_told_what_the_newest_block_left_alone() {
+        let hot = Arc::new(HotState::of(root(0)));
+        let [old, new] = [root(0), root(1)].map(|root| HotView::new(Arc::clone(&hot), root));
+        let read = |view: &HotView, slot: u64, value: u64| {
+            view.slot(ALICE, U256::from(slot), || Ok::<_, ()>(U256::from(value)))
+        };
+        assert_eq!((read(&old, 1, 5), read(&old, 2, 6)), (Ok(U256::from(5)), Ok(U256::from(6))));
+        hot.advance(root(0), root(1), &slot_becomes(10));
+        assert_eq!(read(&old, 2, 0), Ok(U256::from(6)), "it was not changed");
+        assert_eq!((read(&old, 1, 5), read(&new, 1, 0)), (Ok(U256::from(5)), Ok(U256::from(10))));
+        // Whoever reads the new state cannot say what was before.
+        assert_eq!((read(&new, 3, 8), read(&old, 3, 7)), (Ok(U256::from(8)), Ok(U256::from(7))));
+        assert_eq!(read(&new, 3, 0), Ok(U256::from(8)));
+        // Two blocks back, nothing is told.
+        hot.advance(root(1), root(2), &StateChanges::default());
+        assert_eq!(
+            (read(&old, 2, 1), read(&new, 2, 0), read(&new, 3, 0)),
+            (Ok(U256::from(1)), Ok(U256::from(6)), Ok(U256::from(8)))
+        );
     }
 
     #[test]
@@ -343,25 +412,25 @@ mod tests {
     #[test]
     fn entries_are_bounded_and_those_in_use_stay() {
         let mut entries = Entries::default();
-        entries.put(0, 0);
+        entries.put(0, 0, 0);
         for key in 1..5 * SHARD_ENTRIES_MAX {
-            entries.put(key, key);
-            assert_eq!(entries.get(&0), Some(0));
+            entries.put(key, key, 0);
+            assert_eq!(entries.get(&0, Belonging::All), Some(0));
             assert!(entries.0.len() <= SHARD_ENTRIES_MAX);
         }
-        assert_eq!(entries.get(&1), None);
+        assert_eq!(entries.get(&1, Belonging::All), None);
     }
 
     #[test]
     fn a_full_table_makes_room_where_all_is_in_use() {
         let mut entries = Entries::default();
         for key in 0..SHARD_ENTRIES_MAX {
-            entries.put(key, key);
-            assert_eq!(entries.get(&key), Some(key));
+            entries.put(key, key, 0);
+            assert_eq!(entries.get(&key, Belonging::All), Some(key));
         }
-        entries.put(SHARD_ENTRIES_MAX, 0);
+        entries.put(SHARD_ENTRIES_MAX, 0, 0);
         assert_eq!(entries.0.len(), SHARD_ENTRIES_MAX / 2 + 1);
         assert!(entries.0.capacity() < 2 * SHARD_ENTRIES_MAX);
-        assert_eq!(entries.get(&SHARD_ENTRIES_MAX), Some(0));
+        assert_eq!(entries.get(&SHARD_ENTRIES_MAX, Belonging::All), Some(0));
     }
 }
