@@ -1,6 +1,9 @@
 //! Original ids and their pseudonyms.
 
-use super::tables::{Fingerprint, LogicalId, Named, Tables, Version};
+use super::{
+    resolve::references,
+    tables::{Fingerprint, LogicalId, Named, Tables, Version},
+};
 use crate::{
     ClinicalError,
     compartment::{identifiers, ids, relative_part},
@@ -12,7 +15,6 @@ use crate::{
 use bxp_storage::Batch;
 use bxp_types::Phi;
 use rayon::prelude::*;
-use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 use std::collections::{HashMap, HashSet};
 
 /// The names of one submission: those known before, and new ones that are written with it.
@@ -36,7 +38,7 @@ impl Referred {
         // Many refer to the same, and the split asks for each of them again.
         let kinds: HashMap<String, Option<&'static str>> = entries
             .par_iter()
-            .flat_map_iter(|entry| references(entry.resource.expose()).into_iter().filter_map(referred))
+            .flat_map_iter(|entry| references(entry).into_iter().filter_map(referred))
             .collect();
         let named = kinds.into_par_iter().map(|(name, kind)| {
             let fingerprint = tables.fingerprint("name", name.as_bytes());
@@ -113,25 +115,6 @@ fn referred(literal: &str) -> Option<(String, Option<&'static str>)> {
             None => Some((url.to_owned(), None)),
         },
     }
-}
-
-/// The literal references anywhere in a resource.
-pub(super) fn references(resource: &Value) -> Vec<&str> {
-    let (mut found, mut rest) = (Vec::new(), vec![resource]);
-    while let Some(value) = rest.pop() {
-        if let Some(array) = value.as_array() {
-            rest.extend(array.iter());
-        } else if let Some(object) = value.as_object() {
-            for (key, child) in object.iter() {
-                match child.as_str() {
-                    Some(text) if key == "reference" => found.push(text),
-                    Some(_) => {}
-                    None => rest.push(child),
-                }
-            }
-        }
-    }
-    found
 }
 
 impl<'a> Names<'a> {

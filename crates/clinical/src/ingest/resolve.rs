@@ -1,6 +1,6 @@
 //! References between the resources of a bundle, turned into addresses of this server (R4 section 3.1.0.11.2).
 
-use super::{Inner, names::references, redo::own_permit};
+use super::{Inner, redo::own_permit};
 use crate::{
     compartment::identifiers,
     fhir::element::{resource_type, text},
@@ -8,10 +8,13 @@ use crate::{
 };
 use bxp_fhir_store::{Parameters, Reader, Store, extract::is_id, search};
 use bxp_types::Phi;
+use memchr::{memchr, memmem};
 use rayon::prelude::*;
+use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 use std::{
     cell::Cell,
     collections::{BTreeSet, HashMap},
+    ops::Range,
 };
 
 /// What stands before the text of a reference, as sonic-rs writes it.
@@ -24,19 +27,56 @@ const REFERENCE: &str = "\"reference\":\"";
 #[must_use]
 pub fn rewrite_references(json: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let (mut rewritten, mut from) = (None::<String>, 0);
-    for (at, _) in json.match_indices(REFERENCE) {
-        let start = at + REFERENCE.len();
-        let Some(length) = json[start..].find('"') else { break };
-        if let Some(address) = lookup(&json[start..start + length]) {
+    for place in reference_places(json) {
+        if let Some(address) = lookup(&json[place.clone()]) {
             let text = rewritten.get_or_insert_with(|| String::with_capacity(json.len()));
-            text.push_str(&json[from..start]);
+            text.push_str(&json[from..place.start]);
             text.push_str(&address);
-            from = start + length;
+            from = place.end;
         }
     }
     let mut text = rewritten?;
     text.push_str(&json[from..]);
     Some(text)
+}
+
+/// Where the literal references stand in a resource's compact JSON, in bytes and without their quotation marks.
+fn reference_places(json: &str) -> impl Iterator<Item = Range<usize>> {
+    let bytes = json.as_bytes();
+    memmem::find_iter(bytes, REFERENCE).map_while(move |at| {
+        let start = at + REFERENCE.len();
+        let length = memchr(b'"', bytes.get(start..)?)?;
+        Some(start..start + length)
+    })
+}
+
+/// The literal references anywhere in the resource of an entry, in no order.
+pub(super) fn references(entry: &Entry) -> Vec<&str> {
+    match entry.known_text() {
+        // Without escapes, so that the references are what the text has.
+        Some(text) if memchr(b'\\', text.as_bytes()).is_none() => {
+            reference_places(text).map(|place| &text[place]).collect()
+        }
+        _ => references_of_tree(entry.resource.expose()),
+    }
+}
+
+fn references_of_tree(resource: &Value) -> Vec<&str> {
+    let (mut found, mut rest) = (Vec::new(), vec![resource]);
+    while let Some(value) = rest.pop() {
+        if let Some(array) = value.as_array() {
+            rest.extend(array.iter());
+        } else if let Some(object) = value.as_object() {
+            for (key, child) in object.iter() {
+                match child.as_str() {
+                    Some(text) if key == "reference" => found.push(text),
+                    Some(_) => {}
+                    None => rest.push(child),
+                }
+            }
+        }
+    }
+    found
 }
 
 /// The submission with references that lead to ids; none where nothing changes.
@@ -63,8 +103,7 @@ pub(super) fn resolve(inner: &Inner, store: &Store, submission: &Submission) -> 
         }
         new_ids.push(given);
     }
-    let referred: Vec<Vec<&str>> =
-        submission.entries.par_iter().map(|entry| references(entry.resource.expose())).collect();
+    let referred: Vec<Vec<&str>> = submission.entries.par_iter().map(references).collect();
     let conditional: BTreeSet<&str> = referred
         .iter()
         .flatten()
@@ -164,7 +203,7 @@ fn found(reference: &str, reader: &Reader) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{references, rewrite_references, rewritten};
+    use super::{references, references_of_tree, rewrite_references, rewritten};
     use crate::source::{Entry, Limits, Position, parse_ndjson};
     use bxp_types::Phi;
     use proptest::{collection::vec, prelude::*, sample::select};
@@ -237,6 +276,15 @@ mod tests {
         }
 
         #[test]
+        fn references_are_found_in_the_text_as_in_the_tree(value in json()) {
+            let entry = entry(&value);
+            let (mut found, mut of_tree) = (references(&entry), references_of_tree(entry.resource.expose()));
+            found.sort_unstable();
+            of_tree.sort_unstable();
+            prop_assert_eq!(found, of_tree);
+        }
+
+        #[test]
         fn a_changed_entry_has_the_text_of_its_tree(
             value in json(),
             id in select(vec![None, Some("7")]),
@@ -246,7 +294,7 @@ mod tests {
             let given = [("Patient?a=1", "Patient/x"), ("urn:uuid:1", "Group/y"), ("Practitioner/2", practitioner)];
             let given = given.map(|(name, address)| (name.to_owned(), address.to_owned()));
             let addresses = HashMap::from(given);
-            let changed = rewritten(&entry, id, &references(entry.resource.expose()), &addresses);
+            let changed = rewritten(&entry, id, &references(&entry), &addresses);
             let expected = rewritten_by_tree(&entry, id, &addresses);
             prop_assert_eq!(changed.as_ref().map(texts), expected.map(|text| (text.clone(), text)));
         }
@@ -267,7 +315,7 @@ mod tests {
         let json = r#"{"resourceType":"Condition","subject":{"reference":"Patient?identifier=s|7"}}"#;
         let resource = Phi::new(sonic_rs::from_str(json).unwrap());
         let entry = Entry::new(Position::Whole, None, resource);
-        let referred = references(entry.resource.expose());
+        let referred = references(&entry);
         let address = |name: &str| HashMap::from([(name.to_owned(), "Patient/x".to_owned())]);
         let (known, other) = (address("Patient?identifier=s|7"), address("Patient?identifier=s|8"));
         let text = |id: Option<&str>, addresses: &HashMap<String, String>| {

@@ -92,6 +92,11 @@ impl Entry {
         Self { text: Some(Phi::new(text)), ..self }
     }
 
+    /// What the serialiser writes of the resource, where that is known already.
+    pub(crate) fn known_text(&self) -> Option<&str> {
+        self.text.as_ref().map(|text| &**text.expose())
+    }
+
     /// What the serialiser writes of the resource: JSON without spaces.
     ///
     /// # Errors
