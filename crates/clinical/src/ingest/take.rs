@@ -27,7 +27,7 @@ pub(super) struct CheckedEntry {
     /// The resource, without spaces.
     text: Phi<Arc<str>>,
     content: Fingerprint,
-    names: EntryNames,
+    pub(super) names: EntryNames,
     warnings: usize,
     /// What the working copy will have of it.
     prepared: Option<Prepared>,
