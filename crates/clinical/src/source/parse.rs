@@ -12,6 +12,7 @@ use crate::{
     },
 };
 use bxp_types::Phi;
+use memchr::memchr_iter;
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
 /// Parses a Bundle (transaction, batch, collection, searchset) or a single resource.
@@ -59,8 +60,10 @@ pub fn parse_tree(source_name: &str, bytes: &[u8], limits: &Limits) -> Result<Va
 /// As [`parse_json`], naming the line; also when there are more than [`NDJSON_RESOURCES`] resources.
 pub fn parse_ndjson(source_name: &str, bytes: &[u8], limits: &Limits) -> Result<Submission, ClinicalError> {
     let mut parser = NdjsonParser::new(source_name, limits);
-    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        parser.line(index + 1, line)?;
+    let (mut start, ends) = (0, memchr_iter(b'\n', bytes).chain([bytes.len()]));
+    for (index, end) in ends.enumerate() {
+        parser.line(index + 1, bytes.get(start..end).unwrap_or_default())?;
+        start = end + 1;
         if parser.resources() > NDJSON_RESOURCES {
             let source_name = source_name.to_owned();
             return Err(ClinicalError::TooManyResources { source_name, resources_max: NDJSON_RESOURCES });
@@ -284,6 +287,17 @@ mod tests {
             (Position::Entry(4), Some("Observation")),
         ];
         assert_eq!(refused, expected);
+    }
+
+    #[test]
+    fn lines_are_counted_with_the_blank_ones() {
+        let text = "{\"resourceType\":\"Basic\"}\n\n \r\n\u{feff}{\"resourceType\": \"Basic\"}\r\n{\"resourceType\":\"Basic\"}";
+        let submission = parse_ndjson("x", text.as_bytes(), &Limits::default()).unwrap();
+        let positions: Vec<_> = submission.entries.iter().map(|entry| entry.position).collect();
+        assert_eq!(positions, [Position::Line(1), Position::Line(4), Position::Line(5)]);
+        for entry in &submission.entries {
+            assert_eq!(&**entry.text().unwrap().expose(), r#"{"resourceType":"Basic"}"#);
+        }
     }
 
     proptest! {
