@@ -135,11 +135,15 @@ fn names(entry: &Entry) -> Vec<String> {
 }
 
 /// `Type/id` and `fullUrl`.
-pub(crate) fn ids(entry: &Entry) -> Vec<String> {
+fn ids(entry: &Entry) -> Vec<String> {
+    address(entry).into_iter().chain(entry.full_url.as_ref().map(|url| url.expose().clone())).collect()
+}
+
+/// `Type/id`.
+pub(crate) fn address(entry: &Entry) -> Option<String> {
     let resource = entry.resource.expose();
-    let kind = resource_type(resource).unwrap_or_default();
-    let own = text(resource, "id").map(|id| format!("{kind}/{id}"));
-    own.into_iter().chain(entry.full_url.as_ref().map(|url| url.expose().clone())).collect()
+    let id = text(resource, "id")?;
+    Some([resource_type(resource).unwrap_or_default(), "/", id].concat())
 }
 
 /// `Type?identifier=system|value` for each identifier.

@@ -43,8 +43,8 @@ impl Ingest {
     pub fn find_entry(&self, entry: &Entry) -> Result<Option<FoundEntry>, ClinicalError> {
         let resource = entry.resource.expose();
         let kind = resource_type(resource).and_then(|kind| Definitions::r4().resource_name(kind));
-        let (Some(kind), Ok(bytes)) = (kind, sonic_rs::to_vec(resource)) else { return Ok(None) };
-        let content = self.0.tables.fingerprint("content", &bytes);
+        let (Some(kind), Ok(text)) = (kind, entry.text()) else { return Ok(None) };
+        let content = self.0.tables.fingerprint("content", text.expose().as_bytes());
         let version = self.version_of(&own_names(&self.0.tables, entry, &content), kind)?;
         Ok(version.map(|version| FoundEntry { found: found(&version), equal: version.content == content }))
     }

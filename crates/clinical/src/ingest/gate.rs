@@ -7,7 +7,7 @@
 
 use super::{
     Ingest, Inner, Report,
-    names::Referred,
+    names::{EntryNames, Referred},
     take::{CheckedEntry, check},
     working::WorkingCopy,
 };
@@ -30,8 +30,9 @@ pub struct Checked {
 impl Checked {
     /// Of `entries`, with what was found out of each.
     pub(super) fn new(inner: &Inner, entries: &[Entry], checked: Vec<Result<CheckedEntry, Refusal>>) -> Self {
-        let accepted = entries.iter().zip(&checked).filter(|(_, checked)| checked.is_ok());
-        let accepted: Vec<&Entry> = accepted.map(|(entry, _)| entry).collect();
+        let accepted = entries.iter().zip(&checked);
+        let accepted: Vec<(&Entry, &EntryNames)> =
+            accepted.filter_map(|(entry, checked)| Some((entry, &checked.as_ref().ok()?.names))).collect();
         let (index, referred) = (ReferenceIndex::new(entries), Referred::new(&inner.tables, &accepted));
         Self { entries: checked, index, referred }
     }

@@ -1,9 +1,12 @@
 //! Original ids and their pseudonyms.
 
-use super::tables::{Fingerprint, LogicalId, Named, Tables, Version};
+use super::{
+    resolve::references,
+    tables::{Fingerprint, LogicalId, Named, Tables, Version},
+};
 use crate::{
     ClinicalError,
-    compartment::{identifiers, ids, relative_part},
+    compartment::{address, identifiers, relative_part},
     fhir::definitions::Definitions,
     fhir::element::resource_type,
     source::Entry,
@@ -12,8 +15,10 @@ use crate::{
 use bxp_storage::Batch;
 use bxp_types::Phi;
 use rayon::prelude::*;
-use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 /// The names of one submission: those known before, and new ones that are written with it.
 pub(crate) struct Names<'a> {
@@ -27,22 +32,34 @@ pub(crate) struct Names<'a> {
     claimed: HashSet<LogicalId>,
 }
 
-/// The names by which entries refer to something: the fingerprint of each, and the type that references by it say.
+/// The names by which entries refer to something, and the addresses that they have themselves: the fingerprint of each, and
+/// the type that references by it say, where no entry has it for its address.
 pub(crate) struct Referred(Phi<HashMap<String, (Fingerprint, Option<&'static str>)>>);
 
 impl Referred {
     /// Those of `entries`. What is stored does not matter to them.
-    pub(crate) fn new(tables: &Tables, entries: &[&Entry]) -> Self {
+    pub(crate) fn new(tables: &Tables, entries: &[(&Entry, &EntryNames)]) -> Self {
+        // The split asks for the address of each entry, of which the fingerprint is made already.
+        let own =
+            entries.iter().filter_map(|(entry, names)| Some((address(entry)?, (*names.own.first()?, None))));
+        let mut all: HashMap<String, (Fingerprint, Option<&'static str>)> = own.collect();
         // Many refer to the same, and the split asks for each of them again.
-        let kinds: HashMap<String, Option<&'static str>> = entries
-            .par_iter()
-            .flat_map_iter(|entry| references(entry.resource.expose()).into_iter().filter_map(referred))
+        let literals: HashSet<&str> =
+            entries.par_iter().flat_map_iter(|(entry, _)| references(entry)).collect();
+        let others: HashMap<Cow<'_, str>, Option<&'static str>> = literals
+            .into_iter()
+            .filter_map(referred)
+            .filter(|(name, _)| !all.contains_key(&**name))
             .collect();
-        let named = kinds.into_par_iter().map(|(name, kind)| {
-            let fingerprint = tables.fingerprint("name", name.as_bytes());
-            (name, (fingerprint, kind))
-        });
-        Self(Phi::new(named.collect()))
+        let others: Vec<_> = others
+            .into_par_iter()
+            .map(|(name, kind)| {
+                let fingerprint = tables.fingerprint("name", name.as_bytes());
+                (name.into_owned(), (fingerprint, kind))
+            })
+            .collect();
+        all.extend(others);
+        Self(Phi::new(all))
     }
 }
 
@@ -82,7 +99,8 @@ impl EntryNames {
 /// The fingerprints of the names that are an entry's alone: its id, else its `fullUrl`, else its identifiers if its type
 /// is known by them, else its content, so that the same resource is recognised when it comes again.
 pub(crate) fn own_names(tables: &Tables, entry: &Entry, content: &Fingerprint) -> Vec<Fingerprint> {
-    let mut names: Vec<String> = ids(entry).into_iter().take(1).collect();
+    let first = address(entry).or_else(|| entry.full_url.as_ref().map(|url| url.expose().clone()));
+    let mut names: Vec<String> = first.into_iter().collect();
     if names.is_empty() && is_identified(entry) {
         names = identifiers(entry);
     }
@@ -97,41 +115,26 @@ fn is_identified(entry: &Entry) -> bool {
 }
 
 /// The name to which a literal reference leads, and the type that the reference says.
-fn referred(literal: &str) -> Option<(String, Option<&'static str>)> {
+fn referred(literal: &str) -> Option<(Cow<'_, str>, Option<&'static str>)> {
     match reference_shape(literal)? {
         ReferenceShape::Contained(_) => None,
-        ReferenceShape::Urn(name) => Some((name.to_owned(), None)),
-        ReferenceShape::Conditional { resource_type, .. } => Some((literal.to_owned(), Some(resource_type))),
+        ReferenceShape::Urn(name) => Some((Cow::Borrowed(name), None)),
+        ReferenceShape::Conditional { resource_type, .. } => {
+            Some((Cow::Borrowed(literal), Some(resource_type)))
+        }
         ReferenceShape::Relative { resource_type, id } => {
-            Some((format!("{resource_type}/{id}"), Some(resource_type)))
+            // Without the version that may follow.
+            let name = literal.get(..resource_type.len() + 1 + id.len())?;
+            Some((Cow::Borrowed(name), Some(resource_type)))
         }
         ReferenceShape::Absolute(url) => match relative_part(url) {
             Some(name) => {
                 let kind = name.split('/').next().and_then(|kind| Definitions::r4().resource_name(kind));
-                Some((name, kind))
+                Some((Cow::Owned(name), kind))
             }
-            None => Some((url.to_owned(), None)),
+            None => Some((Cow::Borrowed(url), None)),
         },
     }
-}
-
-/// The literal references anywhere in a resource.
-pub(super) fn references(resource: &Value) -> Vec<&str> {
-    let (mut found, mut rest) = (Vec::new(), vec![resource]);
-    while let Some(value) = rest.pop() {
-        if let Some(array) = value.as_array() {
-            rest.extend(array.iter());
-        } else if let Some(object) = value.as_object() {
-            for (key, child) in object.iter() {
-                match child.as_str() {
-                    Some(text) if key == "reference" => found.push(text),
-                    Some(_) => {}
-                    None => rest.push(child),
-                }
-            }
-        }
-    }
-    found
 }
 
 impl<'a> Names<'a> {
@@ -227,7 +230,9 @@ impl<'a> Names<'a> {
     pub(crate) fn pseudonym(&self, literal: &str) -> Option<String> {
         let (name, _) = referred(literal)?;
         let named = self.named(&name)?;
-        Some(format!("{}/{}", named.kind, hex::encode(named.logical)))
+        let mut digits = [0; 32];
+        hex::encode_to_slice(named.logical, &mut digits).ok()?;
+        Some([named.kind, "/", std::str::from_utf8(&digits).ok()?].concat())
     }
 
     /// Adds the new names to `batch`.
@@ -245,4 +250,27 @@ impl<'a> Names<'a> {
 pub(crate) fn contained_logical(tables: &Tables, container: &LogicalId, id: &str) -> LogicalId {
     let digest = tables.fingerprint("contained", &[container.as_slice(), id.as_bytes()].concat());
     std::array::from_fn(|index| digest[index])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::referred;
+
+    #[test]
+    fn a_reference_leads_to_a_name_without_version_and_server() {
+        let table = [
+            ("Patient/1", Some(("Patient/1", Some("Patient")))),
+            ("Patient/1/_history/2", Some(("Patient/1", Some("Patient")))),
+            ("https://h.example/fhir/Patient/1", Some(("Patient/1", Some("Patient")))),
+            ("https://h.example/x", Some(("https://h.example/x", None))),
+            ("Patient?identifier=s|7", Some(("Patient?identifier=s|7", Some("Patient")))),
+            ("urn:oid:1.2.3", Some(("urn:oid:1.2.3", None))),
+            ("#c", None),
+            ("Jane/1", None),
+        ];
+        for (literal, expected) in table {
+            let found = referred(literal);
+            assert_eq!(found.as_ref().map(|(name, kind)| (&**name, *kind)), expected, "{literal}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! References between the resources of a bundle, turned into addresses of this server (R4 section 3.1.0.11.2).
 
-use super::{Inner, names::references, redo::own_permit};
+use super::{Inner, redo::own_permit};
 use crate::{
     compartment::identifiers,
     fhir::element::{resource_type, text},
@@ -8,8 +8,14 @@ use crate::{
 };
 use bxp_fhir_store::{Parameters, Reader, Store, extract::is_id, search};
 use bxp_types::Phi;
+use memchr::{memchr, memmem};
 use rayon::prelude::*;
-use std::collections::{BTreeSet, HashMap};
+use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
+use std::{
+    cell::Cell,
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
 
 /// What stands before the text of a reference, as sonic-rs writes it.
 const REFERENCE: &str = "\"reference\":\"";
@@ -21,19 +27,56 @@ const REFERENCE: &str = "\"reference\":\"";
 #[must_use]
 pub fn rewrite_references(json: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let (mut rewritten, mut from) = (None::<String>, 0);
-    for (at, _) in json.match_indices(REFERENCE) {
-        let start = at + REFERENCE.len();
-        let Some(length) = json[start..].find('"') else { break };
-        if let Some(address) = lookup(&json[start..start + length]) {
+    for place in reference_places(json) {
+        if let Some(address) = lookup(&json[place.clone()]) {
             let text = rewritten.get_or_insert_with(|| String::with_capacity(json.len()));
-            text.push_str(&json[from..start]);
+            text.push_str(&json[from..place.start]);
             text.push_str(&address);
-            from = start + length;
+            from = place.end;
         }
     }
     let mut text = rewritten?;
     text.push_str(&json[from..]);
     Some(text)
+}
+
+/// Where the literal references stand in a resource's compact JSON, in bytes and without their quotation marks.
+fn reference_places(json: &str) -> impl Iterator<Item = Range<usize>> {
+    let bytes = json.as_bytes();
+    memmem::find_iter(bytes, REFERENCE).map_while(move |at| {
+        let start = at + REFERENCE.len();
+        let length = memchr(b'"', bytes.get(start..)?)?;
+        Some(start..start + length)
+    })
+}
+
+/// The literal references anywhere in the resource of an entry, in no order.
+pub(super) fn references(entry: &Entry) -> Vec<&str> {
+    match entry.known_text() {
+        // Without escapes, so that the references are what the text has.
+        Some(text) if memchr(b'\\', text.as_bytes()).is_none() => {
+            reference_places(text).map(|place| &text[place]).collect()
+        }
+        _ => references_of_tree(entry.resource.expose()),
+    }
+}
+
+fn references_of_tree(resource: &Value) -> Vec<&str> {
+    let (mut found, mut rest) = (Vec::new(), vec![resource]);
+    while let Some(value) = rest.pop() {
+        if let Some(array) = value.as_array() {
+            rest.extend(array.iter());
+        } else if let Some(object) = value.as_object() {
+            for (key, child) in object.iter() {
+                match child.as_str() {
+                    Some(text) if key == "reference" => found.push(text),
+                    Some(_) => {}
+                    None => rest.push(child),
+                }
+            }
+        }
+    }
+    found
 }
 
 /// The submission with references that lead to ids; none where nothing changes.
@@ -60,8 +103,7 @@ pub(super) fn resolve(inner: &Inner, store: &Store, submission: &Submission) -> 
         }
         new_ids.push(given);
     }
-    let referred: Vec<Vec<&str>> =
-        submission.entries.par_iter().map(|entry| references(entry.resource.expose())).collect();
+    let referred: Vec<Vec<&str>> = submission.entries.par_iter().map(references).collect();
     let conditional: BTreeSet<&str> = referred
         .iter()
         .flatten()
@@ -111,14 +153,28 @@ fn rewritten(
     if id.is_none() && !referred.iter().any(|reference| addresses.contains_key(*reference)) {
         return None;
     }
-    let json = sonic_rs::to_string(entry.resource.expose()).ok()?;
-    let mut text = rewrite_references(&json, &|reference| addresses.get(reference).cloned());
+    let json = entry.text().ok()?;
+    let plain = Cell::new(true);
+    let lookup = |reference: &str| {
+        let address = addresses.get(reference)?;
+        plain.set(plain.get() && is_plain(address));
+        Some(address.clone())
+    };
+    let mut text = rewrite_references(json.expose(), &lookup);
     if let Some(id) = id {
-        let json = text.take().unwrap_or(json);
+        let json: &str = text.as_deref().unwrap_or(json.expose());
         text = json.strip_prefix('{').map(|rest| format!("{{\"id\":\"{id}\",{rest}"));
     }
-    let resource = sonic_rs::from_str(&text?).ok()?;
-    Some(Entry { resource: Phi::new(resource), ..entry.clone() })
+    let text = text?;
+    let resource = sonic_rs::from_str(&text).ok()?;
+    let changed = Entry::new(entry.position, entry.full_url.clone(), Phi::new(resource));
+    // The serialiser wrote all of the text but the addresses and the id, and would write these as they are.
+    Some(if plain.get() { changed.with_text(text.into()) } else { changed })
+}
+
+/// Whether an address stands in JSON as it is. The type in it is what a submitter wrote for one.
+fn is_plain(address: &str) -> bool {
+    !address.bytes().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'))
 }
 
 /// A reader, so that no one waits for who writes; none where nothing is asked for.
@@ -147,10 +203,102 @@ fn found(reference: &str, reader: &Reader) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{references, rewrite_references, rewritten};
-    use crate::source::{Entry, Position};
+    use super::{references, references_of_tree, rewrite_references, rewritten};
+    use crate::source::{Entry, Limits, Position, parse_ndjson};
     use bxp_types::Phi;
+    use proptest::{collection::vec, prelude::*, sample::select};
+    use sonic_rs::Value;
     use std::collections::HashMap;
+
+    /// JSON with references of several kinds, sometimes with spaces and escapes.
+    fn json() -> impl Strategy<Value = String> {
+        let texts = [
+            r#""Patient?a=1""#,
+            r#""urn:uuid:1""#,
+            r#""Practitioner/2""#,
+            r#""Patient?a\u003d1""#,
+            r#""\"reference\":\"urn:uuid:1""#,
+            r#""\u00e9\/\n""#,
+            "\"\u{7f}\u{2028}\"",
+            "1.50",
+            "-0",
+            "1E+2",
+            "12345678901234567890123",
+            "true",
+            "null",
+        ];
+        let text = "[a-zA-Z0-9 é🎉/:.?=|\\[{,-]{0,12}".prop_map(|text| format!("\"{text}\""));
+        let leaf = prop_oneof![text, select(texts.to_vec()).prop_map(str::to_owned)];
+        let name = || select(vec!["reference", "reference", "display", "référence", "re\\u0066erence"]);
+        let comma = || select(vec![",", ",", ", "]);
+        leaf.prop_recursive(4, 32, 4, move |inner| {
+            let array = (vec(inner.clone(), 0..4), comma());
+            let member = (name(), inner).prop_map(|(name, value)| format!("\"{name}\":{value}"));
+            prop_oneof![
+                array.prop_map(|(items, comma)| format!("[{}]", items.join(comma))),
+                (vec(member, 0..4), comma())
+                    .prop_map(|(members, comma)| format!("{{{}}}", members.join(comma))),
+            ]
+        })
+    }
+
+    fn entry(value: &str) -> Entry {
+        let line = format!(r#"{{"resourceType":"Basic","a":{value}}}"#);
+        parse_ndjson("x", line.as_bytes(), &Limits::default()).unwrap().entries.remove(0)
+    }
+
+    /// The text of an entry, and what the serialiser writes of its tree.
+    fn texts(entry: &Entry) -> (String, String) {
+        (entry.text().unwrap().expose().to_string(), sonic_rs::to_string(entry.resource.expose()).unwrap())
+    }
+
+    /// What is stored of an entry that changes, by way of its tree alone.
+    fn rewritten_by_tree(
+        entry: &Entry,
+        id: Option<&str>,
+        addresses: &HashMap<String, String>,
+    ) -> Option<String> {
+        let json = sonic_rs::to_string(entry.resource.expose()).unwrap();
+        let mut text = rewrite_references(&json, &|reference| addresses.get(reference).cloned());
+        if let Some(id) = id {
+            let json = text.take().unwrap_or(json);
+            text = json.strip_prefix('{').map(|rest| format!("{{\"id\":\"{id}\",{rest}"));
+        }
+        let resource: Value = sonic_rs::from_str(&text?).ok()?;
+        Some(sonic_rs::to_string(&resource).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn the_text_of_an_entry_is_what_the_serialiser_writes(value in json()) {
+            let (text, written) = texts(&entry(&value));
+            prop_assert_eq!(text, written);
+        }
+
+        #[test]
+        fn references_are_found_in_the_text_as_in_the_tree(value in json()) {
+            let entry = entry(&value);
+            let (mut found, mut of_tree) = (references(&entry), references_of_tree(entry.resource.expose()));
+            found.sort_unstable();
+            of_tree.sort_unstable();
+            prop_assert_eq!(found, of_tree);
+        }
+
+        #[test]
+        fn a_changed_entry_has_the_text_of_its_tree(
+            value in json(),
+            id in select(vec![None, Some("7")]),
+            practitioner in select(vec!["Practitioner/é", "A\\u0062/1", "A\"/1"]),
+        ) {
+            let entry = entry(&value);
+            let given = [("Patient?a=1", "Patient/x"), ("urn:uuid:1", "Group/y"), ("Practitioner/2", practitioner)];
+            let given = given.map(|(name, address)| (name.to_owned(), address.to_owned()));
+            let addresses = HashMap::from(given);
+            let changed = rewritten(&entry, id, &references(&entry), &addresses);
+            let expected = rewritten_by_tree(&entry, id, &addresses);
+            prop_assert_eq!(changed.as_ref().map(texts), expected.map(|text| (text.clone(), text)));
+        }
+    }
 
     #[test]
     fn references_are_rewritten_and_texts_that_look_like_them_are_not() {
@@ -166,8 +314,8 @@ mod tests {
     fn an_entry_is_made_anew_where_its_id_or_a_reference_changes() {
         let json = r#"{"resourceType":"Condition","subject":{"reference":"Patient?identifier=s|7"}}"#;
         let resource = Phi::new(sonic_rs::from_str(json).unwrap());
-        let entry = Entry { position: Position::Whole, full_url: None, resource };
-        let referred = references(entry.resource.expose());
+        let entry = Entry::new(Position::Whole, None, resource);
+        let referred = references(&entry);
         let address = |name: &str| HashMap::from([(name.to_owned(), "Patient/x".to_owned())]);
         let (known, other) = (address("Patient?identifier=s|7"), address("Patient?identifier=s|8"));
         let text = |id: Option<&str>, addresses: &HashMap<String, String>| {

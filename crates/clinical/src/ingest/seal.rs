@@ -11,6 +11,7 @@ use bxp_privacy::{Removed, SplitContext, split_text};
 use bxp_types::Phi;
 use bxp_vault::{NewRecord, SealedRecord};
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// An entry that is taken.
 pub(super) struct Taken {
@@ -18,7 +19,7 @@ pub(super) struct Taken {
     pub(super) at: usize,
     pub(super) named: Named,
     /// Its text, which is split.
-    pub(super) text: Phi<String>,
+    pub(super) text: Phi<Arc<str>>,
     pub(super) content: Fingerprint,
     pub(super) whose: Whose,
     /// The version that was here before.

@@ -17,7 +17,7 @@ use crate::{
 use bxp_fhir_store::{Parameters, Prepared, extract::is_id};
 use bxp_types::Phi;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// The largest resource in bytes of JSON: both its sealed sides then fit one portion of the network.
 const RESOURCE_BYTES_MAX: usize = 7 << 20;
@@ -25,9 +25,9 @@ const RESOURCE_BYTES_MAX: usize = 7 << 20;
 /// An entry that passed validation, with the fingerprint of its content and of its names.
 pub(super) struct CheckedEntry {
     /// The resource, without spaces.
-    text: Phi<String>,
+    text: Phi<Arc<str>>,
     content: Fingerprint,
-    names: EntryNames,
+    pub(super) names: EntryNames,
     warnings: usize,
     /// What the working copy will have of it.
     prepared: Option<Prepared>,
@@ -52,23 +52,23 @@ pub(super) fn check(inner: &Inner, entries: &[Entry]) -> Vec<Result<CheckedEntry
             return Err(refuse(reason));
         }
         let warnings = validation.issues.iter().filter(|issue| issue.severity >= Severity::Warning).count();
-        let text = sonic_rs::to_string(resource).map_err(|_| refuse("it cannot be encoded".to_owned()))?;
-        if text.len() > RESOURCE_BYTES_MAX {
+        let text = entry.text().map_err(|_| refuse("it cannot be encoded".to_owned()))?;
+        if text.expose().len() > RESOURCE_BYTES_MAX {
             return Err(refuse(format!(
                 "larger than {RESOURCE_BYTES_MAX} bytes; move attachments to Binary resources"
             )));
         }
-        let content = inner.tables.fingerprint("content", text.as_bytes());
+        let content = inner.tables.fingerprint("content", text.expose().as_bytes());
         let names = EntryNames::new(&inner.tables, entry, &content);
         let kind = validation.resource_type.and_then(|name| Parameters::r4().kind(name));
         let prepared = match kind.filter(|_| keeps_whole) {
             None => None,
             Some(kind) => {
-                let prepared = Prepared::of_text(kind, resource, &text);
+                let prepared = Prepared::of_text(kind, resource, text.expose());
                 Some(prepared.map_err(|error| refuse(error.to_string()))?)
             }
         };
-        Ok(CheckedEntry { text: Phi::new(text), content, names, warnings, prepared })
+        Ok(CheckedEntry { text, content, names, warnings, prepared })
     };
     entries.par_iter().map(check).collect()
 }

@@ -10,6 +10,7 @@ mod find;
 mod hl7v2;
 mod parse;
 mod read;
+mod scan;
 mod submission;
 
 pub use ccda::translate_document;

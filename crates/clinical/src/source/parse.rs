@@ -1,6 +1,9 @@
 //! JSON text to submissions. Decimals keep their digits; damage is named by place, never by content.
 
-use super::{Entry, Limits, NDJSON_RESOURCES, Place, Position, Refusal, Submission};
+use super::{
+    Entry, Limits, NDJSON_RESOURCES, Place, Position, Refusal, Submission,
+    scan::{Form, scan},
+};
 use crate::{
     ClinicalError,
     fhir::{
@@ -9,6 +12,7 @@ use crate::{
     },
 };
 use bxp_types::Phi;
+use memchr::memchr_iter;
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
 /// Parses a Bundle (transaction, batch, collection, searchset) or a single resource.
@@ -17,7 +21,7 @@ use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 /// Damaged JSON, a text that is no FHIR resource, a Bundle type that cannot be ingested, or a limit.
 pub fn parse_json(source_name: &str, bytes: &[u8], limits: &Limits) -> Result<Submission, ClinicalError> {
     let place = |position| Place { source_name: source_name.to_owned(), line_column: None, position };
-    let root = parse_value(source_name, bytes, limits, 0)?;
+    let root = parse_tree(source_name, bytes, limits)?;
     let mut submission = Submission {
         source_name: source_name.to_owned(),
         bytes: bytes.len() as u64,
@@ -32,11 +36,7 @@ pub fn parse_json(source_name: &str, bytes: &[u8], limits: &Limits) -> Result<Su
         }
         Some("Bundle") => take_bundle(&root, &mut submission, place(None))?,
         Some(_) => {
-            submission.entries.push(Entry {
-                position: Position::Whole,
-                full_url: None,
-                resource: Phi::new(root),
-            });
+            submission.entries.push(Entry::new(Position::Whole, None, Phi::new(root)));
         }
     }
     if submission.entries.len() > limits.resources_max {
@@ -51,7 +51,7 @@ pub fn parse_json(source_name: &str, bytes: &[u8], limits: &Limits) -> Result<Su
 /// # Errors
 /// [`ClinicalError::Json`], [`ClinicalError::TooDeep`].
 pub fn parse_tree(source_name: &str, bytes: &[u8], limits: &Limits) -> Result<Value, ClinicalError> {
-    parse_value(source_name, bytes, limits, 0)
+    Ok(parse_value(source_name, bytes, limits, 0)?.value)
 }
 
 /// Parses NDJSON text, such as the body of a request; see [`super::read`] for files.
@@ -60,8 +60,10 @@ pub fn parse_tree(source_name: &str, bytes: &[u8], limits: &Limits) -> Result<Va
 /// As [`parse_json`], naming the line; also when there are more than [`NDJSON_RESOURCES`] resources.
 pub fn parse_ndjson(source_name: &str, bytes: &[u8], limits: &Limits) -> Result<Submission, ClinicalError> {
     let mut parser = NdjsonParser::new(source_name, limits);
-    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        parser.line(index + 1, line)?;
+    let (mut start, ends) = (0, memchr_iter(b'\n', bytes).chain([bytes.len()]));
+    for (index, end) in ends.enumerate() {
+        parser.line(index + 1, bytes.get(start..end).unwrap_or_default())?;
+        start = end + 1;
         if parser.resources() > NDJSON_RESOURCES {
             let source_name = source_name.to_owned();
             return Err(ClinicalError::TooManyResources { source_name, resources_max: NDJSON_RESOURCES });
@@ -99,7 +101,8 @@ impl<'a> NdjsonParser<'a> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let root = parse_value(&self.submission.source_name, bytes, self.limits, line)?;
+        let Parsed { value: root, compact } =
+            parse_value(&self.submission.source_name, bytes, self.limits, line)?;
         let position = Position::Line(line);
         let wrong = match resource_type(&root) {
             None => Some("no FHIR resource: each line must be a JSON object with a resourceType"),
@@ -112,7 +115,12 @@ impl<'a> NdjsonParser<'a> {
             return Err(ClinicalError::NotFhir { place, what });
         }
         self.submission.bytes += bytes.len() as u64;
-        self.submission.entries.push(Entry { position, full_url: None, resource: Phi::new(root) });
+        let entry = Entry::new(position, None, Phi::new(root));
+        let text = compact.and_then(|text| std::str::from_utf8(text).ok());
+        self.submission.entries.push(match text {
+            Some(text) => entry.with_text(text.into()),
+            None => entry,
+        });
         Ok(())
     }
 
@@ -125,59 +133,47 @@ impl<'a> NdjsonParser<'a> {
     }
 }
 
+/// A value, and its text if that is compact.
+struct Parsed<'a> {
+    value: Value,
+    compact: Option<&'a [u8]>,
+}
+
 /// Parses one JSON text; `line_base` is the line of an NDJSON file, or 0.
-fn parse_value(
+fn parse_value<'a>(
     source_name: &str,
-    bytes: &[u8],
+    bytes: &'a [u8],
     limits: &Limits,
     line_base: usize,
-) -> Result<Value, ClinicalError> {
-    let place = |line: usize, column: usize| Place {
+) -> Result<Parsed<'a>, ClinicalError> {
+    let place = |(line, column): (usize, usize)| Place {
         source_name: source_name.to_owned(),
         line_column: Some((if line_base == 0 { line } else { line_base }, column)),
         position: None,
     };
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    if let Some((line, column)) = depth_exceeded(bytes, limits.depth_max) {
-        return Err(ClinicalError::TooDeep { place: place(line, column), depth_max: limits.depth_max });
-    }
-    sonic_rs::from_slice(bytes).map_err(|error| {
+    // Before anything walks the text by calling itself.
+    let form = scan(bytes, limits.depth_max).map_err(|at| ClinicalError::TooDeep {
+        place: place(line_column(bytes, at)),
+        depth_max: limits.depth_max,
+    })?;
+    let value = sonic_rs::from_slice(bytes).map_err(|error| {
         let what = if error.is_eof() || bytes.trim_ascii().is_empty() {
             "it ends too early"
         } else {
             "it is not valid JSON in UTF-8"
         };
-        ClinicalError::Json { place: place(error.line(), error.column()), what }
-    })
+        ClinicalError::Json { place: place((error.line(), error.column())), what }
+    })?;
+    Ok(Parsed { value, compact: (form == Form::Compact).then_some(bytes) })
 }
 
-/// Where arrays and objects are nested deeper than `depth_max`, before anything walks them.
-fn depth_exceeded(bytes: &[u8], depth_max: usize) -> Option<(usize, usize)> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for (at, &byte) in bytes.iter().enumerate() {
-        if in_string {
-            (in_string, escaped) = match byte {
-                _ if escaped => (true, false),
-                b'\\' => (true, true),
-                b'"' => (false, false),
-                _ => (true, false),
-            };
-            continue;
-        }
-        match byte {
-            b'"' => in_string = true,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > depth_max {
-            let before = &bytes[..at];
-            let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-            let column = at - before.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-            return Some((line, column + 1));
-        }
-    }
-    None
+/// Line and column of a place in bytes, counted from 1.
+fn line_column(text: &[u8], at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+    let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    (line, at - start + 1)
 }
 
 fn take_bundle(bundle: &Value, submission: &mut Submission, place: Place) -> Result<(), ClinicalError> {
@@ -222,7 +218,7 @@ fn take_entry(entry: &Value, position: Position, submission: &mut Submission) {
         (None, _, _) => "the entry has no resource",
         (Some(resource), _, _) => {
             let full_url = text(entry, "fullUrl").map(|url| Phi::new(url.to_owned()));
-            submission.entries.push(Entry { position, full_url, resource: Phi::new(resource.clone()) });
+            submission.entries.push(Entry::new(position, full_url, Phi::new(resource.clone())));
             return;
         }
     };
@@ -291,6 +287,17 @@ mod tests {
             (Position::Entry(4), Some("Observation")),
         ];
         assert_eq!(refused, expected);
+    }
+
+    #[test]
+    fn lines_are_counted_with_the_blank_ones() {
+        let text = "{\"resourceType\":\"Basic\"}\n\n \r\n\u{feff}{\"resourceType\": \"Basic\"}\r\n{\"resourceType\":\"Basic\"}";
+        let submission = parse_ndjson("x", text.as_bytes(), &Limits::default()).unwrap();
+        let positions: Vec<_> = submission.entries.iter().map(|entry| entry.position).collect();
+        assert_eq!(positions, [Position::Line(1), Position::Line(4), Position::Line(5)]);
+        for entry in &submission.entries {
+            assert_eq!(&**entry.text().unwrap().expose(), r#"{"resourceType":"Basic"}"#);
+        }
     }
 
     proptest! {

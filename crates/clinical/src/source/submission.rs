@@ -2,7 +2,7 @@
 
 use bxp_types::Phi;
 use sonic_rs::Value;
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// Bounds on what is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +74,39 @@ pub struct Entry {
     pub position: Position,
     /// `Bundle.entry.fullUrl`.
     pub full_url: Option<Phi<String>>,
-    /// The resource.
+    /// The resource. Another one makes another entry: the text is of this one.
     pub resource: Phi<Value>,
+    /// What the serialiser writes of the resource, where it is known.
+    text: Option<Phi<Arc<str>>>,
+}
+
+impl Entry {
+    /// A resource of which only the tree is known.
+    #[must_use]
+    pub const fn new(position: Position, full_url: Option<Phi<String>>, resource: Phi<Value>) -> Self {
+        Self { position, full_url, resource, text: None }
+    }
+
+    /// The entry with its resource's text, which must be what the serialiser writes of it.
+    pub(crate) fn with_text(self, text: Arc<str>) -> Self {
+        Self { text: Some(Phi::new(text)), ..self }
+    }
+
+    /// What the serialiser writes of the resource, where that is known already.
+    pub(crate) fn known_text(&self) -> Option<&str> {
+        self.text.as_ref().map(|text| &**text.expose())
+    }
+
+    /// What the serialiser writes of the resource: JSON without spaces.
+    ///
+    /// # Errors
+    /// Where the resource cannot be encoded, which none is that was parsed.
+    pub(crate) fn text(&self) -> Result<Phi<Arc<str>>, sonic_rs::Error> {
+        match &self.text {
+            Some(text) => Ok(text.clone()),
+            None => Ok(Phi::new(sonic_rs::to_string(self.resource.expose())?.into())),
+        }
+    }
 }
 
 /// An entry that is not taken, and why; the others of its submission go on.

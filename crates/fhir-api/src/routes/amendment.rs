@@ -314,7 +314,7 @@ fn amended(edge: &Edge, kind: Kind, id: &str, body: &[u8]) -> Result<Value, Fail
     if text(&resource, "resourceType") != Some(name) || text(&resource, "id") != Some(id) {
         return Err(Failure::bad_request(format!("the body is the amended {name}, with its id")));
     }
-    let entry = Entry { position: Position::Whole, full_url: None, resource: Phi::new(resource.clone()) };
+    let entry = Entry::new(Position::Whole, None, Phi::new(resource.clone()));
     if edge.ingest.find_entry(&entry)?.is_some_and(|found| found.equal) {
         return Err(Failure::bad_request("the body is what is there already: nothing would be amended"));
     }

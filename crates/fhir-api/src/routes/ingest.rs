@@ -16,6 +16,7 @@ use bxp_clinical::{
     ingest::Report,
     source::{Limits, NDJSON_RESOURCES, Submission, parse_json, parse_ndjson},
 };
+use memchr::memchr_iter;
 use serde::Deserialize;
 
 /// The longest name of a source, in characters.
@@ -117,9 +118,8 @@ fn portions(body: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         if rest.is_empty() {
             return None;
         }
-        let ends = rest.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-        let (end, lines) = match ends.map(|(at, _)| at + 1).nth(NDJSON_RESOURCES - 1) {
-            Some(end) => (end, NDJSON_RESOURCES),
+        let (end, lines) = match memchr_iter(b'\n', rest).nth(NDJSON_RESOURCES - 1) {
+            Some(at) => (at + 1, NDJSON_RESOURCES),
             None => (rest.len(), 0),
         };
         let (portion, after) = rest.split_at(end);

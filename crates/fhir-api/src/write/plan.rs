@@ -139,11 +139,7 @@ impl Plan {
                 }
                 Ok(value) => {
                     let position = change.entry.map_or(Position::Whole, Position::Entry);
-                    self.submission.entries.push(Entry {
-                        position,
-                        full_url: None,
-                        resource: Phi::new(value),
-                    });
+                    self.submission.entries.push(Entry::new(position, None, Phi::new(value)));
                     Step::Take { kind: change.kind, entry: change.entry }
                 }
             },

@@ -95,7 +95,7 @@ pub fn translate_readings(
     for (number, text) in texts.iter().enumerate() {
         let resource = sonic_rs::from_str(text).map_err(|_| ClinicalError::Damaged("a device's readings"))?;
         let position = Position::Entry(number);
-        submission.entries.push(Entry { position, full_url: None, resource: Phi::new(resource) });
+        submission.entries.push(Entry::new(position, None, Phi::new(resource)));
     }
     Ok(submission)
 }
