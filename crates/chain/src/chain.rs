@@ -41,6 +41,19 @@ pub struct ChainConfig {
     pub vote_gather: Option<Duration>,
     /// When old blocks leave the tables for segments; without it they stay.
     pub segments: Option<SegmentRules>,
+    /// Whether a block is run while the one below is hashed; see [`ChainConfig::gains_by_running_ahead`].
+    pub run_ahead: bool,
+}
+
+/// Fewer processors than this are busy with hashing: what runs the next block is taken from it, and both come later.
+const RUN_AHEAD_PROCESSORS_MIN: usize = 4;
+
+impl ChainConfig {
+    /// Whether this machine has processors left to run a block while the one below is hashed.
+    #[must_use]
+    pub fn gains_by_running_ahead() -> bool {
+        std::thread::available_parallelism().is_ok_and(|count| count.get() >= RUN_AHEAD_PROCESSORS_MIN)
+    }
 }
 
 /// What the network brings for the chain.

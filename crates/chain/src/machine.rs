@@ -138,7 +138,7 @@ impl Machine {
             under_way: UnderWay::default(),
             decided: BTreeMap::new(),
             queue: VecDeque::new(),
-            making: Making::default(),
+            making: Making { runs_ahead: shared.config.run_ahead, ..Making::default() },
             fetching: Fetching::Idle,
             fetches: 0,
             behind: false,

@@ -76,6 +76,7 @@ impl Node {
             verification: config.verification.into(),
             vote_gather: config.vote_gather_ms.map(Duration::from_millis),
             segments: config.segments.rules(),
+            run_ahead: ChainConfig::gains_by_running_ahead(),
         };
         let (chain, driver) =
             Chain::start(genesis.clone(), chain_config, store.clone(), enclave.clone(), network.clone())?;

@@ -23,6 +23,7 @@ pub(crate) struct Host {
     pub(crate) clock: Clock,
     pub(crate) verification: Verification,
     pub(crate) vote_gather: Duration,
+    pub(crate) run_ahead: bool,
     pub(crate) byzantine: Option<Byzantine>,
     pub(crate) process: Option<Process>,
     /// Counts starts, so that what an earlier process asked for does not reach a later one.
@@ -94,6 +95,7 @@ impl Host {
             vote_gather: Some(self.vote_gather),
             // They are made beside the machine, as the indexes are: see crates/chain/tests/it/segments.rs for their crashes.
             segments: None,
+            run_ahead: self.run_ahead,
         };
         let store = Store::open_in(&self.disk, Path::new(DATABASE), network)?;
         let shared = Arc::new(Shared::open(genesis.clone(), config, store)?);
@@ -161,6 +163,7 @@ impl Host {
             clock,
             verification: Verification::All,
             vote_gather: Duration::ZERO,
+            run_ahead: true,
             byzantine: None,
             process: None,
             life: 0,

@@ -339,6 +339,8 @@ fn hosts(plan: &Plan, genesis: &Genesis, seed: u64, rng: &mut ChaCha8Rng) -> Vec
             validator,
             verification: if shards { Verification::Sharded } else { Verification::All },
             vote_gather: plan.vote_gather,
+            // Most do, in every run somebody else.
+            run_ahead: index as u64 % 3 != seed % 3,
             disk: MemoryDisk::new(rng.random()),
             clock: plan.clocks.get(place).copied().unwrap_or_default(),
             byzantine: behaviour

@@ -10,6 +10,8 @@ use std::sync::{Arc, Weak};
 /// Blocks that are not on disk, the newest first.
 #[derive(Default)]
 pub(super) struct Making {
+    /// Whether a block is run while the one below is hashed.
+    pub(super) runs_ahead: bool,
     /// Whether a block is being run, or blocks are being imported.
     pub(super) working: bool,
     /// One has run, and waits to be hashed.
@@ -57,6 +59,7 @@ impl Making {
         }
         let beneath = self.writing.clone();
         match (&self.sealing, &self.made) {
+            (Some(_), _) if !self.runs_ahead => None,
             (Some(sealing), _) => sealing.ran.upgrade().map(|block| Some(Below::Ran { block, beneath })),
             // Above one that is hashed and not being written, two would lie between it and the disk.
             (None, Some(_)) => None,

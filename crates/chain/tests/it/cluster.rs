@@ -260,6 +260,7 @@ async fn start(
         verification: how.verification,
         vote_gather: None,
         segments: how.segments,
+        run_ahead: true,
     };
     let (chain, driver) = Chain::start(genesis.clone(), config, store, enclave, network.clone()).unwrap();
     let router = tokio::spawn(route(events, chain.clone()));

@@ -222,6 +222,7 @@ async fn start_node(
         verification: bxp_chain::Verification::All,
         vote_gather: None,
         segments: None,
+        run_ahead: true,
     };
     let (chain, _driver) =
         Chain::start(genesis.clone(), config, store.clone(), enclave.clone(), network.clone()).unwrap();

@@ -78,6 +78,7 @@ impl Stack {
             verification: bxp_chain::Verification::All,
             vote_gather: None,
             segments: None,
+            run_ahead: true,
         };
         let (chain, driver) =
             Chain::start(genesis, config, store.clone(), star.clone(), network.clone()).unwrap();

@@ -114,6 +114,7 @@ impl Node {
             verification,
             vote_gather: None,
             segments: None,
+            run_ahead: true,
         };
         let shared = Arc::new(Shared::open(genesis, config, store).unwrap());
         let machine = Machine::open(shared, Box::new(Key(key(0))), Vec::new(), at(0)).unwrap();

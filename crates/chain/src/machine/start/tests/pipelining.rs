@@ -2,7 +2,7 @@
 
 use super::node::{Node, after, at, genesis};
 use crate::{
-    Input, Job, Verification,
+    Input, Job, Moment, Verification,
     machine::start::{LAG_MAX, OPEN_MAX, SPREAD},
     mempool::PoolLimits,
     proposal::{
@@ -157,22 +157,46 @@ fn jobs(node: &Node) -> Vec<&'static str> {
     node.jobs.iter().map(name).collect()
 }
 
-/// Goal: a block is run while the one below it is hashed, and that one while the one below it is written; no fourth begins
-/// before one of them is on disk, and nobody sees one that is not (ADR 99, 102). An import waits until all are.
-#[test]
-fn a_block_is_run_while_the_one_below_is_hashed_and_the_one_below_that_is_written() {
+/// A node with so many heights decided and no block made, and the moment. Whether it runs blocks ahead is `runs_ahead`.
+fn decided(heights: u64, runs_ahead: bool) -> (Node, Moment) {
     let mut node = Node::open();
+    node.machine.making.runs_ahead = runs_ahead;
     let mut now = at(5);
-    for height in (1..=4).map(Height) {
+    for height in (1..=heights).map(Height) {
         node.hears(2, height, now);
         node.hears(3, height, now);
         node.admit(&transfer(1, height.0 - 1, 1)).unwrap();
         now = after(now, SPREAD);
         node.turns(now);
     }
-    for height in (1..=4).map(Height) {
+    for height in (1..=heights).map(Height) {
         node.decide(height, now);
     }
+    (node, now)
+}
+
+/// Goal: where there are few processors, a block is run when the one below is hashed, while that one is written.
+#[test]
+fn with_few_processors_a_block_is_run_above_a_hash_only() {
+    let (mut node, now) = decided(2, false);
+    for expected in [&["run"][..], &["seal"], &["write", "run above a hash"]] {
+        assert_eq!(jobs(&node), expected);
+        node.do_job(0, now);
+    }
+    assert_eq!(jobs(&node), ["run above a hash"]);
+    for expected in ["seal", "write"] {
+        node.do_job(0, now);
+        assert_eq!(jobs(&node), [expected]);
+    }
+    node.do_job(0, now);
+    assert_eq!(node.machine.shared.head().height(), Height(2));
+}
+
+/// Goal: a block is run while the one below it is hashed, and that one while the one below it is written; no fourth begins
+/// before one of them is on disk, and nobody sees one that is not (ADR 99, 102). An import waits until all are.
+#[test]
+fn a_block_is_run_while_the_one_below_is_hashed_and_the_one_below_that_is_written() {
+    let (mut node, now) = decided(4, true);
     let head = |node: &Node| node.machine.shared.head().height();
     assert_eq!(jobs(&node), ["run"]);
     node.do_job(0, now);
