@@ -74,8 +74,8 @@ conformance: prerequisites ## What needs real data
 	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/ipfs/ipfs.test.mjs tests/clients/ipfs/kubo.test.mjs
 	$(MAKE) demo DATA="$(SHARED)/synthea"
 
-soak: prerequisites ## 20,000 simulated networks, and four rounds of binary consensus
-	BXP_MODEL_ROUNDS=4 cargo test --locked --workspace --lib no_schedule_breaks_agreement_or_validity
+soak: prerequisites ## 20,000 simulated networks, and six rounds of binary consensus
+	BXP_MODEL_ROUNDS=6 cargo test --locked --workspace --lib no_schedule_breaks_agreement_or_validity
 	cargo build --locked --bin bxp
 	"$(BXP)" sim --validators 4 --seeds 100000..109000 >$(TARGET)/soak-4.txt || { tail -80 $(TARGET)/soak-4.txt; exit 1; }
 	"$(BXP)" sim --validators 4 --seeds 400000..405000 --verification sharded >$(TARGET)/soak-4-sharded.txt || { tail -80 $(TARGET)/soak-4-sharded.txt; exit 1; }

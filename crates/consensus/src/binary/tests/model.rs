@@ -69,11 +69,17 @@ enum What {
     /// The Byzantine one says EST, and so does a correct one if there is one.
     Estimate(u32, bool),
     /// AUX of these others, and of the Byzantine one, in this order.
-    Auxiliary(u32, Vec<usize>, Vec<Values>),
+    Auxiliary {
+        round: u32,
+        from: Vec<usize>,
+        byzantine: Vec<Values>,
+        union_wait_over: bool,
+    },
     Coordinator(u32, bool),
     /// DECIDED of the Byzantine one.
     Decided(bool),
-    Fire(u32, RoundStep),
+    /// The coordinator is waited for no longer.
+    CoordinatorWaitOver(u32),
     /// No further step of this round.
     NextRound,
 }
@@ -127,7 +133,8 @@ impl Node {
     fn key(&self, round: u32, renaming: &[usize; CORRECT]) -> u64 {
         let mut bits = Bits::default();
         let instance = &self.instance;
-        bits.push(u64::from(instance.current), 3);
+        // 0, 1 or 2: who is further behind has another key, and nobody is two rounds ahead.
+        bits.push(u64::from(instance.current + 1 - round), 2);
         bits.push(u64::from(instance.estimate), 1);
         bits.push(instance.decision.map_or(0, |value| 1 + u64::from(value)), 2);
         bits.push(u64::from(instance.halted), 1);
@@ -137,13 +144,14 @@ impl Node {
         bits.push(code(self.said(Kind::Auxiliary, round)), 2);
         let heard =
             instance.rounds.get(&round).filter(|_| instance.current <= round || instance.decision.is_none());
-        bits.push(heard.map_or(0, |heard| heard.key(renaming)), 20);
+        bits.push(heard.map_or(0, |heard| heard.key(renaming)), 15);
         bits.word
     }
 }
 
 impl crate::round::Round {
-    /// What matters later of the votes heard: 20 bits.
+    /// What matters later of the votes heard: 15 bits. A wait that is over and a coordinator's value that has come are
+    /// used up in the step that brings them.
     fn key(&self, renaming: &[usize; CORRECT]) -> u64 {
         let mut bits = Bits::default();
         bits.push(code(self.delivered), 2);
@@ -155,9 +163,6 @@ impl crate::round::Round {
             bits.push(u64::from(self.has_said_auxiliary(index(*old))), 1);
         }
         bits.push(u64::from(self.has_said_auxiliary(BYZANTINE)), 1);
-        bits.push(self.coordinator.map_or(0, |value| 1 + u64::from(value)), 2);
-        bits.push(u64::from(self.coordinator_wait_over), 1);
-        bits.push(u64::from(self.union_wait_over), 1);
         bits.word
     }
 }
@@ -185,12 +190,17 @@ fn index(node: usize) -> ValidatorIndex {
     ValidatorIndex(u16::try_from(node).unwrap())
 }
 
+/// Rounds from 3 on look alike four rounds later: n = 4 coordinators take turns, and parities.
+const fn phase(round: u32) -> u32 {
+    if round < 3 { round } else { 3 + (round - 3) % 4 }
+}
+
 impl AnySchedule {
     fn new(rounds: u32) -> Self {
         let settings: Vec<Settings> = (0..CORRECT)
             .map(|me| Settings::new(Config::new(index(me), CORRECT + 1, NetworkId([0; 32]))).unwrap())
             .collect();
-        let special: Vec<usize> = (3..=rounds)
+        let special: Vec<usize> = (3..=rounds.min(6))
             .map(|round| usize::from(settings[0].coordinator(INSTANCE, round).0))
             .filter(|coordinator| *coordinator < CORRECT)
             .collect();
@@ -215,13 +225,15 @@ impl AnySchedule {
                     let said = code(node.said(Kind::Estimate, round));
                     1 << 63 | decision << 20 | outcomes << 8 | bin << 4 | said
                 }
-                None if network.nodes[*old].instance.current + 1 < round => u64::MAX,
+                None if network.nodes[*old].instance.current + 1 < round => {
+                    u64::MAX - network.nodes[*old].instance.decision.map_or(0, |value| 1 + u64::from(value))
+                }
                 None => network.nodes[*old].key(round, renaming),
             };
             renaming.iter().map(node).collect::<Vec<u64>>()
         });
         let mut key = renamed.min().unwrap();
-        key.push(u64::from(round) << 2 | u64::from(inputs[0]) << 1 | u64::from(inputs[1]));
+        key.push(u64::from(phase(round)) << 2 | u64::from(inputs[0]) << 1 | u64::from(inputs[1]));
         network.key = key;
         network
     }
@@ -268,10 +280,15 @@ impl AnySchedule {
                 after.inputs.insert(value);
                 self.act(step.node, &mut after, |instance, turn| instance.input(value, turn));
             }
-            What::Fire(round, wait) => {
-                self.act(step.node, &mut after, |instance, turn| instance.timer_fired(round, wait, turn));
-            }
+            What::CoordinatorWaitOver(round) => self.act(step.node, &mut after, |instance, turn| {
+                instance.timer_fired(round, RoundStep::Coordinator, turn);
+            }),
             _ => {
+                if let What::Auxiliary { round, union_wait_over: true, .. } = step.what {
+                    self.act(step.node, &mut after, |instance, turn| {
+                        instance.timer_fired(round, RoundStep::Union, turn);
+                    });
+                }
                 let (round, votes) = self.votes(network, step);
                 self.hear(step.node, &mut after, round, &votes);
             }
@@ -299,7 +316,7 @@ impl AnySchedule {
                 let vote = Vote::Estimate { round: *round, value: *value };
                 (*round, [Some(BYZANTINE), correct].into_iter().flatten().map(|from| (from, vote)).collect())
             }
-            What::Auxiliary(round, from, byzantine) => {
+            What::Auxiliary { round, from, byzantine, .. } => {
                 let said = |other: &usize| {
                     let values = network.nodes[*other].auxiliary(*round).unwrap_or(Values::NONE);
                     (index(*other), Vote::Auxiliary { round: *round, values })
@@ -307,14 +324,17 @@ impl AnySchedule {
                 let lies = byzantine
                     .iter()
                     .map(|values| (BYZANTINE, Vote::Auxiliary { round: *round, values: *values }));
-                (*round, from.iter().map(said).chain(lies).collect())
+                // Somebody speaks of the next round: who has decided goes on only then.
+                let next = Vote::Estimate { round: network.round, value: false };
+                let next = (network.round > *round).then_some((BYZANTINE, next));
+                (*round, next.into_iter().chain(from.iter().map(said)).chain(lies).collect())
             }
             What::Coordinator(round, value) => {
                 let coordinator = self.settings[0].coordinator(INSTANCE, *round);
                 (*round, vec![(coordinator, Vote::Coordinator { round: *round, value: *value })])
             }
             What::Decided(value) => (1, vec![(BYZANTINE, Vote::Decided(*value))]),
-            What::Input(_) | What::Fire(..) | What::NextRound => (1, Vec::new()),
+            What::Input(_) | What::CoordinatorWaitOver(_) | What::NextRound => (1, Vec::new()),
         }
     }
 
@@ -331,13 +351,23 @@ impl AnySchedule {
             lies.extend(ALL_VALUES.map(|values| vec![values, values]));
         }
         let counted: usize = heard.map_or(0, |heard| heard.auxiliary_counts().iter().sum());
+        let waits = round > 2 && heard.is_some_and(|heard| heard.has_said_auxiliary(index(node)));
         for lie in lies {
             for some in 0..1_usize << unheard.len() {
                 let from = unheard.iter().enumerate().filter(|(at, _)| some >> at & 1 == 1);
                 let from: Vec<usize> = from.map(|(_, other)| *other).collect();
                 // Two AUX are one less than what must be needed.
                 if counted + from.len() + lie.len() > 1 {
-                    whats.push(What::Auxiliary(round, from, lie.clone()));
+                    let step = |union_wait_over| What::Auxiliary {
+                        round,
+                        from: from.clone(),
+                        byzantine: lie.clone(),
+                        union_wait_over,
+                    };
+                    whats.push(step(false));
+                    if waits {
+                        whats.push(step(true));
+                    }
                 }
             }
         }
@@ -359,8 +389,7 @@ impl AnySchedule {
                     whats.push(What::Coordinator(round, value));
                 }
             }
-            whats.push(What::Fire(round, RoundStep::Coordinator));
-            whats.push(What::Fire(round, RoundStep::Union));
+            whats.push(What::CoordinatorWaitOver(round));
         }
     }
 }
@@ -409,7 +438,7 @@ impl Model for AnySchedule {
         }
         let before = &network.nodes[step.node];
         let after = self.after(network, &step);
-        let bins = |node: &Node| (1..=self.rounds).map(|round| node.bin(round)).collect::<Vec<_>>();
+        let bins = |node: &Node| [0, 1, 2].map(|ahead| node.bin(network.round - 1 + ahead));
         let changed = before.voice.said != after.voice.said
             || before.inputs != after.inputs
             || before.instance.current != after.instance.current
@@ -434,6 +463,12 @@ impl Model for AnySchedule {
                 let put_in = |value| network.nodes.iter().any(|node| node.inputs.contains(value));
                 let believed = |value| network.nodes.iter().any(|node| node.believed().contains(value));
                 [false, true].into_iter().all(|value| put_in(value) || !believed(value))
+            }),
+            Property::sometimes("the last round is reached undecided", |model: &Self, network: &Network| {
+                let last = model.rounds.min(6);
+                let there =
+                    |node: &Arc<Node>| node.instance.current == last && node.instance.decision.is_none();
+                network.nodes.iter().all(there)
             }),
             Property::sometimes("all decide 0", |_, network: &Network| {
                 network.nodes.iter().all(|node| node.instance.decision == Some(false))
