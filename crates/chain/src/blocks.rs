@@ -71,16 +71,32 @@ impl Blocks {
         receipts: &[StoredReceipt],
         dropped: &[(B256, String)],
     ) -> Vec<u8> {
+        let encoded = self.put_rows(batch, block, receipts);
+        self.note(batch, block, dropped);
+        encoded
+    }
+
+    /// The first half of [`Self::put`], which changes nothing but `batch`: it may be done before it is the block's turn.
+    pub(crate) fn put_rows(
+        &self,
+        batch: &mut Batch,
+        block: &StoredBlock,
+        receipts: &[StoredReceipt],
+    ) -> Vec<u8> {
         let encoded = codec::encode_receipts(receipts);
         let height = block.height();
         batch.put(&self.blocks, key(height), codec::encode_block(block));
         self.receipts.put(batch, key(height), &encoded);
         batch.put(&self.heights, block.hash, key(height));
+        encoded
+    }
+
+    /// The second half: the block is about to be on disk.
+    pub(crate) fn note(&self, batch: &mut Batch, block: &StoredBlock, dropped: &[(B256, String)]) {
         self.locations.note(block);
         for (hash, reason) in dropped {
             batch.put(&self.dropped, hash, reason);
         }
-        encoded
     }
 
     /// Removes a block with its receipts and indexes; what it left out stays known as left out.

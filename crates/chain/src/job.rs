@@ -10,8 +10,8 @@ use crate::{
 };
 use alloy_consensus::proofs::calculate_transaction_root;
 use bxp_consensus::Superblock;
-use bxp_execution::{BegunBlock, Below, BlockInput, DropReason, ExecutedBlock, Unwritten};
-use bxp_storage::Durability;
+use bxp_execution::{BegunBlock, Below, BlockInput, DropReason, ExecutedBlock, ReadyRows, Unwritten};
+use bxp_storage::{Batch, Durability};
 use bxp_types::{
     B256, Certificate, Digest, Height, RecoveredTransaction, StoredBlock, ValidatorIndex, keccak256,
 };
@@ -47,7 +47,7 @@ pub enum Job {
         below: Option<Arc<Unwritten>>,
     },
     /// Write a block that was made, while the next ones are made. The machine asks for one at a time, in their order.
-    Write(Box<ExecutedBlock>),
+    Write(Box<MadeBlock>),
     /// Take certified blocks and certificates over.
     Import {
         /// Who sent them.
@@ -63,7 +63,7 @@ pub enum Done {
     /// The block's transactions have run, or wait for the hash of the block below.
     Ran(Box<BegunBlock>),
     /// The block is made. Nothing of it is on disk.
-    Sealed(Box<ExecutedBlock>),
+    Sealed(Box<MadeBlock>),
     /// The block is on disk.
     Written(Arc<StoredBlock>),
     /// An import has brought the superblock's block before.
@@ -77,6 +77,15 @@ pub enum Done {
         /// Who sent a certificate whose signatures do not verify, at which the import ended.
         forged_by: Option<ValidatorIndex>,
     },
+}
+
+/// A block that is hashed, and the rows that writing it adds.
+#[derive(Debug)]
+pub struct MadeBlock {
+    /// The block.
+    pub executed: ExecutedBlock,
+    rows: Batch,
+    state_rows: ReadyRows,
 }
 
 impl Job {
@@ -98,7 +107,7 @@ impl Job {
             }
             Self::Run { superblock, below } => Input::Done(shared.run(&superblock, below.as_ref())),
             Self::Seal { begun, below } => Input::Done(shared.seal(*begun, below.as_ref())),
-            Self::Write(executed) => Input::Done(shared.commit(*executed, None).map(Done::Written)),
+            Self::Write(made) => Input::Done(shared.commit(*made, None).map(Done::Written)),
             Self::Import { from, items } => Input::Done(shared.import(from, items)),
         }
     }
@@ -149,15 +158,30 @@ impl Shared {
     fn seal(&self, begun: BegunBlock, below: Option<&Arc<Unwritten>>) -> Result<Done, ChainError> {
         let height = begun.height();
         let executed = self.state.finish(begun, below);
-        Ok(Done::Sealed(Box::new(executed.map_err(|error| ChainError::execution(height, error))?)))
+        let made = self.made(executed.map_err(|error| ChainError::execution(height, error))?)?;
+        Ok(Done::Sealed(Box::new(made)))
+    }
+
+    /// Makes the block's rows ready, on all cores: one thread writes them.
+    fn made(&self, executed: ExecutedBlock) -> Result<MadeBlock, ChainError> {
+        let (state_rows, rows) = rayon::join(
+            || self.state.make_ready(&executed),
+            || {
+                let mut rows = self.store.batch();
+                self.blocks.put_rows(&mut rows, &executed.block, &executed.receipts);
+                rows
+            },
+        );
+        let state_rows = state_rows.map_err(|error| ChainError::execution(executed.block.height(), error))?;
+        Ok(MadeBlock { executed, rows, state_rows })
     }
 
     fn commit(
         &self,
-        executed: ExecutedBlock,
+        made: MadeBlock,
         certificate: Option<&Certificate>,
     ) -> Result<Arc<StoredBlock>, ChainError> {
-        let mut batch = self.store.batch();
+        let MadeBlock { executed, rows: mut batch, state_rows } = made;
         let mut dropped = Vec::new();
         for (hash, reason) in &executed.dropped {
             dropped.push((*hash, reason.to_string()));
@@ -166,9 +190,10 @@ impl Shared {
                 self.blocks.remove_pooled(&mut batch, *hash);
             }
         }
-        self.blocks.put(&mut batch, &executed.block, &executed.receipts, &dropped);
+        self.blocks.note(&mut batch, &executed.block, &dropped);
         let height = executed.block.height();
-        self.state.commit(&mut batch, &executed).map_err(|error| ChainError::execution(height, error))?;
+        let committed = self.state.commit_ready(&mut batch, &executed, state_rows);
+        committed.map_err(|error| ChainError::execution(height, error))?;
         if let Some(certificate) = certificate {
             self.blocks.put_certificate(&mut batch, certificate);
         }
@@ -223,7 +248,7 @@ impl Shared {
             .state
             .verify_and_execute(&head.header, &block)
             .map_err(|error| ChainError::execution(height, error))?;
-        self.commit(executed, Some(certificate))
+        self.commit(self.made(executed)?, Some(certificate))
     }
 
     pub(crate) fn check_own_block(&self, certificate: &Certificate) -> Result<(), ChainError> {

@@ -47,7 +47,7 @@ pub use bxp_consensus::Verification;
 pub use bxp_execution::Retention;
 pub use chain::{Chain, ChainConfig, ChainEvent};
 pub use error::ChainError;
-pub use job::{Done, Job};
+pub use job::{Done, Job, MadeBlock};
 pub use journal::Journal;
 pub use machine::{Effect, Input, Load, Machine, Moment};
 pub use shared::{Admitted, Shared};

@@ -1,6 +1,6 @@
 //! Making an executed block's state the stored one.
 
-use crate::{ExecutedBlock, ExecutionError, State, state::Head};
+use crate::{ExecutedBlock, ExecutionError, ReadyRows, State, state::Head};
 use bxp_storage::Batch;
 
 impl State {
@@ -11,6 +11,19 @@ impl State {
     /// [`ExecutionError::NotOnHead`] when the stored state is no longer the one that the block was executed on;
     /// [`ExecutionError::Storage`].
     pub fn commit(&self, batch: &mut Batch, executed: &ExecutedBlock) -> Result<(), ExecutionError> {
+        self.commit_ready(batch, executed, self.make_ready(executed)?)
+    }
+
+    /// The same with the rows that were made ready for it.
+    ///
+    /// # Errors
+    /// As [`State::commit`].
+    pub fn commit_ready(
+        &self,
+        batch: &mut Batch,
+        executed: &ExecutedBlock,
+        ready: ReadyRows,
+    ) -> Result<(), ExecutionError> {
         let header = &executed.block.header;
         let view = self.view();
         self.check_on_head(&view, header.parent_hash, executed.block.height())?;
@@ -19,8 +32,7 @@ impl State {
             hash: executed.block.hash,
             state_root: header.state_root,
         };
-        let (tables, changes) = (self.tables(), &executed.changes);
-        self.write(batch, &view, changes, &head)?;
-        tables.history.write(batch, view.snapshot(), head.height, changes, self.retention())
+        self.write(batch, &view, (&executed.changes, ready.batch), &head)?;
+        self.tables().history.advance(batch, view.snapshot(), head.height, self.retention())
     }
 }

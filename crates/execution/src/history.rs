@@ -16,10 +16,10 @@
 
 use crate::{
     ExecutionError, StateChanges,
-    packs::{Filling, Packs},
-    tables,
+    before,
+    packs::Packs,
 };
-use alloy_primitives::{U256, bytes::Bytes};
+use alloy_primitives::bytes::Bytes;
 use bxp_storage::{Batch, Snapshot, StorageError, Store, Table};
 use bxp_types::Height;
 use std::collections::HashSet;
@@ -144,13 +144,30 @@ impl History {
         batch.put(&self.oldest, OLDEST_KEY, height.0.to_be_bytes());
     }
 
-    /// Adds what `changes` of the block at `height` overwrite, and removes what `retention` no longer asks for.
-    pub(crate) fn write(
+    /// The rows of what `changes` of the block at `height` overwrite.
+    pub(crate) fn rows(
+        &self,
+        store: &Store,
+        height: Height,
+        changes: &StateChanges,
+        retention: Retention,
+    ) -> Result<Batch, ExecutionError> {
+        match retention {
+            Retention::All => {
+                let mut rows = store.batch();
+                self.add(&mut rows, height, changes, &[])?;
+                Ok(rows)
+            }
+            Retention::Blocks(_) => Ok(self.packs.rows(store, height, changes)),
+        }
+    }
+
+    /// Says that there is a block at `height`, and removes what `retention` no longer asks for.
+    pub(crate) fn advance(
         &self,
         batch: &mut Batch,
         snapshot: &Snapshot,
         height: Height,
-        changes: &StateChanges,
         retention: Retention,
     ) -> Result<(), ExecutionError> {
         let parent = Height(height.0.saturating_sub(1));
@@ -159,14 +176,6 @@ impl History {
             Retention::All => oldest,
             Retention::Blocks(depth) => Height(height.0.saturating_sub(depth.max(1))),
         };
-        match retention {
-            Retention::All => self.add(batch, height, changes, &[])?,
-            Retention::Blocks(_) => {
-                let mut filling = Filling::new();
-                each_before(changes, |kind, key, before| filling.add(kind, key, before));
-                self.packs.write(batch, height, &filling);
-            }
-        }
         let oldest = self.prune(batch, snapshot, oldest, wanted)?;
         self.begin(batch, oldest);
         Ok(())
@@ -246,19 +255,18 @@ impl History {
 
 /// Gives each entry that `changes` overwrite to `visit`, with what it was.
 fn each_before(changes: &StateChanges, mut visit: impl FnMut(Kind, &[u8], Option<&[u8]>)) {
-    for (address, change) in &changes.accounts {
-        visit(Kind::Account, address.as_slice(), change.before.map(alloy_rlp::encode).as_deref());
+    let StateChanges { accounts, slots, account_nodes, storage_nodes, .. } = changes;
+    for account in accounts {
+        before::account(account, &mut |key, value| visit(Kind::Account, key, value));
     }
-    for ((address, slot), change) in &changes.slots {
-        let before = change.before.map(|value| U256::to_be_bytes_trimmed_vec(&value));
-        visit(Kind::Slot, &tables::slot_key(*address, *slot), before.as_deref());
+    for slot in slots {
+        before::slot(slot, &mut |key, value| visit(Kind::Slot, key, value));
     }
-    for (path, change) in &changes.account_nodes {
-        visit(Kind::AccountNode, &tables::path_key(&[], path), change.before.as_ref().map(AsRef::as_ref));
+    for node in account_nodes {
+        before::account_node(node, &mut |key, value| visit(Kind::AccountNode, key, value));
     }
-    for ((account, path), change) in &changes.storage_nodes {
-        let key = tables::path_key(account.as_slice(), path);
-        visit(Kind::StorageNode, &key, change.before.as_ref().map(AsRef::as_ref));
+    for node in storage_nodes {
+        before::storage_node(node, &mut |key, value| visit(Kind::StorageNode, key, value));
     }
 }
 

@@ -21,6 +21,7 @@
 //! This crate does not know of consensus, the network or health data.
 
 mod bare;
+mod before;
 mod begun;
 mod block;
 mod call;
@@ -53,6 +54,7 @@ mod precompiles;
 mod ran;
 mod read;
 mod reader;
+mod ready;
 mod receipts;
 mod root;
 mod run;
@@ -83,6 +85,7 @@ pub use history::Retention;
 pub use payments::{NEW_ACCOUNT_GAS, PAYMENT_GAS, PAYMENTS, payment_count};
 pub use precompiles::Precompiles;
 pub use ran::Ran;
+pub use ready::ReadyRows;
 pub use run::RanBlock;
 pub use state::{Head, State};
 pub use state_test::{StateTestResult, run_state_tests};

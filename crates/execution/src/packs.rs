@@ -9,15 +9,23 @@
 //! of its value and one (4 bytes BE), value. The bucket is a byte of the key that differs between keys, so that whoever
 //! looks for one key meets a 256th of what each block changed.
 
-use crate::{ExecutionError, history::Kind};
+use crate::{
+    ExecutionError, StateChanges,
+    before::{self, Visit},
+    history::Kind,
+    ready::{joined, rows_of},
+};
 use alloy_primitives::{Address, B256, bytes::Bytes};
 use bxp_storage::{Batch, Snapshot, StorageError, Store, Table};
 use bxp_types::Height;
+use rayon::prelude::*;
 
 const PACKS_TABLE: &str = "state.history_packs";
 const KEYS_TABLE: &str = "state.history_pack_keys";
-const KINDS: usize = 4;
 const BUCKETS: usize = 256;
+
+/// Entries that one task packs: many more than there are packs, so that its parts of them are worth joining.
+const ENTRIES_A_TASK: usize = 16_384;
 
 /// What an entry was before a block; none where there was none.
 pub(crate) type Before = Option<Bytes>;
@@ -26,27 +34,6 @@ pub(crate) type Before = Option<Bytes>;
 pub(crate) struct Packs {
     rows: Table,
     keys: Table,
-}
-
-/// The packs of one block while they are filled.
-pub(crate) struct Filling(Vec<Vec<u8>>);
-
-impl Filling {
-    pub(crate) fn new() -> Self {
-        Self(vec![Vec::new(); KINDS * BUCKETS])
-    }
-
-    /// Adds what the entry at `key` was.
-    pub(crate) fn add(&mut self, kind: Kind, key: &[u8], before: Option<&[u8]>) {
-        let place = (kind as usize - 1) * BUCKETS + usize::from(bucket(kind, key));
-        let Some(pack) = self.0.get_mut(place) else { return };
-        // The longest key is that of a storage node: 65 bytes. A node or an account has less than 600.
-        pack.extend_from_slice(&u16::try_from(key.len()).unwrap_or(u16::MAX).to_be_bytes());
-        pack.extend_from_slice(key);
-        let length = before.map_or(0, |value| u32::try_from(value.len() + 1).unwrap_or(u32::MAX));
-        pack.extend_from_slice(&length.to_be_bytes());
-        pack.extend_from_slice(before.unwrap_or_default());
-    }
 }
 
 impl Packs {
@@ -64,17 +51,49 @@ impl Packs {
         Ok(snapshot.iter_prefix(&self.rows, []).next().transpose()?.is_none())
     }
 
-    /// Adds the packs of the block at `height`.
-    pub(crate) fn write(&self, batch: &mut Batch, height: Height, filled: &Filling) {
-        let mut named = Vec::new();
-        for (place, pack) in filled.0.iter().enumerate().filter(|(_, pack)| !pack.is_empty()) {
-            let name = u16::try_from(place + BUCKETS).unwrap_or(u16::MAX).to_be_bytes();
-            batch.put(&self.rows, pack_key(name, height), pack);
-            named.extend_from_slice(&name);
-        }
+    /// The packs of the block at `height`, made on all cores.
+    pub(crate) fn rows(&self, store: &Store, height: Height, changes: &StateChanges) -> Batch {
+        let StateChanges { accounts, slots, account_nodes, storage_nodes, .. } = changes;
+        let ((accounts, slots), (account_nodes, storage_nodes)) = rayon::join(
+            || {
+                rayon::join(
+                    || self.of_kind(store, height, Kind::Account, accounts, before::account),
+                    || self.of_kind(store, height, Kind::Slot, slots, before::slot),
+                )
+            },
+            || {
+                rayon::join(
+                    || self.of_kind(store, height, Kind::AccountNode, account_nodes, before::account_node),
+                    || self.of_kind(store, height, Kind::StorageNode, storage_nodes, before::storage_node),
+                )
+            },
+        );
+        let kinds = [accounts, slots, account_nodes, storage_nodes];
+        let named: Vec<u8> = kinds.iter().flat_map(|(_, named)| named).copied().collect();
+        let mut rows = joined(store, kinds.into_iter().map(|(rows, _)| rows));
         if !named.is_empty() {
-            batch.put(&self.keys, height.0.to_be_bytes(), named);
+            rows.put(&self.keys, height.0.to_be_bytes(), named);
         }
+        rows
+    }
+
+    /// The packs of one kind, and their names.
+    fn of_kind<T: Sync>(
+        &self,
+        store: &Store,
+        height: Height,
+        kind: Kind,
+        entries: &[T],
+        before: impl Fn(&T, &mut Visit<'_>) + Sync,
+    ) -> (Batch, Vec<u8>) {
+        let packs = filled(kind, entries, before);
+        let packs = packs.iter().enumerate().filter(|(_, pack)| !pack.is_empty());
+        let packs: Vec<([u8; 2], &Vec<u8>)> =
+            packs.filter_map(|(bucket, pack)| Some(([kind as u8, u8::try_from(bucket).ok()?], pack))).collect();
+        let rows = rows_of(store, &packs, |batch, (name, pack)| {
+            batch.put(&self.rows, pack_key(*name, height), pack);
+        });
+        (rows, packs.iter().flat_map(|(name, _)| *name).collect())
     }
 
     /// Removes the packs of the block at `height`.
@@ -138,6 +157,43 @@ impl Packs {
     }
 }
 
+/// The packs of one kind by their buckets, filled on all cores.
+fn filled<T: Sync>(
+    kind: Kind,
+    entries: &[T],
+    before: impl Fn(&T, &mut Visit<'_>) + Sync,
+) -> Vec<Vec<u8>> {
+    // Each task fills its own part of every pack, and parts come together in the order of the entries.
+    let parts: Vec<Vec<Vec<u8>>> = entries
+        .par_chunks(ENTRIES_A_TASK)
+        .map(|entries| {
+            let mut packs = vec![Vec::new(); BUCKETS];
+            for entry in entries {
+                before(entry, &mut |key, value| add(&mut packs[usize::from(bucket(kind, key))], key, value));
+            }
+            packs
+        })
+        .collect();
+    if parts.len() < 2 {
+        return parts.into_iter().next().unwrap_or_default();
+    }
+    let whole = |place: usize| {
+        let parts: Vec<&[u8]> = parts.iter().filter_map(|packs| packs.get(place)).map(Vec::as_slice).collect();
+        parts.concat()
+    };
+    (0..BUCKETS).into_par_iter().map(whole).collect()
+}
+
+/// Adds what the entry at `key` was to a pack.
+fn add(pack: &mut Vec<u8>, key: &[u8], before: Option<&[u8]>) {
+    // The longest key is that of a storage node: 65 bytes. A node or an account has less than 600.
+    pack.extend_from_slice(&u16::try_from(key.len()).unwrap_or(u16::MAX).to_be_bytes());
+    pack.extend_from_slice(key);
+    let length = before.map_or(0, |value| u32::try_from(value.len() + 1).unwrap_or(u32::MAX));
+    pack.extend_from_slice(&length.to_be_bytes());
+    pack.extend_from_slice(before.unwrap_or_default());
+}
+
 const MALFORMED: ExecutionError = ExecutionError::Malformed { table: PACKS_TABLE };
 
 /// A key, and the value that it had; none where there was no entry.
@@ -185,13 +241,11 @@ mod tests {
 
     #[test]
     fn packs_are_pinned() {
-        let mut filling = Filling::new();
-        filling.add(Kind::AccountNode, &[3, 0xab, 0xc0], Some(&[0xaa, 0xbb]));
-        filling.add(Kind::AccountNode, &[2, 0xab], None);
-        let filled: Vec<_> = filling.0.iter().enumerate().filter(|(_, pack)| !pack.is_empty()).collect();
+        let before: [(&[u8], Option<&[u8]>); 2] = [(&[3, 0xab, 0xc0], Some(&[0xaa, 0xbb])), (&[2, 0xab], None)];
+        let packs = filled(Kind::AccountNode, &before, |(key, value), visit| visit(key, *value));
+        let filled: Vec<_> = packs.iter().enumerate().filter(|(_, pack)| !pack.is_empty()).collect();
         assert_eq!(filled.len(), 1);
-        // The name of the pack is its place and 256: kind and bucket.
-        assert_eq!(filled[0].0 + BUCKETS, 0x03ab);
+        assert_eq!(filled[0].0, 0xab);
         assert_eq!(hex::encode(filled[0].1), "000303abc000000003aabb000202ab00000000");
         let mut rest = filled[0].1.as_slice();
         assert_eq!(
@@ -200,6 +254,19 @@ mod tests {
         );
         assert_eq!(entry(&mut rest).unwrap(), Some(([2, 0xab].as_slice(), None)));
         assert_eq!(entry(&mut rest).unwrap(), None);
+    }
+
+    #[test]
+    fn packs_of_many_tasks_are_those_of_one() {
+        let keys: Vec<[u8; 3]> = (0..3 * ENTRIES_A_TASK as u32 + 5)
+            .map(|number| [4, (number % 256) as u8, (number / 256) as u8])
+            .collect();
+        let packs = filled(Kind::AccountNode, &keys, |key, visit| visit(key, Some(&key[1..])));
+        let mut alone = vec![Vec::new(); BUCKETS];
+        for key in &keys {
+            add(&mut alone[usize::from(key[1])], key, Some(&key[1..]));
+        }
+        assert_eq!(packs, alone);
     }
 
     #[test]

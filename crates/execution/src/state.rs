@@ -215,18 +215,24 @@ impl State {
         Ok(view.above(below))
     }
 
-    /// Adds what leads from the state of `view` to that of `head` to `batch`, for all readers and for the memory of them.
+    /// Adds the head, to which `changes` lead from the state of `view`, and their `rows` to `batch`, for all readers and for
+    /// the memory of them.
     pub(crate) fn write(
         &self,
         batch: &mut Batch,
         view: &View,
-        changes: &StateChanges,
+        (changes, rows): (&StateChanges, Batch),
         head: &Head,
     ) -> Result<(), ExecutionError> {
         // First, for the block that is executed above this one meanwhile.
         self.0.hot.advance(view.head()?.state_root, head.state_root, changes);
-        self.0.tables.write(batch, changes, head);
+        batch.append(rows);
+        self.0.tables.write_head(batch, head);
         Ok(())
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
     }
 
     pub(crate) fn tables(&self) -> &Tables {
@@ -289,7 +295,7 @@ fn open_genesis(
     let block = block(state_root)?;
     let head = Head { height: Height(0), hash: block.hash, state_root };
     let mut batch = store.batch();
-    tables.write_genesis(&mut batch, &changes, &head);
+    tables.write_genesis(store, &mut batch, &changes, &head);
     batch.commit(Durability::Synced)?;
     Ok(block)
 }

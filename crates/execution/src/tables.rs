@@ -14,7 +14,12 @@
 //!
 //! A path is its number of nibbles (one byte) and the nibbles, two to a byte, the last byte filled up with zero.
 
-use crate::{StateChanges, history::History, state::Head};
+use crate::{
+    StateChanges,
+    history::History,
+    ready::{joined, rows_of},
+    state::Head,
+};
 use alloy_primitives::{Address, B256, U256};
 use bxp_storage::{Batch, StorageError, Store, Table};
 use bxp_trie::Nibbles;
@@ -66,32 +71,51 @@ impl Tables {
         ]
     }
 
-    /// Adds `changes` and the new head to `batch`.
-    pub(crate) fn write(&self, batch: &mut Batch, changes: &StateChanges, head: &Head) {
-        for (address, change) in &changes.accounts {
-            put_or_remove(batch, &self.accounts, address, change.after.map(alloy_rlp::encode));
-        }
-        for ((address, slot), change) in &changes.slots {
-            let value = change.after.map(|value| U256::to_be_bytes_trimmed_vec(&value));
-            put_or_remove(batch, &self.slots, slot_key(*address, *slot), value);
-        }
+    /// The rows of `changes`, made on all cores.
+    pub(crate) fn rows(&self, store: &Store, changes: &StateChanges) -> Batch {
+        let (accounts, nodes) = rayon::join(
+            || {
+                rows_of(store, &changes.accounts, |batch, (address, change)| {
+                    put_or_remove(batch, &self.accounts, address, change.after.map(alloy_rlp::encode));
+                })
+            },
+            || {
+                rows_of(store, &changes.account_nodes, |batch, (path, change)| {
+                    put_or_remove(batch, &self.account_nodes, path_key(&[], path), change.after.as_ref());
+                })
+            },
+        );
+        let (slots, storage_nodes) = rayon::join(
+            || {
+                rows_of(store, &changes.slots, |batch, ((address, slot), change)| {
+                    let value = change.after.map(|value| U256::to_be_bytes_trimmed_vec(&value));
+                    put_or_remove(batch, &self.slots, slot_key(*address, *slot), value);
+                })
+            },
+            || {
+                rows_of(store, &changes.storage_nodes, |batch, ((account, path), change)| {
+                    let key = path_key(account.as_slice(), path);
+                    put_or_remove(batch, &self.storage_nodes, key, change.after.as_ref());
+                })
+            },
+        );
+        let mut rows = joined(store, [accounts, slots, nodes, storage_nodes]);
         for (hash, code) in &changes.code {
-            batch.put(&self.code, hash, code);
+            rows.put(&self.code, hash, code);
         }
-        for (path, change) in &changes.account_nodes {
-            put_or_remove(batch, &self.account_nodes, path_key(&[], path), change.after.as_ref());
-        }
-        for ((account, path), change) in &changes.storage_nodes {
-            let key = path_key(account.as_slice(), path);
-            put_or_remove(batch, &self.storage_nodes, key, change.after.as_ref());
-        }
+        rows
+    }
+
+    /// Adds the new head to `batch`.
+    pub(crate) fn write_head(&self, batch: &mut Batch, head: &Head) {
         batch.put(&self.block_hashes, head.height.0.to_be_bytes(), head.hash);
         batch.put(&self.head, HEAD_KEY, encode_head(head));
     }
 
     /// Adds the genesis state to `batch`.
-    pub(crate) fn write_genesis(&self, batch: &mut Batch, changes: &StateChanges, genesis: &Head) {
-        self.write(batch, changes, genesis);
+    pub(crate) fn write_genesis(&self, store: &Store, batch: &mut Batch, changes: &StateChanges, genesis: &Head) {
+        batch.append(self.rows(store, changes));
+        self.write_head(batch, genesis);
         self.history.begin(batch, genesis.height);
         batch.put(&self.head, GENESIS_KEY, encode_head(genesis));
     }

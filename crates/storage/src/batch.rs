@@ -6,11 +6,12 @@ use crate::{
     store::{Backend, Inner},
     table::Rows,
 };
-use fjall::{OwnedWriteBatch, PersistMode};
+use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, Slice};
 use std::sync::Arc;
 
 const ACTION: &str = "commit batch";
 const FOREIGN_TABLE: &str = "the table is of another store";
+const FOREIGN_BATCH: &str = "the batch is of another store";
 
 /// What [`Batch::commit`] has done when it returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,8 @@ pub enum Durability {
     Synced,
 }
 
-/// Writes that wait for [`Batch::commit`]. Where a key is written twice, the later write wins.
+/// Writes that wait for [`Batch::commit`]. Where a key is written twice, the later write wins. Several threads may fill a
+/// batch each, which one of them then appends to each other: copying keys and values costs more than that.
 #[must_use = "a batch writes nothing before it is committed"]
 pub struct Batch {
     writes: Writes,
@@ -30,14 +32,22 @@ pub struct Batch {
 }
 
 enum Writes {
-    Folder(OwnedWriteBatch),
+    Folder(Writing),
     Memory(Vec<Write>),
+}
+
+/// Writes to tables of a folder.
+#[derive(Default)]
+struct Writing {
+    tables: Vec<Keyspace>,
+    /// Places among the tables, keys, and values, or none where the key is removed.
+    rows: Vec<(usize, Slice, Option<Slice>)>,
 }
 
 impl Batch {
     pub(crate) fn new(store: Arc<Inner>) -> Self {
         let writes = match &store.backend {
-            Backend::Folder { database, .. } => Writes::Folder(database.batch()),
+            Backend::Folder { .. } => Writes::Folder(Writing::default()),
             Backend::Memory(_) => Writes::Memory(Vec::new()),
         };
         Self { writes, misuse: None, store }
@@ -51,7 +61,7 @@ impl Batch {
             self.misuse = Some("a value has less than 4 GiB");
         } else if self.may_write(table, key) {
             match (&mut self.writes, table.rows()) {
-                (Writes::Folder(writes), Rows::Folder(keyspace)) => writes.insert(keyspace, key, value),
+                (Writes::Folder(writes), Rows::Folder(table)) => writes.push(table, key, Some(value.into())),
                 (Writes::Memory(writes), Rows::Memory(rows)) => writes.push(rows.write(key, Some(value))),
                 _ => self.misuse = Some(FOREIGN_TABLE),
             }
@@ -62,10 +72,24 @@ impl Batch {
     pub fn remove(&mut self, table: &Table, key: impl AsRef<[u8]>) {
         if self.may_write(table, key.as_ref()) {
             match (&mut self.writes, table.rows()) {
-                (Writes::Folder(writes), Rows::Folder(keyspace)) => writes.remove(keyspace, key.as_ref()),
+                (Writes::Folder(writes), Rows::Folder(table)) => writes.push(table, key.as_ref(), None),
                 (Writes::Memory(writes), Rows::Memory(rows)) => writes.push(rows.write(key.as_ref(), None)),
                 _ => self.misuse = Some(FOREIGN_TABLE),
             }
+        }
+    }
+
+    /// Adds the writes of `later` behind these. Both are of one store; else [`Batch::commit`] fails.
+    pub fn append(&mut self, later: Self) {
+        self.misuse = self.misuse.or(later.misuse);
+        if !Arc::ptr_eq(&self.store, &later.store) {
+            self.misuse = Some(FOREIGN_BATCH);
+            return;
+        }
+        match (&mut self.writes, later.writes) {
+            (Writes::Folder(writes), Writes::Folder(later)) => writes.append(later),
+            (Writes::Memory(writes), Writes::Memory(later)) => writes.extend(later),
+            _ => self.misuse = Some(FOREIGN_BATCH),
         }
     }
 
@@ -84,7 +108,7 @@ impl Batch {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.writes {
-            Writes::Folder(writes) => writes.len(),
+            Writes::Folder(writes) => writes.rows.len(),
             Writes::Memory(writes) => writes.len(),
         }
     }
@@ -112,6 +136,7 @@ impl Batch {
                 store.commit(writes, durability).map_err(|source| StorageError::io(ACTION, folder, source))
             }
             (Backend::Folder { database, .. }, Writes::Folder(writes)) => {
+                let writes = writes.gathered(database);
                 let committed = match durability {
                     Durability::Buffered => writes.durability(Some(PersistMode::Buffer)).commit(),
                     Durability::Synced if writes.is_empty() => database.persist(PersistMode::SyncAll),
@@ -121,6 +146,42 @@ impl Batch {
             }
             _ => Err(StorageError::Misuse { action: ACTION, detail: FOREIGN_TABLE }),
         }
+    }
+}
+
+impl Writing {
+    fn push(&mut self, table: &Keyspace, key: &[u8], value: Option<Slice>) {
+        let place = self.place(table);
+        self.rows.push((place, key.into(), value));
+    }
+
+    /// The table's place, mostly that of the last row's.
+    fn place(&mut self, table: &Keyspace) -> usize {
+        let last = self.rows.last().map(|(place, ..)| *place);
+        let is_it = |place: &usize| self.tables.get(*place) == Some(table);
+        let known = last.filter(is_it).or_else(|| self.tables.iter().position(|known| known == table));
+        known.unwrap_or_else(|| {
+            self.tables.push(table.clone());
+            self.tables.len() - 1
+        })
+    }
+
+    fn append(&mut self, later: Self) {
+        let places: Vec<usize> = later.tables.iter().map(|table| self.place(table)).collect();
+        let rows = later.rows.into_iter();
+        self.rows.extend(rows.map(|(place, key, value)| (places[place], key, value)));
+    }
+
+    /// The database's own batch of these.
+    fn gathered(self, database: &Database) -> OwnedWriteBatch {
+        let mut writes = OwnedWriteBatch::with_capacity(database.clone(), self.rows.len());
+        for (place, key, value) in self.rows {
+            match value {
+                Some(value) => writes.insert(&self.tables[place], key, value),
+                None => writes.remove(&self.tables[place], key),
+            }
+        }
+        writes
     }
 }
 

@@ -2,8 +2,8 @@
 //! 102); imports come in between.
 
 use super::{Effect, Machine};
-use crate::job::Job;
-use bxp_execution::{BegunBlock, Below, ExecutedBlock, Ran, Unwritten};
+use crate::job::{Job, MadeBlock};
+use bxp_execution::{BegunBlock, Below, Ran, Unwritten};
 use bxp_types::Height;
 use std::sync::{Arc, Weak};
 
@@ -19,7 +19,7 @@ pub(super) struct Making {
     /// One is being hashed.
     pub(super) sealing: Option<Sealing>,
     /// One is hashed, and waits to be written.
-    pub(super) made: Option<Box<ExecutedBlock>>,
+    pub(super) made: Option<Box<MadeBlock>>,
     /// One is being written.
     pub(super) writing: Option<Arc<Unwritten>>,
 }
@@ -37,7 +37,7 @@ impl Making {
     fn newest(&self) -> Option<Height> {
         let begun = || self.begun.as_ref().map(|begun| begun.height());
         let sealing = || self.sealing.as_ref().map(|sealing| sealing.height);
-        let made = || self.made.as_ref().map(|made| made.block.height());
+        let made = || self.made.as_ref().map(|made| made.executed.block.height());
         let writing = || self.writing.as_ref().map(|writing| writing.height());
         begun().or_else(sealing).or_else(made).or_else(writing)
     }
@@ -86,7 +86,7 @@ impl Machine {
         if making.writing.is_none()
             && let Some(made) = making.made.take()
         {
-            making.writing = Some(Arc::new(Unwritten::from(&*made)));
+            making.writing = Some(Arc::new(Unwritten::from(&made.executed)));
             self.effects.push(Effect::Run(Job::Write(made)));
         }
     }
