@@ -1,26 +1,68 @@
-//! What changes have overwritten, as tables have it: each function gives the key of one entry and what it was before.
+//! What changes have overwritten, as tables have it.
 
-use crate::tables;
+use crate::{history::Kind, tables};
 use alloy_consensus::TrieAccount;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use bxp_trie::{Change, Nibbles};
+use std::borrow::Cow;
 
-/// Takes a key, and the value before; none where there was no entry.
-pub(crate) type Visit<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
+/// One changed entry of a table.
+pub(crate) trait Overwritten: Sync {
+    const KIND: Kind;
 
-pub(crate) fn account((address, change): &(Address, Change<TrieAccount>), visit: &mut Visit<'_>) {
-    visit(address.as_slice(), change.before.map(alloy_rlp::encode).as_deref());
+    /// Its key in the table.
+    fn key(&self) -> Cow<'_, [u8]>;
+
+    /// Its value before; none where there was no entry.
+    fn before(&self) -> Option<Cow<'_, [u8]>>;
 }
 
-pub(crate) fn slot(((address, slot), change): &((Address, U256), Change<U256>), visit: &mut Visit<'_>) {
-    let before = change.before.map(|value| U256::to_be_bytes_trimmed_vec(&value));
-    visit(&tables::slot_key(*address, *slot), before.as_deref());
+impl Overwritten for (Address, Change<TrieAccount>) {
+    const KIND: Kind = Kind::Account;
+
+    fn key(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.0.as_slice())
+    }
+
+    fn before(&self) -> Option<Cow<'_, [u8]>> {
+        self.1.before.map(|account| Cow::Owned(alloy_rlp::encode(account)))
+    }
 }
 
-pub(crate) fn account_node((path, change): &(Nibbles, Change<Bytes>), visit: &mut Visit<'_>) {
-    visit(&tables::path_key(&[], path), change.before.as_ref().map(AsRef::as_ref));
+impl Overwritten for ((Address, U256), Change<U256>) {
+    const KIND: Kind = Kind::Slot;
+
+    fn key(&self) -> Cow<'_, [u8]> {
+        let (address, slot) = self.0;
+        Cow::Owned(tables::slot_key(address, slot))
+    }
+
+    fn before(&self) -> Option<Cow<'_, [u8]>> {
+        self.1.before.map(|value| Cow::Owned(U256::to_be_bytes_trimmed_vec(&value)))
+    }
 }
 
-pub(crate) fn storage_node(((account, path), change): &((B256, Nibbles), Change<Bytes>), visit: &mut Visit<'_>) {
-    visit(&tables::path_key(account.as_slice(), path), change.before.as_ref().map(AsRef::as_ref));
+impl Overwritten for (Nibbles, Change<Bytes>) {
+    const KIND: Kind = Kind::AccountNode;
+
+    fn key(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(tables::path_key(&[], &self.0))
+    }
+
+    fn before(&self) -> Option<Cow<'_, [u8]>> {
+        self.1.before.as_ref().map(|node| Cow::Borrowed(node.as_ref()))
+    }
+}
+
+impl Overwritten for ((B256, Nibbles), Change<Bytes>) {
+    const KIND: Kind = Kind::StorageNode;
+
+    fn key(&self) -> Cow<'_, [u8]> {
+        let (account, path) = &self.0;
+        Cow::Owned(tables::path_key(account.as_slice(), path))
+    }
+
+    fn before(&self) -> Option<Cow<'_, [u8]>> {
+        self.1.before.as_ref().map(|node| Cow::Borrowed(node.as_ref()))
+    }
 }

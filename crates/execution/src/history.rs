@@ -16,7 +16,7 @@
 
 use crate::{
     ExecutionError, StateChanges,
-    before,
+    before::Overwritten,
     packs::Packs,
 };
 use alloy_primitives::bytes::Bytes;
@@ -255,19 +255,15 @@ impl History {
 
 /// Gives each entry that `changes` overwrite to `visit`, with what it was.
 fn each_before(changes: &StateChanges, mut visit: impl FnMut(Kind, &[u8], Option<&[u8]>)) {
-    let StateChanges { accounts, slots, account_nodes, storage_nodes, .. } = changes;
-    for account in accounts {
-        before::account(account, &mut |key, value| visit(Kind::Account, key, value));
+    fn each<T: Overwritten>(entries: &[T], visit: &mut impl FnMut(Kind, &[u8], Option<&[u8]>)) {
+        for entry in entries {
+            visit(T::KIND, &entry.key(), entry.before().as_deref());
+        }
     }
-    for slot in slots {
-        before::slot(slot, &mut |key, value| visit(Kind::Slot, key, value));
-    }
-    for node in account_nodes {
-        before::account_node(node, &mut |key, value| visit(Kind::AccountNode, key, value));
-    }
-    for node in storage_nodes {
-        before::storage_node(node, &mut |key, value| visit(Kind::StorageNode, key, value));
-    }
+    each(&changes.accounts, &mut visit);
+    each(&changes.slots, &mut visit);
+    each(&changes.account_nodes, &mut visit);
+    each(&changes.storage_nodes, &mut visit);
 }
 
 /// The height at the end of a key of `state.history`.

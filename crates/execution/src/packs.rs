@@ -11,9 +11,9 @@
 
 use crate::{
     ExecutionError, StateChanges,
-    before::{self, Visit},
+    before::Overwritten,
     history::Kind,
-    ready::{joined, rows_of},
+    ready::joined,
 };
 use alloy_primitives::{Address, B256, bytes::Bytes};
 use bxp_storage::{Batch, Snapshot, StorageError, Store, Table};
@@ -24,8 +24,12 @@ const PACKS_TABLE: &str = "state.history_packs";
 const KEYS_TABLE: &str = "state.history_pack_keys";
 const BUCKETS: usize = 256;
 
-/// Entries that one task packs: many more than there are packs, so that its parts of them are worth joining.
-const ENTRIES_A_TASK: usize = 16_384;
+/// Entries of which one task finds the buckets, and packs that one task fills, so that a task is worth handing out.
+const ENTRIES_A_TASK: usize = 4096;
+const PACKS_A_TASK: usize = 16;
+
+/// Memory that a pack begins with for each of its entries: most are nodes of a trie, and most of those are branches.
+const BYTES_AN_ENTRY: usize = 320;
 
 /// What an entry was before a block; none where there was none.
 pub(crate) type Before = Option<Bytes>;
@@ -55,18 +59,8 @@ impl Packs {
     pub(crate) fn rows(&self, store: &Store, height: Height, changes: &StateChanges) -> Batch {
         let StateChanges { accounts, slots, account_nodes, storage_nodes, .. } = changes;
         let ((accounts, slots), (account_nodes, storage_nodes)) = rayon::join(
-            || {
-                rayon::join(
-                    || self.of_kind(store, height, Kind::Account, accounts, before::account),
-                    || self.of_kind(store, height, Kind::Slot, slots, before::slot),
-                )
-            },
-            || {
-                rayon::join(
-                    || self.of_kind(store, height, Kind::AccountNode, account_nodes, before::account_node),
-                    || self.of_kind(store, height, Kind::StorageNode, storage_nodes, before::storage_node),
-                )
-            },
+            || rayon::join(|| self.of(store, height, accounts), || self.of(store, height, slots)),
+            || rayon::join(|| self.of(store, height, account_nodes), || self.of(store, height, storage_nodes)),
         );
         let kinds = [accounts, slots, account_nodes, storage_nodes];
         let named: Vec<u8> = kinds.iter().flat_map(|(_, named)| named).copied().collect();
@@ -78,21 +72,18 @@ impl Packs {
     }
 
     /// The packs of one kind, and their names.
-    fn of_kind<T: Sync>(
-        &self,
-        store: &Store,
-        height: Height,
-        kind: Kind,
-        entries: &[T],
-        before: impl Fn(&T, &mut Visit<'_>) + Sync,
-    ) -> (Batch, Vec<u8>) {
-        let packs = filled(kind, entries, before);
-        let packs = packs.iter().enumerate().filter(|(_, pack)| !pack.is_empty());
-        let packs: Vec<([u8; 2], &Vec<u8>)> =
-            packs.filter_map(|(bucket, pack)| Some(([kind as u8, u8::try_from(bucket).ok()?], pack))).collect();
-        let rows = rows_of(store, &packs, |batch, (name, pack)| {
-            batch.put(&self.rows, pack_key(*name, height), pack);
+    fn of<T: Overwritten>(&self, store: &Store, height: Height, entries: &[T]) -> (Batch, Vec<u8>) {
+        let packs = filled(entries);
+        let packs = (0..=u8::MAX).zip(&packs).filter(|(_, pack)| !pack.is_empty());
+        let packs: Vec<([u8; 2], &Vec<u8>)> = packs.map(|(bucket, pack)| ([T::KIND as u8, bucket], pack)).collect();
+        let parts = packs.par_chunks(PACKS_A_TASK).map(|packs| {
+            let mut rows = store.batch();
+            for (name, pack) in packs {
+                rows.put(&self.rows, pack_key(*name, height), pack);
+            }
+            rows
         });
+        let rows = joined(store, parts.collect::<Vec<_>>());
         (rows, packs.iter().flat_map(|(name, _)| *name).collect())
     }
 
@@ -157,31 +148,22 @@ impl Packs {
     }
 }
 
-/// The packs of one kind by their buckets, filled on all cores.
-fn filled<T: Sync>(
-    kind: Kind,
-    entries: &[T],
-    before: impl Fn(&T, &mut Visit<'_>) + Sync,
-) -> Vec<Vec<u8>> {
-    // Each task fills its own part of every pack, and parts come together in the order of the entries.
-    let parts: Vec<Vec<Vec<u8>>> = entries
-        .par_chunks(ENTRIES_A_TASK)
-        .map(|entries| {
-            let mut packs = vec![Vec::new(); BUCKETS];
-            for entry in entries {
-                before(entry, &mut |key, value| add(&mut packs[usize::from(bucket(kind, key))], key, value));
-            }
-            packs
-        })
-        .collect();
-    if parts.len() < 2 {
-        return parts.into_iter().next().unwrap_or_default();
+/// The packs of one kind by their buckets, filled on all cores; in each, entries keep their order.
+fn filled<T: Overwritten>(entries: &[T]) -> Vec<Vec<u8>> {
+    let with_bucket = |entry: &T| bucket(T::KIND, &entry.key());
+    let buckets: Vec<u8> = entries.par_iter().with_min_len(ENTRIES_A_TASK).map(with_bucket).collect();
+    let mut places: Vec<Vec<usize>> = vec![Vec::new(); BUCKETS];
+    for (place, bucket) in buckets.into_iter().enumerate() {
+        places[usize::from(bucket)].push(place);
     }
-    let whole = |place: usize| {
-        let parts: Vec<&[u8]> = parts.iter().filter_map(|packs| packs.get(place)).map(Vec::as_slice).collect();
-        parts.concat()
+    let pack = |places: &Vec<usize>| {
+        let mut pack = Vec::with_capacity(places.len() * BYTES_AN_ENTRY);
+        for entry in places.iter().filter_map(|place| entries.get(*place)) {
+            add(&mut pack, &entry.key(), entry.before().as_deref());
+        }
+        pack
     };
-    (0..BUCKETS).into_par_iter().map(whole).collect()
+    places.par_iter().with_min_len(PACKS_A_TASK).map(pack).collect()
 }
 
 /// Adds what the entry at `key` was to a pack.
@@ -237,12 +219,16 @@ fn pack_key(name: [u8; 2], height: Height) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::hex;
+    use alloy_primitives::{Bytes, U256, hex};
+    use bxp_trie::{Change, Nibbles};
 
     #[test]
     fn packs_are_pinned() {
-        let before: [(&[u8], Option<&[u8]>); 2] = [(&[3, 0xab, 0xc0], Some(&[0xaa, 0xbb])), (&[2, 0xab], None)];
-        let packs = filled(Kind::AccountNode, &before, |(key, value), visit| visit(key, *value));
+        let change = |before: Option<&'static [u8]>| Change { before: before.map(Bytes::from_static), after: None };
+        let packs = filled(&[
+            (Nibbles::from_nibbles([0xa, 0xb, 0xc]), change(Some(&[0xaa, 0xbb]))),
+            (Nibbles::from_nibbles([0xa, 0xb]), change(None)),
+        ]);
         let filled: Vec<_> = packs.iter().enumerate().filter(|(_, pack)| !pack.is_empty()).collect();
         assert_eq!(filled.len(), 1);
         assert_eq!(filled[0].0, 0xab);
@@ -258,15 +244,18 @@ mod tests {
 
     #[test]
     fn packs_of_many_tasks_are_those_of_one() {
-        let keys: Vec<[u8; 3]> = (0..3 * ENTRIES_A_TASK as u32 + 5)
-            .map(|number| [4, (number % 256) as u8, (number / 256) as u8])
-            .collect();
-        let packs = filled(Kind::AccountNode, &keys, |key, visit| visit(key, Some(&key[1..])));
+        let slot = |number: u32| {
+            let change = Change { before: Some(U256::from(number)), after: None };
+            ((Address::repeat_byte(number as u8), U256::from(number.wrapping_mul(0x9e37_79b9))), change)
+        };
+        let slots: Vec<((Address, U256), Change<U256>)> = (0..3 * ENTRIES_A_TASK as u32 + 5).map(slot).collect();
         let mut alone = vec![Vec::new(); BUCKETS];
-        for key in &keys {
-            add(&mut alone[usize::from(key[1])], key, Some(&key[1..]));
+        for entry in &slots {
+            let key = entry.key();
+            add(&mut alone[usize::from(bucket(Kind::Slot, &key))], &key, entry.before().as_deref());
         }
-        assert_eq!(packs, alone);
+        assert!(alone.iter().all(|pack| !pack.is_empty()));
+        assert_eq!(filled(&slots), alone);
     }
 
     #[test]
