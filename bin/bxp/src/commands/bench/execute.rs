@@ -55,6 +55,8 @@ struct Cost {
     transactions_cpu_us: f64,
     /// Receipts with their blooms, and the three roots.
     roots_cpu_us: f64,
+    /// The same in real time, on all cores.
+    roots_real_us: f64,
     /// Making the rows of state and history ready, on all cores.
     rows_cpu_us: f64,
     /// Writing them, by one thread, synced.
@@ -74,6 +76,7 @@ impl Cost {
             recovery_cpu_us,
             transactions_cpu_us,
             roots_cpu_us,
+            roots_real_us,
             rows_cpu_us,
             writing_cpu_us,
             commit_cpu_us,
@@ -83,6 +86,7 @@ impl Cost {
         for part in [recovery_cpu_us, transactions_cpu_us, roots_cpu_us, rows_cpu_us, writing_cpu_us] {
             *part /= count;
         }
+        *roots_real_us /= count;
         *commit_cpu_us /= count;
         *background_cpu_us /= count;
     }
@@ -233,8 +237,9 @@ impl Chain {
         let input = self.input(transactions);
         let height = input.height;
         let ran = self.state.run(header, &input)?;
-        let run = working_cpu_us()?;
+        let (run, sealing) = (working_cpu_us()?, Instant::now());
         let executed = ran.seal(input.transactions, None)?;
+        cost.roots_real_us += sealing.elapsed().as_secs_f64() * 1e6;
         let done = working_cpu_us()?;
         ensure!(executed.dropped.is_empty(), "own transactions were dropped at height {height}");
         ensure!(executed.receipts.iter().all(|receipt| receipt.receipt.status()), "own transactions failed");
