@@ -9,22 +9,26 @@ pub struct Costs {
     /// Recovering a sender from its signature: `recovery_cpu_us` of `bxp bench transfers`.
     pub recovery_us: f64,
     /// What one thread does to run a transfer, while the block below is hashed: plain transfers run one after the other.
-    pub running_us: f64,
-    /// What all cores can share of hashing its part of a block: receipts and roots, but for what
-    /// [`Self::hashing_serial_us`] has of them.
-    pub hashing_shared_us: f64,
-    /// What one thread alone does of it, block after block: accounts are sorted and put together for the root.
-    pub hashing_serial_us: f64,
-    /// What one thread does to write it, while the next blocks are made: block, state and history become one batch of the
-    /// database.
+    /// `transactions_cpu_us` of `bxp bench execute`.
     ///
-    /// These four are from one run: docs/benchmarks.md, "Results of `bxp bench execute`", a million accounts, the JSON after "The
-    /// third of the three runs above" (commit 5d1377e, nothing beside it). Of `transfers`: running 2.4
-    /// (`transactions_cpu_us`), roots 42.6 (`roots_cpu_us`), commit 18.5 (`commit_cpu_us`), 63.5 in all. How much of the
-    /// roots is serial is derived from its `per_second` of 12,013, which is 83.2 us of real time on two cores: recovering was
-    /// half of 73.0 if its threads were never idle, running and committing 20.9, which leaves 25.8 for the roots. So 9.1 of
-    /// them are serial: 9.1 + 33.5 / 2 = 25.8.
+    /// This and the next four are from one run of it: a million accounts, blocks of 28,000, `transfers` of the JSON in
+    /// docs/benchmarks.md, "Rows made ready".
+    pub running_us: f64,
+    /// What all cores can share of hashing its part of a block and of making its rows ready: what [`Self::hashing_serial_us`]
+    /// leaves of `roots_cpu_us` and `rows_cpu_us`.
+    pub hashing_shared_us: f64,
+    /// What one thread alone does of it, block after block. Derived: of work w on two threads that takes the real time r, 2 r - w
+    /// is serial if no thread is idle otherwise, so it is too much rather than too little.
+    pub hashing_serial_us: f64,
+    /// What one thread does to write it, while the next blocks are made: `writing_cpu_us`.
     pub writing_us: f64,
+    /// What the database's own thread does of it behind that, by one block at most: `background_cpu_us`.
+    pub settling_us: f64,
+    /// Bytes that it adds to the database's journal beside its own: accounts, nodes of the trie, and what they were before. Of a
+    /// million accounts and blocks of 28,000: rows of some 34 MB and as many bytes of history.
+    pub written_bytes: f64,
+    /// Bytes that the database's own thread writes of it: all that the process of such a run wrote, 6.9 kB a transfer, less those.
+    pub settled_bytes: f64,
     /// Both ends of an encrypted connection: `transport_cpu_s_per_gb` of `bxp bench consensus`.
     pub transport_s_per_gb: f64,
     /// SHA-256 over a body: `sha256_cpu_s_per_gb` of `bxp bench consensus`.
@@ -56,13 +60,16 @@ pub struct Costs {
 impl Costs {
     /// All of them.
     #[must_use]
-    pub const fn all(&self) -> [f64; 16] {
+    pub const fn all(&self) -> [f64; 19] {
         let Self {
             recovery_us,
             running_us,
             hashing_shared_us,
             hashing_serial_us,
             writing_us,
+            settling_us,
+            written_bytes,
+            settled_bytes,
             transport_s_per_gb,
             sha256_s_per_gb,
             log_s_per_gb,
@@ -81,6 +88,9 @@ impl Costs {
             hashing_shared_us,
             hashing_serial_us,
             writing_us,
+            settling_us,
+            written_bytes,
+            settled_bytes,
             transport_s_per_gb,
             sha256_s_per_gb,
             log_s_per_gb,

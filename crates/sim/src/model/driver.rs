@@ -134,7 +134,7 @@ impl Network<'_> {
         let mut said = written;
         if self.setup.durable {
             // One flush at a time; what comes meanwhile goes with the next one.
-            let (flush, takes) = self.disk(bytes);
+            let (flush, takes) = (self.flush(), self.taking(bytes as f64));
             let validator = &mut self.validators[node];
             if validator.flushed_at <= written {
                 validator.flushed_at = written + flush + takes;
@@ -146,12 +146,15 @@ impl Network<'_> {
         (written.saturating_sub(from).as_secs_f64() * 1e6, said)
     }
 
-    /// What a flush takes, and beside it what that many bytes take to come to the disk. One machine has one disk.
-    fn disk(&self, bytes: u64) -> (Duration, Duration) {
-        let costs = self.setup.costs;
+    /// What a flush takes.
+    fn flush(&self) -> Duration {
+        Duration::from_secs_f64(self.setup.costs.sync_ms / 1e3)
+    }
+
+    /// What that many bytes take to come to the disk. One machine has one disk.
+    fn taking(&self, bytes: f64) -> Duration {
         let sharing = if self.setup.place == Place::Local { self.setup.validators as f64 } else { 1.0 };
-        let takes = Duration::from_secs_f64(bytes as f64 * sharing / costs.disk_gb_per_s / 1e9);
-        (Duration::from_secs_f64(costs.sync_ms / 1e3), takes)
+        Duration::from_secs_f64(bytes * sharing / self.setup.costs.disk_gb_per_s / 1e9)
     }
 
     /// Checks and timers do not wait for the log, what is said does.
@@ -264,23 +267,44 @@ impl Network<'_> {
 
     /// Makes and writes the block of a superblock that is decided at `from`, and says when it is there. One thread runs its
     /// transactions while the block below is hashed, partly by one thread and partly by all cores, and that one while the
-    /// block below it is written by one thread; each step gives its block away when the next step is free (ADR 99, 102).
+    /// block below it is written by one thread; each step gives its block away when the next step is free (ADR 99, 102, 103).
+    /// What is written the database's own thread settles in the background, by one block behind at most.
     fn execute(&mut self, node: usize, from: Duration, transactions: u64) -> Duration {
         let (costs, count) = (self.setup.costs, transactions as f64);
-        let Steps { running, hashing, writing: before } = self.validators[node].free;
+        let Steps { running, hashing, writing: before, settling, settled_before } =
+            self.validators[node].free;
         let begun = from.max(running);
         let ran = self.work(node, begun, count * costs.running_us, 1.0, false).max(hashing);
         let alone = self.work(node, ran, count * costs.hashing_serial_us, 1.0, false);
-        let made = self.work_wide(node, alone, count * costs.hashing_shared_us).max(before);
+        let hashed = self.work_wide(node, alone, count * costs.hashing_shared_us);
+        let made = hashed.max(before).max(settled_before);
         let mut written = self.work(node, made, count * costs.writing_us, 1.0, false);
         if self.setup.durable {
-            let (flush, takes) = self.disk(self.setup.body_bytes(transactions));
-            written += flush + takes;
+            let bytes = self.setup.body_bytes(transactions) as f64 + count * costs.written_bytes;
+            written = self.disk_takes(node, written, bytes) + self.flush();
+        }
+        let mut settled = self.work(node, written.max(settling), count * costs.settling_us, 1.0, false);
+        if self.setup.durable {
+            settled = settled.max(self.disk_takes(node, written, count * costs.settled_bytes));
         }
         let validator = &mut self.validators[node];
-        validator.free = Steps { running: ran, hashing: made, writing: written };
+        validator.free = Steps {
+            running: ran,
+            hashing: made,
+            writing: written,
+            settling: settled,
+            settled_before: settling,
+        };
         validator.executing += written.saturating_sub(begun.max(before));
         written
+    }
+
+    /// When the disk has taken what blocks write from `from` on, after what they wrote before.
+    fn disk_takes(&mut self, node: usize, from: Duration, bytes: f64) -> Duration {
+        let takes = self.taking(bytes);
+        let validator = &mut self.validators[node];
+        validator.disk_free = validator.disk_free.max(from) + takes;
+        validator.disk_free
     }
 
     /// What a block holds is final here: its clients hear of it, and hand the next ones in. What found no place in it comes

@@ -66,6 +66,9 @@ pub(super) struct Steps {
     pub(super) running: Duration,
     pub(super) hashing: Duration,
     pub(super) writing: Duration,
+    /// The database's own thread, and when it was done with the block before.
+    pub(super) settling: Duration,
+    pub(super) settled_before: Duration,
 }
 
 pub(super) struct Validator {
@@ -89,6 +92,8 @@ pub(super) struct Validator {
     pub(super) head: Height,
     /// When each step of making blocks has given its last one away.
     pub(super) free: Steps,
+    /// When the disk has taken what blocks wrote.
+    pub(super) disk_free: Duration,
     /// For how long blocks have been made.
     pub(super) executing: Duration,
     reached: Vec<Height>,
@@ -123,6 +128,7 @@ impl Validator {
             decided: Height(0),
             head: Height(0),
             free: Steps::default(),
+            disk_free: Duration::ZERO,
             executing: Duration::ZERO,
             reached: vec![Height(0); setup.validators],
             settled: Height(0),

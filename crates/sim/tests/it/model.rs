@@ -64,7 +64,8 @@ fn throughput_is_never_above_what_the_links_allow() {
 #[test]
 fn throughput_is_never_above_what_the_cores_allow() {
     for (verification, checks) in [(Verification::All, 4.0), (Verification::Sharded, 2.0)] {
-        let costs = Costs { running_us: 0.0, hashing_serial_us: 0.0, writing_us: 0.0, ..Costs::default() };
+        let alone = Costs { running_us: 0.0, hashing_serial_us: 0.0, ..Costs::default() };
+        let costs = Costs { writing_us: 0.0, settling_us: 0.0, ..alone };
         let setup = Setup { cores: 2, superblocks: 16, costs, ..signed(verification, setup(Place::Lan, 4)) };
         let report = run(&setup);
         let least_us = checks * costs.recovery_us + 4.0 * costs.hashing_shared_us;
@@ -84,7 +85,11 @@ fn throughput_is_never_above_what_one_thread_makes_of_blocks() {
     assert!(report.committed_per_second <= bound, "{report:?}");
     assert!(report.committed_per_second > bound / 2.0, "the thread is busy: {report:?}");
     assert_eq!(report.limit, Limit::Execution, "{report:?}");
-    let costs = Costs { writing_us: 0.0, ..setup.costs };
+    let costs = Costs { settling_us: 0.0, ..setup.costs };
+    let unsettled = run(&Setup { costs, ..setup });
+    assert!(unsettled.committed_per_second <= bound, "{unsettled:?}");
+    assert!(unsettled.committed_per_second >= report.committed_per_second, "{unsettled:?}");
+    let costs = Costs { writing_us: 0.0, ..costs };
     let unwritten = run(&Setup { costs, ..setup });
     assert!(
         unwritten.committed_per_second > report.committed_per_second,
@@ -122,6 +127,7 @@ fn signed_heights_keep_the_interval_of_blocks() {
         hashing_serial_us: 0.0,
         hashing_shared_us: 0.0,
         writing_us: 0.0,
+        settling_us: 0.0,
         ..Costs::default()
     };
     let setup = Setup { costs, superblocks: 16, ..signed(Verification::All, setup(Place::Lan, 4)) };
@@ -139,6 +145,11 @@ fn durable_blocks_wait_for_the_disk() {
     let setup = Setup { costs: slow, ..signed(Verification::All, setup(Place::Lan, 4)) };
     let (memory, disk) = (run(&setup), run(&Setup { durable: true, ..setup }));
     assert!(disk.latency_ms_p50 > memory.latency_ms_p50 + 100.0, "{disk:?}");
+    // A disk that takes a block's bytes in slower than any thread makes them.
+    let narrow = Costs { disk_gb_per_s: 0.1, ..Costs::default() };
+    let disk = run(&Setup { costs: narrow, durable: true, ..setup });
+    let bytes = narrow.written_bytes + narrow.settled_bytes;
+    assert!(disk.committed_per_second <= 1.2 * 0.1e9 / bytes, "one block of many may wait: {disk:?}");
 }
 
 /// Goal: distance shows. Way: the good case takes four message delays, from the Atlantic to the Pacific.

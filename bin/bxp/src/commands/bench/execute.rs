@@ -57,8 +57,10 @@ struct Cost {
     roots_cpu_us: f64,
     /// The same in real time, on all cores.
     roots_real_us: f64,
-    /// Making the rows of state and history ready, on all cores.
+    /// Making the rows of state and history ready.
     rows_cpu_us: f64,
+    /// The same in real time, on all cores.
+    rows_real_us: f64,
     /// Writing them, by one thread, synced.
     writing_cpu_us: f64,
     /// The rows, the writing, and the database's own threads.
@@ -78,6 +80,7 @@ impl Cost {
             roots_cpu_us,
             roots_real_us,
             rows_cpu_us,
+            rows_real_us,
             writing_cpu_us,
             commit_cpu_us,
             background_cpu_us,
@@ -87,6 +90,7 @@ impl Cost {
             *part /= count;
         }
         *roots_real_us /= count;
+        *rows_real_us /= count;
         *commit_cpu_us /= count;
         *background_cpu_us /= count;
     }
@@ -243,7 +247,9 @@ impl Chain {
         let done = working_cpu_us()?;
         ensure!(executed.dropped.is_empty(), "own transactions were dropped at height {height}");
         ensure!(executed.receipts.iter().all(|receipt| receipt.receipt.status()), "own transactions failed");
+        let making = Instant::now();
         let rows = self.state.make_ready(&executed)?;
+        cost.rows_real_us += making.elapsed().as_secs_f64() * 1e6;
         let (ready, writing) = (working_cpu_us()?, thread_cpu_us()?);
         let mut batch = self.store.batch();
         self.state.commit_ready(&mut batch, &executed, rows)?;

@@ -99,8 +99,9 @@ fn of_consensus(costs: Costs, measured: &Consensus) -> Costs {
 /// bodies, frames, and starting are in it too, so that it is too much rather than too little.
 fn of_transfers(costs: Costs, measured: &Transfers) -> Costs {
     let usual = Costs::default();
-    let share = measured.execution_cpu_us
-        / (usual.running_us + usual.hashing_serial_us + usual.hashing_shared_us + usual.writing_us);
+    let hashing = usual.hashing_serial_us + usual.hashing_shared_us;
+    let share =
+        measured.execution_cpu_us / (usual.running_us + hashing + usual.writing_us + usual.settling_us);
     let known = measured.recoveries_per_tx * measured.recovery_cpu_us
         + f64::from(measured.validators) * measured.execution_cpu_us;
     Costs {
@@ -109,6 +110,9 @@ fn of_transfers(costs: Costs, measured: &Transfers) -> Costs {
         hashing_serial_us: usual.hashing_serial_us * share,
         hashing_shared_us: usual.hashing_shared_us * share,
         writing_us: usual.writing_us * share,
+        settling_us: usual.settling_us * share,
+        written_bytes: usual.written_bytes * share,
+        settled_bytes: usual.settled_bytes * share,
         intake_us: (measured.node_cpu_us_per_tx - known).max(usual.intake_us),
         client_us: measured.client_cpu_us_per_tx,
         ..costs
@@ -141,7 +145,7 @@ mod tests {
         let costs = with(with(Costs::default(), CONSENSUS, true).unwrap(), TRANSFERS, true).unwrap();
         assert_eq!((costs.sync_ms, costs.recovery_us, costs.client_us), (1.5, 50.0, 9.0));
         let hashed = costs.hashing_serial_us + costs.hashing_shared_us;
-        let executed = costs.running_us + hashed + costs.writing_us;
+        let executed = costs.running_us + hashed + costs.writing_us + costs.settling_us;
         assert!((executed - 6.0).abs() < 1e-9 && hashed > 3.0, "{costs:?}");
         assert!((costs.intake_us - 51.0).abs() < 1e-9, "200 - 2.5 x 50 - 4 x 6: {costs:?}");
         let busy = with(Costs::default(), &TRANSFERS.replace("200.0", "100.0"), true).unwrap();
