@@ -22,6 +22,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    ops::Range,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -154,12 +155,25 @@ fn random_account() -> FundedAccount {
     FundedAccount { address, private_key: B256::from(secret.secret_bytes()) }
 }
 
+/// Ports below those that systems give to outgoing connections (RFC 6335 has them from 49152 on, Linux from 32768 on): of
+/// those, one that is free now may be some connection's when a node begins to listen.
+const PORTS_FROM: Range<u16> = 16_384..32_768;
+
+/// As often as this a port is tried that something else listens on.
+const PORT_TRIES_MAX: usize = 1_000;
+
 /// Ports that are free now; all are held until all are found, so that they differ.
 pub(crate) fn free_ports(count: usize) -> Result<Vec<SocketAddr>> {
-    let listeners: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port on 127.0.0.1"))
-        .collect::<Result<_>>()?;
-    listeners.iter().map(|listener| Ok(listener.local_addr()?)).collect()
+    let mut listeners = Vec::with_capacity(count);
+    for _ in 0..PORT_TRIES_MAX + count {
+        if listeners.len() == count {
+            break;
+        }
+        let port = rand::random_range(PORTS_FROM);
+        listeners.extend(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    }
+    ensure!(listeners.len() == count, "no {count} ports of {PORTS_FROM:?} on 127.0.0.1 are free");
+    listeners.iter().map(|listener: &TcpListener| Ok(listener.local_addr()?)).collect()
 }
 
 fn entry(node: &PlannedNode, identity: PublicIdentity, p2p: SocketAddr) -> ValidatorEntry {

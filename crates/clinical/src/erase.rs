@@ -80,7 +80,7 @@ impl Ingest {
         if let Some(working) = inner.working.get() {
             working.forget(inner, |writer| writer.forget_subject(subject.0).map(drop))?;
         }
-        let _writing = inner.writing.lock();
+        let writing = inner.writing.lock();
         let known = inner.tables.patient_of_subject(subject)?.is_some();
         if !known && inner.vault.entries_of(subject)?.is_empty() {
             return Err(ClinicalError::UnknownPatient(subject));
@@ -96,6 +96,11 @@ impl Ingest {
         inner.credentials.remove_all(&mut batch, subject)?;
         inner.tables.remove_patient(&mut batch, subject)?;
         batch.commit(Durability::Synced)?;
+        drop(writing);
+        // What a submission has put there since the first time. Later ones know the patient under another subject.
+        if let Some(working) = inner.working.get() {
+            working.forget(inner, |writer| writer.forget_subject(subject.0).map(drop))?;
+        }
         self.wake();
         Ok(tombstones)
     }

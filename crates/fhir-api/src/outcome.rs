@@ -272,6 +272,7 @@ impl From<MarketError> for Failure {
         match error {
             MarketError::Content(error) => error.into(),
             MarketError::Denied(denial) => denial.into(),
+            MarketError::Send { source, .. } => (*source).into(),
             MarketError::Reader(_)
             | MarketError::NothingToPublish
             | MarketError::NotARequest(_)
