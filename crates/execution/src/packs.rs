@@ -42,7 +42,7 @@ pub(crate) struct Packs {
 
 impl Packs {
     pub(crate) fn open(store: &Store) -> Result<Self, StorageError> {
-        Ok(Self { rows: store.table(PACKS_TABLE)?, keys: store.table(KEYS_TABLE)? })
+        Ok(Self { rows: store.table_of_large_values(PACKS_TABLE)?, keys: store.table(KEYS_TABLE)? })
     }
 
     /// The tables by name.

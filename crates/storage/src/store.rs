@@ -10,7 +10,7 @@ use crate::{
     table::Rows,
 };
 use bxp_types::NetworkId;
-use fjall::{Database, KeyspaceCreateOptions};
+use fjall::{Database, KeyspaceCreateOptions, KvSeparationOptions};
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
@@ -80,13 +80,26 @@ impl Store {
     /// [`StorageError::Misuse`] for an empty name or one above 255 bytes, [`StorageError::DiskFull`],
     /// [`StorageError::Io`].
     pub fn table(&self, name: &str) -> Result<Table> {
+        self.open_table(name, None)
+    }
+
+    /// The same for a table whose values are mostly of many kilobytes: those lie in files of their own, which stay as they are
+    /// while keys are merged. A table that is there keeps the form that it was created in.
+    ///
+    /// # Errors
+    /// As [`Store::table`].
+    pub fn table_of_large_values(&self, name: &str) -> Result<Table> {
+        self.open_table(name, Some(KvSeparationOptions::default()))
+    }
+
+    fn open_table(&self, name: &str, apart: Option<KvSeparationOptions>) -> Result<Table> {
         const ACTION: &str = "open table";
         if name.is_empty() || name.len() > usize::from(u8::MAX) {
             return Err(StorageError::Misuse { action: ACTION, detail: "a table's name has 1 to 255 bytes" });
         }
         let rows = match &self.0.backend {
             Backend::Folder { database, .. } => {
-                let keyspace = database.keyspace(name, KeyspaceCreateOptions::default);
+                let keyspace = database.keyspace(name, || KeyspaceCreateOptions::default().with_kv_separation(apart));
                 Rows::Folder(keyspace.map_err(|error| StorageError::database(ACTION, &self.0.folder, error))?)
             }
             Backend::Memory(store) => Rows::Memory(store.table(name)),
