@@ -246,7 +246,7 @@ mod tests {
     fn packs_of_many_tasks_are_those_of_one() {
         let slot = |number: u32| {
             let change = Change { before: Some(U256::from(number)), after: None };
-            ((Address::repeat_byte(number as u8), U256::from(number.wrapping_mul(0x9e37_79b9))), change)
+            ((Address::repeat_byte((number >> 8) as u8), U256::from(number.wrapping_mul(0x9e37_79b9))), change)
         };
         let slots: Vec<((Address, U256), Change<U256>)> = (0..3 * ENTRIES_A_TASK as u32 + 5).map(slot).collect();
         let mut alone = vec![Vec::new(); BUCKETS];

@@ -79,7 +79,8 @@ fn throughput_is_never_above_what_the_cores_allow() {
 /// Way: far more cores than there is work for.
 #[test]
 fn throughput_is_never_above_what_one_thread_makes_of_blocks() {
-    let setup = Setup { cores: 64, superblocks: 16, ..signed(Verification::All, setup(Place::Lan, 4)) };
+    let full = Setup { proposal_bytes_max: 4 << 20, in_flight: 60_000, ..setup(Place::Lan, 4) };
+    let setup = Setup { cores: 64, superblocks: 16, ..signed(Verification::All, full) };
     let report = run(&setup);
     let bound = 1e6 / setup.costs.writing_us;
     assert!(report.committed_per_second <= bound, "{report:?}");
