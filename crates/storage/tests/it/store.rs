@@ -261,3 +261,73 @@ fn ingested_entries_stand_among_the_others_and_stay() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn batches_are_appended_in_their_order_and_to_batches_of_their_own_store_alone() -> Result<()> {
+    for place in Place::both() {
+        let store = place.open()?;
+        let (one, two) = (store.table("one")?, store.table("two")?);
+        let mut whole = store.batch();
+        whole.put(&one, b"key", b"first");
+        whole.put(&two, b"gone", b"value");
+        let mut later = store.batch();
+        later.remove(&two, b"gone");
+        later.put(&one, b"key", b"second");
+        later.put(&two, b"other", b"value");
+        whole.append(later);
+        whole.append(store.batch());
+        assert_eq!(whole.len(), 5);
+        whole.commit(Durability::Synced)?;
+        assert_eq!(one.get(b"key")?.unwrap(), b"second".as_slice());
+        assert!(!two.contains(b"gone")? && two.contains(b"other")?);
+
+        let stranger = Place::Memory(bxp_storage::MemoryDisk::new(1)).open()?;
+        let mut mixed = store.batch();
+        mixed.put(&one, b"key", b"third");
+        mixed.append(stranger.batch());
+        assert!(matches!(mixed.commit(Durability::Synced), Err(StorageError::Misuse { .. })));
+        let mut wrong = store.batch();
+        wrong.put(&one, b"", b"a key has a byte at least");
+        let mut whole = store.batch();
+        whole.append(wrong);
+        assert!(matches!(whole.commit(Durability::Synced), Err(StorageError::Misuse { .. })));
+        assert_eq!(one.get(b"key")?.unwrap(), b"second".as_slice(), "nothing is written");
+    }
+    Ok(())
+}
+
+/// Goal: values that lie apart from their keys are the same as others, also when tables in memory have become files and most
+/// of what these hold is stale. Way: more than fits in memory, three times over.
+#[test]
+fn large_values_are_read_replaced_removed_and_there_after_opening_again() -> Result<()> {
+    const KEYS: u32 = 600;
+    let value = |key: u32, round: u8| {
+        let mut value = vec![round; 48 << 10];
+        value[..4].copy_from_slice(&key.to_be_bytes());
+        value
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..9 {
+        let store = Store::open(folder.path(), NETWORK)?;
+        let table = store.table_of_large_values("packs")?;
+        for keys in (0..KEYS).collect::<Vec<_>>().chunks(50) {
+            let mut batch = store.batch();
+            for key in keys {
+                batch.put(&table, key.to_be_bytes(), value(*key, round));
+            }
+            batch.commit(Durability::Synced)?;
+        }
+        let mut batch = store.batch();
+        (0..KEYS).filter(|key| key % 3 == 0).for_each(|key| batch.remove(&table, key.to_be_bytes()));
+        batch.commit(Durability::Synced)?;
+        drop((table, store));
+
+        let table = Store::open(folder.path(), NETWORK)?.table("packs")?;
+        assert_eq!(table.iter().count(), 400);
+        for key in 0..KEYS {
+            let expected = (key % 3 != 0).then(|| value(key, round));
+            assert_eq!(table.get(key.to_be_bytes())?.as_deref(), expected.as_deref(), "{key} in round {round}");
+        }
+    }
+    Ok(())
+}
