@@ -10,7 +10,7 @@ use crate::{
     table::Rows,
 };
 use bxp_types::NetworkId;
-use fjall::{Database, KeyspaceCreateOptions, KvSeparationOptions};
+use fjall::{CompressionType, Database, KeyspaceCreateOptions, KvSeparationOptions};
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
@@ -89,7 +89,8 @@ impl Store {
     /// # Errors
     /// As [`Store::table`].
     pub fn table_of_large_values(&self, name: &str) -> Result<Table> {
-        self.open_table(name, Some(KvSeparationOptions::default()))
+        // What is kept so is mostly hashes, of which compression makes nothing shorter.
+        self.open_table(name, Some(KvSeparationOptions::default().compression(CompressionType::None)))
     }
 
     fn open_table(&self, name: &str, apart: Option<KvSeparationOptions>) -> Result<Table> {
