@@ -12,6 +12,13 @@
 //!   round while the others are in the next one; who is further behind says nothing that matters.
 //! - Believing t+1 DECIDED copies a decision that is there; only that one alone is not believed is looked at.
 //! - Validators without a coordinator's part are alike: states that differ by their names only count as one.
+//!
+//! A round ends with both values (B13) in two parts. First both are delivered, each by a step of its own. Then one step
+//! brings the end of the wait for the union and the AUX that are missing. The wait ends first in it, which alone ends no
+//! round: AUX are heard only by steps in which they do something, so n-t that differ have not been heard before.
+//!
+//! From round 3 on a state's key holds the phase of its round, not the round: coordinators come back after four rounds
+//! and parities after two, so states that are four, eight or more rounds apart may be one.
 
 use std::sync::Arc;
 
@@ -31,6 +38,9 @@ mod mutants;
 const CORRECT: usize = 3;
 /// The instance whose first coordinator, that of round 3, is the Byzantine one.
 const INSTANCE: ValidatorIndex = ValidatorIndex(0);
+/// Rounds 1 and 2, and one turn of the four coordinators. States of later rounds have keys of rounds 3 to 6: the checker
+/// may have seen them there and not look at them again, so a property that speaks of a round may speak of these only.
+const DISTINCT_ROUNDS: u32 = 6;
 const ALL_VALUES: [Values; 3] = [Values::only(false), Values::only(true), Values::BOTH];
 
 /// The instance under any schedule of up to `rounds` rounds.
@@ -70,7 +80,7 @@ enum What {
     Input(bool),
     /// The Byzantine one says EST, and so does a correct one if there is one.
     Estimate(u32, bool),
-    /// AUX of these others, and of the Byzantine one, in this order.
+    /// The wait for the union is over, if it is, and then come AUX of these others and of the Byzantine one, in this order.
     Auxiliary {
         round: u32,
         from: Vec<usize>,
@@ -129,7 +139,7 @@ impl AnySchedule {
         let settings: Vec<Settings> = (0..CORRECT)
             .map(|me| Settings::new(Config::new(index(me), CORRECT + 1, NetworkId([0; 32]))).unwrap())
             .collect();
-        let special: Vec<usize> = (3..=rounds.min(6))
+        let special: Vec<usize> = (3..=rounds.min(DISTINCT_ROUNDS))
             .map(|round| usize::from(settings[0].coordinator(INSTANCE, round).0))
             .filter(|coordinator| *coordinator < CORRECT)
             .collect();
@@ -344,7 +354,7 @@ impl Model for AnySchedule {
                 [false, true].into_iter().all(|value| put_in(value) || !believed(value))
             }),
             Property::sometimes("the last round is reached undecided", |model: &Self, network: &Network| {
-                let last = model.rounds.min(6);
+                let last = model.rounds.min(DISTINCT_ROUNDS);
                 let there =
                     |node: &Arc<Node>| node.instance.current == last && node.instance.decision.is_none();
                 network.nodes.iter().all(there)
