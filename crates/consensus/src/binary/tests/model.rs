@@ -18,7 +18,8 @@
 //! round: AUX are heard only by steps in which they do something, so n-t that differ have not been heard before.
 //!
 //! From round 3 on a state's key holds the phase of its round, not the round: coordinators come back after four rounds
-//! and parities after two, so states that are four, eight or more rounds apart may be one.
+//! and parities after two, so states that are four, eight or more rounds apart may be one. A schedule that comes back
+//! to a state can go on for ever; `endless.rs` has one.
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ use crate::turn::{Outbox, Turn, Voice};
 use crate::votes::{Kind, Values, Vote};
 
 mod checks;
+mod endless;
 mod key;
 mod mutants;
 
