@@ -330,4 +330,4 @@ impl Instance {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

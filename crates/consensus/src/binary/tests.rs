@@ -9,7 +9,7 @@ use crate::mutant::{self, Mutant};
 use crate::turn::{Outbox, Turn, Voice};
 use crate::votes::{Values, Vote};
 
-pub(crate) mod model;
+mod model;
 
 const BYZANTINE: ValidatorIndex = ValidatorIndex(3);
 const INSTANCE: ValidatorIndex = ValidatorIndex(1);

@@ -1,10 +1,9 @@
-//! Each fault is noticed: by the model of the binary consensus, or by the simulator of whole networks.
+//! Faults that the simulator of whole networks notices. The model's are in `binary/tests/model/mutants.rs`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::{Mutant, with};
-use crate::binary::tests::model;
 use network::adversary::Role;
 use network::{Plan, Simulator};
 
@@ -29,37 +28,8 @@ fn caught_by_simulator(mutant: Mutant, plan: &Plan, words: &str) {
     println!("{mutant:?}: seed {seed}");
 }
 
-fn caught_by_model(mutant: Mutant, rounds: u32) {
-    assert!(model::catches(mutant, rounds), "{mutant:?} breaks nothing in {rounds} rounds");
-}
-
 fn with_one(role: Role) -> Plan {
     Plan { byzantine: vec![role], ..Plan::new(4, 3).rough(5) }
-}
-
-#[test]
-fn the_model_catches_faults_of_thresholds() {
-    caught_by_model(Mutant::RelayTooEarly, 2);
-    caught_by_model(Mutant::BinTooEarly, 2);
-    caught_by_model(Mutant::AuxiliaryQuorumTooLow, 2);
-    caught_by_model(Mutant::OneDecidedBelieved, 2);
-}
-
-#[test]
-fn the_model_catches_faults_of_parity() {
-    caught_by_model(Mutant::WrongParity, 2);
-    caught_by_model(Mutant::ParityIgnored, 2);
-}
-
-#[test]
-fn the_model_catches_faults_of_counting() {
-    caught_by_model(Mutant::UnionUnchecked, 2);
-    caught_by_model(Mutant::AuxiliaryCountsTwice, 2);
-}
-
-#[test]
-fn the_model_catches_a_coordinator_that_is_believed() {
-    caught_by_model(Mutant::CoordinatorUnchecked, 3);
 }
 
 #[test]

@@ -12,23 +12,37 @@
 //!   round while the others are in the next one; who is further behind says nothing that matters.
 //! - Believing t+1 DECIDED copies a decision that is there; only that one alone is not believed is looked at.
 //! - Validators without a coordinator's part are alike: states that differ by their names only count as one.
+//!
+//! A round ends with both values (B13) in two parts. First both are delivered, each by a step of its own. Then one step
+//! brings the end of the wait for the union and the AUX that are missing. The wait ends first in it, which alone ends no
+//! round: AUX are heard only by steps in which they do something, so n-t that differ have not been heard before.
+//!
+//! From round 3 on a state's key holds the phase of its round, not the round: coordinators come back after four rounds
+//! and parities after two, so states that are four, eight or more rounds apart may be one. A schedule that comes back
+//! to a state can go on for ever; `endless.rs` has one.
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use bxp_types::{NetworkId, ValidatorIndex};
-use stateright::{Checker, HasDiscoveries, Model, Property};
+use stateright::{Model, Property};
 
 use super::{BYZANTINE, Instance};
 use crate::config::{Config, Settings};
 use crate::interface::RoundStep;
-use crate::mutant::{self, Mutant};
 use crate::turn::{Outbox, Turn, Voice};
 use crate::votes::{Kind, Values, Vote};
+
+mod checks;
+mod endless;
+mod key;
+mod mutants;
 
 const CORRECT: usize = 3;
 /// The instance whose first coordinator, that of round 3, is the Byzantine one.
 const INSTANCE: ValidatorIndex = ValidatorIndex(0);
+/// Rounds 1 and 2, and one turn of the four coordinators. States of later rounds have keys of rounds 3 to 6: the checker
+/// may have seen them there and not look at them again, so a property that speaks of a round may speak of these only.
+const DISTINCT_ROUNDS: u32 = 6;
 const ALL_VALUES: [Values; 3] = [Values::only(false), Values::only(true), Values::BOTH];
 
 /// The instance under any schedule of up to `rounds` rounds.
@@ -68,7 +82,7 @@ enum What {
     Input(bool),
     /// The Byzantine one says EST, and so does a correct one if there is one.
     Estimate(u32, bool),
-    /// AUX of these others, and of the Byzantine one, in this order.
+    /// The wait for the union is over, if it is, and then come AUX of these others and of the Byzantine one, in this order.
     Auxiliary {
         round: u32,
         from: Vec<usize>,
@@ -82,18 +96,6 @@ enum What {
     CoordinatorWaitOver(u32),
     /// No further step of this round.
     NextRound,
-}
-
-impl PartialEq for Network {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-}
-
-impl Hash for Network {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
-    }
 }
 
 impl Node {
@@ -128,71 +130,10 @@ impl Node {
         }
         believed
     }
-
-    /// All of the node that others can notice or that may matter later, seen with validators renamed.
-    fn key(&self, round: u32, renaming: &[usize; CORRECT]) -> u64 {
-        let mut bits = Bits::default();
-        let instance = &self.instance;
-        // 0, 1 or 2: who is further behind has another key, and nobody is two rounds ahead.
-        bits.push(u64::from(instance.current + 1 - round), 2);
-        bits.push(u64::from(instance.estimate), 1);
-        bits.push(instance.decision.map_or(0, |value| 1 + u64::from(value)), 2);
-        bits.push(u64::from(instance.halted), 1);
-        bits.push(code(if round == 1 { self.inputs } else { Values::NONE }), 2);
-        bits.push(code(self.said(Kind::Estimate, round)), 2);
-        bits.push(code(self.said(Kind::Coordinator, round)), 2);
-        bits.push(code(self.said(Kind::Auxiliary, round)), 2);
-        let heard =
-            instance.rounds.get(&round).filter(|_| instance.current <= round || instance.decision.is_none());
-        bits.push(heard.map_or(0, |heard| heard.key(renaming)), 15);
-        bits.word
-    }
-}
-
-impl crate::round::Round {
-    /// What matters later of the votes heard: 15 bits. A wait that is over and a coordinator's value that has come are
-    /// used up in the step that brings them.
-    fn key(&self, renaming: &[usize; CORRECT]) -> u64 {
-        let mut bits = Bits::default();
-        bits.push(code(self.delivered), 2);
-        let [zero, one, both] = self.auxiliary_counts();
-        for count in [zero, one, both] {
-            bits.push(u64::try_from(count).unwrap().min(7), 3);
-        }
-        for old in renaming {
-            bits.push(u64::from(self.has_said_auxiliary(index(*old))), 1);
-        }
-        bits.push(u64::from(self.has_said_auxiliary(BYZANTINE)), 1);
-        bits.word
-    }
-}
-
-/// Small numbers side by side.
-#[derive(Default)]
-struct Bits {
-    word: u64,
-    used: u32,
-}
-
-impl Bits {
-    fn push(&mut self, value: u64, bits: u32) {
-        assert!(value < 1 << bits && self.used + bits <= 64, "the key is too narrow");
-        self.word |= value << self.used;
-        self.used += bits;
-    }
-}
-
-fn code(values: Values) -> u64 {
-    u64::from(values.contains(false)) + 2 * u64::from(values.contains(true))
 }
 
 fn index(node: usize) -> ValidatorIndex {
     ValidatorIndex(u16::try_from(node).unwrap())
-}
-
-/// Rounds from 3 on look alike four rounds later: n = 4 coordinators take turns, and parities.
-const fn phase(round: u32) -> u32 {
-    if round < 3 { round } else { 3 + (round - 3) % 4 }
 }
 
 impl AnySchedule {
@@ -200,63 +141,13 @@ impl AnySchedule {
         let settings: Vec<Settings> = (0..CORRECT)
             .map(|me| Settings::new(Config::new(index(me), CORRECT + 1, NetworkId([0; 32]))).unwrap())
             .collect();
-        let special: Vec<usize> = (3..=rounds.min(6))
+        let special: Vec<usize> = (3..=rounds.min(DISTINCT_ROUNDS))
             .map(|round| usize::from(settings[0].coordinator(INSTANCE, round).0))
             .filter(|coordinator| *coordinator < CORRECT)
             .collect();
         let all = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
         let keeps = |renaming: &[usize; CORRECT]| special.iter().all(|node| renaming[*node] == *node);
         Self { rounds, settings, renamings: all.into_iter().filter(keeps).collect() }
-    }
-
-    /// A state of these nodes, with its key.
-    fn network(&self, nodes: Vec<Arc<Node>>, round: u32) -> Network {
-        let mut network = Network { nodes, round, key: Vec::new() };
-        let inputs = [false, true].map(|value| network.nodes.iter().any(|node| node.inputs.contains(value)));
-        let late: Vec<Option<u64>> = (0..CORRECT)
-            .map(|node| self.is_late(&network, node).then(|| self.outcomes(&network, node)))
-            .collect();
-        let renamed = self.renamings.iter().map(|renaming| {
-            let node = |old: &usize| match late[*old] {
-                Some(outcomes) => {
-                    let node = &network.nodes[*old];
-                    let decision = node.instance.decision.map_or(0, |value| 1 + u64::from(value));
-                    let bin = code(node.bin(round));
-                    let said = code(node.said(Kind::Estimate, round));
-                    1 << 63 | decision << 20 | outcomes << 8 | bin << 4 | said
-                }
-                None if network.nodes[*old].instance.current + 1 < round => {
-                    u64::MAX - network.nodes[*old].instance.decision.map_or(0, |value| 1 + u64::from(value))
-                }
-                None => network.nodes[*old].key(round, renaming),
-            };
-            renaming.iter().map(node).collect::<Vec<u64>>()
-        });
-        let mut key = renamed.min().unwrap();
-        key.push(u64::from(phase(round)) << 2 | u64::from(inputs[0]) << 1 | u64::from(inputs[1]));
-        network.key = key;
-        network
-    }
-
-    /// Whether this node is in the round before, where nothing new is said any more.
-    fn is_late(&self, network: &Network, node: usize) -> bool {
-        network.round > 1 && network.nodes[node].instance.current + 1 == network.round
-    }
-
-    /// How a late node may leave its round, as a set.
-    fn outcomes(&self, network: &Network, node: usize) -> u64 {
-        // Who has decided waits until somebody, maybe the Byzantine one, goes on.
-        let mut whats = vec![What::Estimate(network.round, false), What::Estimate(network.round, true)];
-        self.auxiliary_steps(network, node, network.round - 1, &mut whats);
-        let mut outcomes = 0;
-        for what in whats {
-            let after = self.after(network, &Step { node, what });
-            if after.instance.current == network.round {
-                let decision = after.instance.decision.map_or(0, |value| 1 + u64::from(value));
-                outcomes |= 1_u64 << (3 * u64::from(after.instance.estimate) + decision);
-            }
-        }
-        outcomes
     }
 
     /// Lets a node act, with all that it says counted for itself as the engine does.
@@ -465,7 +356,7 @@ impl Model for AnySchedule {
                 [false, true].into_iter().all(|value| put_in(value) || !believed(value))
             }),
             Property::sometimes("the last round is reached undecided", |model: &Self, network: &Network| {
-                let last = model.rounds.min(6);
+                let last = model.rounds.min(DISTINCT_ROUNDS);
                 let there =
                     |node: &Arc<Node>| node.instance.current == last && node.instance.decision.is_none();
                 network.nodes.iter().all(there)
@@ -478,27 +369,4 @@ impl Model for AnySchedule {
             }),
         ]
     }
-}
-
-fn rounds_or(usual: u32) -> u32 {
-    std::env::var("BXP_MODEL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usual)
-}
-
-/// Goal: no schedule of up to that many rounds, and nothing that a Byzantine validator says, breaks agreement or
-/// validity; and the model is no empty one: both outcomes are reached by all.
-#[test]
-fn no_schedule_breaks_agreement_or_validity() {
-    let rounds = rounds_or(3);
-    let checker = AnySchedule::new(rounds).checker().threads(2).spawn_bfs().join();
-    println!("{} states in {rounds} rounds, depth {}", checker.unique_state_count(), checker.max_depth());
-    checker.assert_properties();
-}
-
-/// Whether the model finds a schedule on which this fault breaks agreement or validity.
-pub(crate) fn catches(mutant: Mutant, rounds: u32) -> bool {
-    let model = mutant::with(Some(mutant), || AnySchedule::new(rounds));
-    let broken = HasDiscoveries::AnyOf(["agreement", "validity"].into());
-    let checker = model.checker().threads(1).finish_when(broken).spawn_bfs().join();
-    let found = checker.discoveries();
-    ["agreement", "validity"].iter().any(|property| found.contains_key(property))
 }
