@@ -27,7 +27,7 @@ pub struct Costs {
     /// Bytes that it adds to the database's journal beside its own: accounts, nodes of the trie, and what they were before. Of a
     /// million accounts and blocks of 28,000: rows of some 34 MB and as many bytes of history.
     pub written_bytes: f64,
-    /// Bytes that the database's own thread writes of it: all that the process of such a run wrote, 6.9 kB a transfer, less those.
+    /// Bytes that the database's own thread writes of it: all that the process of that run wrote, 6.1 kB a transaction, less those.
     pub settled_bytes: f64,
     /// Both ends of an encrypted connection: `transport_cpu_s_per_gb` of `bxp bench consensus`.
     pub transport_s_per_gb: f64,
@@ -35,8 +35,7 @@ pub struct Costs {
     pub sha256_s_per_gb: f64,
     /// Appending to the write-ahead log: `log_cpu_s_per_gb` of `bxp bench consensus`.
     pub log_s_per_gb: f64,
-    /// Sending one frame to one peer, and receiving one, beside its bytes. From `bxp bench consensus --rate 40000`: what
-    /// its transactions cost there more than at saturation, over the frames that they took, is 8 us for both ends.
+    /// Sending one frame to one peer, and receiving one, beside its bytes: half of `frame_cpu_us` of `bxp bench consensus`.
     pub frame_send_us: f64,
     /// See [`Self::frame_send_us`].
     pub frame_receive_us: f64,
@@ -110,13 +109,13 @@ impl Default for Costs {
     fn default() -> Self {
         Self {
             recovery_us: 32.2,
-            running_us: 2.2,
-            hashing_shared_us: 13.6,
-            hashing_serial_us: 2.4,
-            writing_us: 6.4,
-            settling_us: 6.3,
+            running_us: 2.1,
+            hashing_shared_us: 13.5,
+            hashing_serial_us: 2.0,
+            writing_us: 6.1,
+            settling_us: 4.6,
             written_bytes: 2_360.0,
-            settled_bytes: 4_540.0,
+            settled_bytes: 3_740.0,
             transport_s_per_gb: 1.6,
             sha256_s_per_gb: 0.5,
             log_s_per_gb: 0.37,
