@@ -14,11 +14,7 @@
 //! there, or the newest value where there is none: one seek. Trie nodes are kept like accounts, so that old states
 //! have proofs. The second table is what pruning reads.
 
-use crate::{
-    ExecutionError, StateChanges,
-    before::Overwritten,
-    packs::Packs,
-};
+use crate::{ExecutionError, StateChanges, before::Overwritten, packs::Packs};
 use alloy_primitives::bytes::Bytes;
 use bxp_storage::{Batch, Snapshot, StorageError, Store, Table};
 use bxp_types::Height;

@@ -9,12 +9,7 @@
 //! of its value and one (4 bytes BE), value. The bucket is a byte of the key that differs between keys, so that whoever
 //! looks for one key meets a 256th of what each block changed.
 
-use crate::{
-    ExecutionError, StateChanges,
-    before::Overwritten,
-    history::Kind,
-    ready::joined,
-};
+use crate::{ExecutionError, StateChanges, before::Overwritten, history::Kind, ready::joined};
 use alloy_primitives::{Address, B256, bytes::Bytes};
 use bxp_storage::{Batch, Snapshot, StorageError, Store, Table};
 use bxp_types::Height;
@@ -60,7 +55,12 @@ impl Packs {
         let StateChanges { accounts, slots, account_nodes, storage_nodes, .. } = changes;
         let ((accounts, slots), (account_nodes, storage_nodes)) = rayon::join(
             || rayon::join(|| self.of(store, height, accounts), || self.of(store, height, slots)),
-            || rayon::join(|| self.of(store, height, account_nodes), || self.of(store, height, storage_nodes)),
+            || {
+                rayon::join(
+                    || self.of(store, height, account_nodes),
+                    || self.of(store, height, storage_nodes),
+                )
+            },
         );
         let kinds = [accounts, slots, account_nodes, storage_nodes];
         let named: Vec<u8> = kinds.iter().flat_map(|(_, named)| named).copied().collect();
@@ -75,7 +75,8 @@ impl Packs {
     fn of<T: Overwritten>(&self, store: &Store, height: Height, entries: &[T]) -> (Batch, Vec<u8>) {
         let packs = filled(entries);
         let packs = (0..=u8::MAX).zip(&packs).filter(|(_, pack)| !pack.is_empty());
-        let packs: Vec<([u8; 2], &Vec<u8>)> = packs.map(|(bucket, pack)| ([T::KIND as u8, bucket], pack)).collect();
+        let packs: Vec<([u8; 2], &Vec<u8>)> =
+            packs.map(|(bucket, pack)| ([T::KIND as u8, bucket], pack)).collect();
         let parts = packs.par_chunks(PACKS_A_TASK).map(|packs| {
             let mut rows = store.batch();
             for (name, pack) in packs {
@@ -224,7 +225,8 @@ mod tests {
 
     #[test]
     fn packs_are_pinned() {
-        let change = |before: Option<&'static [u8]>| Change { before: before.map(Bytes::from_static), after: None };
+        let change =
+            |before: Option<&'static [u8]>| Change { before: before.map(Bytes::from_static), after: None };
         let packs = filled(&[
             (Nibbles::from_nibbles([0xa, 0xb, 0xc]), change(Some(&[0xaa, 0xbb]))),
             (Nibbles::from_nibbles([0xa, 0xb]), change(None)),
@@ -246,9 +248,13 @@ mod tests {
     fn packs_of_many_tasks_are_those_of_one() {
         let slot = |number: u32| {
             let change = Change { before: Some(U256::from(number)), after: None };
-            ((Address::repeat_byte((number >> 8) as u8), U256::from(number.wrapping_mul(0x9e37_79b9))), change)
+            (
+                (Address::repeat_byte((number >> 8) as u8), U256::from(number.wrapping_mul(0x9e37_79b9))),
+                change,
+            )
         };
-        let slots: Vec<((Address, U256), Change<U256>)> = (0..3 * ENTRIES_A_TASK as u32 + 5).map(slot).collect();
+        let slots: Vec<((Address, U256), Change<U256>)> =
+            (0..3 * ENTRIES_A_TASK as u32 + 5).map(slot).collect();
         let mut alone = vec![Vec::new(); BUCKETS];
         for entry in &slots {
             let key = entry.key();

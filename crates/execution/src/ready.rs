@@ -31,11 +31,7 @@ impl State {
 }
 
 /// Puts each of `entries` into a batch, in their order.
-pub(crate) fn rows_of<T: Sync>(
-    store: &Store,
-    entries: &[T],
-    put: impl Fn(&mut Batch, &T) + Sync,
-) -> Batch {
+pub(crate) fn rows_of<T: Sync>(store: &Store, entries: &[T], put: impl Fn(&mut Batch, &T) + Sync) -> Batch {
     let parts: Vec<Batch> = entries
         .par_chunks(ROWS_A_TASK)
         .map(|entries| {

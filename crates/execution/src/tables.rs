@@ -113,7 +113,13 @@ impl Tables {
     }
 
     /// Adds the genesis state to `batch`.
-    pub(crate) fn write_genesis(&self, store: &Store, batch: &mut Batch, changes: &StateChanges, genesis: &Head) {
+    pub(crate) fn write_genesis(
+        &self,
+        store: &Store,
+        batch: &mut Batch,
+        changes: &StateChanges,
+        genesis: &Head,
+    ) {
         batch.append(self.rows(store, changes));
         self.write_head(batch, genesis);
         self.history.begin(batch, genesis.height);

@@ -100,7 +100,8 @@ impl Store {
         }
         let rows = match &self.0.backend {
             Backend::Folder { database, .. } => {
-                let keyspace = database.keyspace(name, || KeyspaceCreateOptions::default().with_kv_separation(apart));
+                let keyspace =
+                    database.keyspace(name, || KeyspaceCreateOptions::default().with_kv_separation(apart));
                 Rows::Folder(keyspace.map_err(|error| StorageError::database(ACTION, &self.0.folder, error))?)
             }
             Backend::Memory(store) => Rows::Memory(store.table(name)),

@@ -326,7 +326,11 @@ fn large_values_are_read_replaced_removed_and_there_after_opening_again() -> Res
         assert_eq!(table.iter().count(), 400);
         for key in 0..KEYS {
             let expected = (key % 3 != 0).then(|| value(key, round));
-            assert_eq!(table.get(key.to_be_bytes())?.as_deref(), expected.as_deref(), "{key} in round {round}");
+            assert_eq!(
+                table.get(key.to_be_bytes())?.as_deref(),
+                expected.as_deref(),
+                "{key} in round {round}"
+            );
         }
     }
     Ok(())
