@@ -97,11 +97,11 @@ impl Ingest {
         inner.tables.remove_patient(&mut batch, subject)?;
         batch.commit(Durability::Synced)?;
         drop(writing);
+        self.wake();
         // What a submission has put there since the first time. Later ones know the patient under another subject.
         if let Some(working) = inner.working.get() {
             working.forget(inner, |writer| writer.forget_subject(subject.0).map(drop))?;
         }
-        self.wake();
         Ok(tombstones)
     }
 }

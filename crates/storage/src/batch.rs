@@ -135,12 +135,15 @@ impl Batch {
             (Backend::Memory(store), Writes::Memory(writes)) => {
                 store.commit(writes, durability).map_err(|source| StorageError::io(ACTION, folder, source))
             }
-            (Backend::Folder { database, .. }, Writes::Folder(writes)) => {
+            (Backend::Folder { database, steady, .. }, Writes::Folder(writes)) => {
                 let writes = writes.gathered(database);
+                let mode = match durability {
+                    Durability::Buffered => PersistMode::Buffer,
+                    Durability::Synced => PersistMode::SyncAll,
+                };
                 let committed = match durability {
-                    Durability::Buffered => writes.durability(Some(PersistMode::Buffer)).commit(),
-                    Durability::Synced if writes.is_empty() => database.persist(PersistMode::SyncAll),
-                    Durability::Synced => writes.durability(Some(PersistMode::SyncAll)).commit(),
+                    Durability::Synced if writes.is_empty() => database.persist(mode),
+                    _ => steady.commit(database, || writes.durability(Some(mode)).commit()),
                 };
                 committed.map_err(|error| StorageError::database(ACTION, folder, error))
             }
@@ -167,6 +170,10 @@ impl Writing {
     }
 
     fn append(&mut self, later: Self) {
+        if self.rows.is_empty() {
+            *self = later;
+            return;
+        }
         let places: Vec<usize> = later.tables.iter().map(|table| self.place(table)).collect();
         let rows = later.rows.into_iter();
         self.rows.extend(rows.map(|(place, key, value)| (places[place], key, value)));

@@ -11,6 +11,7 @@ use crate::{
 };
 use bxp_types::NetworkId;
 use fjall::{CompressionType, Database, KeyspaceCreateOptions, KvSeparationOptions};
+use parking_lot::Mutex;
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
@@ -37,9 +38,37 @@ pub(crate) enum Backend {
     /// Fields are dropped in this order, so that the database is closed before the lock is released.
     Folder {
         database: Database,
+        steady: Steady,
         _lock: File,
     },
     Memory(Arc<MemoryStore>),
+}
+
+/// Lets nobody see a part of a batch. fjall gives a batch the next number and moves that up to which readers see behind it
+/// when it is whole; but a table in memory that becomes a file, or files that are merged, move it too, and over the number of
+/// a batch that is being taken in. So while one is, whoever wants a snapshot gets the one from before it (ADR 105).
+#[derive(Default)]
+pub(crate) struct Steady {
+    /// Held by who commits: only one batch at a time is taken in, as fjall has it too.
+    committing: Mutex<()>,
+    before: Mutex<Option<fjall::Snapshot>>,
+}
+
+impl Steady {
+    /// A snapshot in which every batch is whole or not at all.
+    pub(crate) fn snapshot(&self, database: &Database) -> fjall::Snapshot {
+        let before = self.before.lock();
+        before.clone().unwrap_or_else(|| database.snapshot())
+    }
+
+    /// Takes a batch in by `commit`.
+    pub(crate) fn commit<T>(&self, database: &Database, commit: impl FnOnce() -> T) -> T {
+        let _alone = self.committing.lock();
+        *self.before.lock() = Some(database.snapshot());
+        let committed = commit();
+        *self.before.lock() = None;
+        committed
+    }
 }
 
 impl Store {
@@ -54,7 +83,7 @@ impl Store {
         let lock = lock(folder)?;
         network_marker::claim(folder, network)?;
         let database = open_database(&folder.join(DATABASE_FOLDER))?;
-        let backend = Backend::Folder { database, _lock: lock };
+        let backend = Backend::Folder { database, steady: Steady::default(), _lock: lock };
         Ok(Self(Arc::new(Inner { backend, folder: folder.to_owned() })))
     }
 
@@ -118,7 +147,7 @@ impl Store {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         match &self.0.backend {
-            Backend::Folder { database, .. } => Snapshot(View::Folder(database.snapshot())),
+            Backend::Folder { database, steady, .. } => Snapshot(View::Folder(steady.snapshot(database))),
             Backend::Memory(store) => Snapshot(View::Memory(store.snapshot())),
         }
     }

@@ -335,3 +335,49 @@ fn large_values_are_read_replaced_removed_and_there_after_opening_again() -> Res
     }
     Ok(())
 }
+
+/// Goal: a snapshot has every batch whole or not at all, also while tables in memory become files. Way: batches over three
+/// tables, large enough that a table is full after a few of them, and a reader that looks at first and last rows meanwhile.
+#[test]
+fn no_snapshot_and_no_walk_sees_a_part_of_a_batch() -> Result<()> {
+    const ROWS: u32 = 4_000;
+    const ROUNDS: u64 = 60;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), NETWORK)?;
+    let tables = [store.table("first")?, store.table("second")?, store.table("third")?];
+    let write = |round: u64| -> Result<()> {
+        let mut value = vec![0x5a; 1 << 10];
+        value[..8].copy_from_slice(&round.to_be_bytes());
+        let mut batch = store.batch();
+        for table in &tables {
+            (0..ROWS).for_each(|key| batch.put(table, key.to_be_bytes(), &value));
+        }
+        batch.commit(Durability::Buffered)
+    };
+    let round_of = |value: &[u8]| u64::from_be_bytes(value[..8].try_into().unwrap());
+    write(0)?;
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (1..=ROUNDS).try_for_each(write));
+        let mut newest = 0;
+        while !writer.is_finished() {
+            let snapshot = store.snapshot();
+            let mut seen = Vec::new();
+            for key in [0, ROWS / 2, ROWS - 1] {
+                for table in &tables {
+                    seen.push(round_of(&snapshot.get(table, key.to_be_bytes())?.unwrap()));
+                }
+            }
+            assert!(
+                seen.iter().all(|round| *round == seen[0] && *round >= newest),
+                "{seen:?} after {newest}"
+            );
+            newest = seen[0];
+            let mut rounds = tables[1].iter();
+            let ends = [rounds.next(), rounds.next_back()].map(|row| round_of(&row.unwrap().unwrap().1));
+            assert_eq!(ends[0], ends[1], "a walk from both ends");
+        }
+        writer.join().unwrap()
+    })?;
+    assert_eq!(round_of(&store.snapshot().get(&tables[2], 0_u32.to_be_bytes())?.unwrap()), ROUNDS);
+    Ok(())
+}
