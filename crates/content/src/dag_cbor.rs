@@ -4,8 +4,9 @@
 
 use cid::Cid;
 
-/// How deep maps and arrays may nest. Published blocks have two levels; others rarely more than a dozen.
-const DEPTH_MAX: usize = 128;
+/// How deep maps and arrays may nest. Published blocks have two levels; others rarely more than a dozen. Decoders that peers use
+/// stop a little deeper, and what is taken here is to be read there.
+const DEPTH_MAX: usize = 120;
 
 /// The tag of a link.
 const LINK: u64 = 42;
@@ -262,6 +263,17 @@ mod tests {
         let nested = |depth: usize| [vec![0x81; depth], vec![0x01]].concat();
         assert!(links(&nested(DEPTH_MAX)).is_ok());
         assert_eq!(links(&nested(DEPTH_MAX + 1)), Err(DEEP));
+        let cid = cid_of(Codec::Raw, b"leaf").unwrap();
+        let deep = |around: fn(Ipld) -> Ipld| (0..DEPTH_MAX).fold(Ipld::Link(cid), |inner, _| around(inner));
+        for deepest in [
+            deep(|inner| Ipld::List(vec![inner])),
+            deep(|inner| Ipld::Map([("key".to_owned(), inner)].into())),
+        ] {
+            let bytes = encode(&deepest);
+            assert_eq!(links(&bytes), Ok(vec![cid]));
+            let read: Ipld = serde_ipld_dagcbor::from_slice(&bytes).expect("others read it");
+            assert_eq!(read, deepest);
+        }
         assert_eq!(links(&[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), Err(CUT), "a huge array");
     }
 
