@@ -34,6 +34,16 @@ pub(crate) struct Inner {
     pub(crate) folder: PathBuf,
 }
 
+impl Inner {
+    /// All tables as they are now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot(match &self.backend {
+            Backend::Folder { database, steady, .. } => View::Folder(steady.snapshot(database)),
+            Backend::Memory(store) => View::Memory(store.snapshot()),
+        })
+    }
+}
+
 pub(crate) enum Backend {
     /// Fields are dropped in this order, so that the database is closed before the lock is released.
     Folder {
@@ -56,7 +66,7 @@ pub(crate) struct Steady {
 
 impl Steady {
     /// A snapshot in which every batch is whole or not at all.
-    pub(crate) fn snapshot(&self, database: &Database) -> fjall::Snapshot {
+    fn snapshot(&self, database: &Database) -> fjall::Snapshot {
         let before = self.before.lock();
         before.clone().unwrap_or_else(|| database.snapshot())
     }
@@ -146,10 +156,7 @@ impl Store {
     /// All tables as they are now, whatever is written later.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        match &self.0.backend {
-            Backend::Folder { database, steady, .. } => Snapshot(View::Folder(steady.snapshot(database))),
-            Backend::Memory(store) => Snapshot(View::Memory(store.snapshot())),
-        }
+        self.0.snapshot()
     }
 
     /// The disk on which the folder lies, for files beside the database.

@@ -6,7 +6,7 @@ use crate::{
     store::{Backend, Inner},
 };
 use bytes::Bytes;
-use fjall::{Guard, Iter, Keyspace, Readable as _};
+use fjall::{Guard, Iter, Keyspace};
 use std::{
     io,
     ops::{Bound, RangeBounds},
@@ -72,34 +72,17 @@ impl Table {
 
     /// The entries whose keys begin with `prefix`, in the order of their keys.
     pub fn iter_prefix(&self, prefix: impl AsRef<[u8]>) -> Entries {
-        match &self.rows {
-            Rows::Folder(keyspace) => self.walk(|snapshot| snapshot.prefix(keyspace, prefix)),
-            Rows::Memory(table) => {
-                let (low, high) = prefix_bounds(prefix.as_ref());
-                self.entries(Walk::Memory(table.range(low, high)))
-            }
-        }
+        self.store.snapshot().iter_prefix(self, prefix)
     }
 
     /// The entries whose keys lie in `range`, in the order of their keys.
     pub fn range<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Entries {
-        match &self.rows {
-            Rows::Folder(keyspace) => self.walk(|snapshot| snapshot.range(keyspace, range)),
-            Rows::Memory(table) => {
-                let (low, high) = owned_bounds(&range);
-                self.entries(Walk::Memory(table.range(low, high)))
-            }
-        }
+        self.store.snapshot().range(self, range)
     }
 
     /// All entries in the order of their keys.
     pub fn iter(&self) -> Entries {
-        match &self.rows {
-            Rows::Folder(keyspace) => self.walk(|snapshot| snapshot.iter(keyspace)),
-            Rows::Memory(table) => {
-                self.entries(Walk::Memory(table.range(Bound::Unbounded, Bound::Unbounded)))
-            }
-        }
+        self.range::<&[u8]>(..)
     }
 
     /// The entry with the least key.
@@ -161,14 +144,6 @@ impl Table {
             }
             (Rows::Memory(_), Backend::Folder { .. }) => Err(misuse("the table is of another store")),
         }
-    }
-
-    fn walk(&self, walk: impl FnOnce(fjall::Snapshot) -> Iter) -> Entries {
-        self.entries(match &self.store.backend {
-            Backend::Folder { database, steady, .. } => Walk::Folder(walk(steady.snapshot(database))),
-            // Tables of a folder are of a store in a folder.
-            Backend::Memory(_) => Walk::Nothing,
-        })
     }
 
     pub(crate) fn entries(&self, walk: Walk) -> Entries {

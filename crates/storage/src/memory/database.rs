@@ -206,10 +206,6 @@ impl MemoryTable {
     pub(crate) fn get(&self, key: &[u8]) -> io::Result<Option<Bytes>> {
         self.store.with(|database| database.value(&self.name, key, u64::MAX))
     }
-
-    pub(crate) fn range(&self, low: Bound<Bytes>, high: Bound<Bytes>) -> MemoryEntries {
-        self.store.snapshot().range(self, low, high)
-    }
 }
 
 /// Keeps what one snapshot sees.
