@@ -32,7 +32,8 @@ impl State {
             hash: executed.block.hash,
             state_root: header.state_root,
         };
-        self.write(batch, &view, (&executed.changes, ready.batch), &head)?;
+        batch.append(ready.batch);
+        self.write_head(batch, &view, &executed.changes, &head)?;
         self.tables().history.advance(batch, view.snapshot(), head.height, self.retention())
     }
 }

@@ -66,8 +66,7 @@ impl State {
         account.now = Some(info);
         let (state_root, changes) = root::state_root(&view, &AddressMap::from_iter([(address, account)]))?;
         let head = Head { state_root, ..view.head()? };
-        let rows = self.tables().rows(self.store(), &changes);
-        self.write(batch, &view, (&changes, rows), &head)?;
+        self.write(batch, &view, &changes, &head)?;
         self.tables().history.amend(batch, view.snapshot(), head.height, &changes)?;
         Ok(changes)
     }
@@ -85,9 +84,7 @@ impl State {
         let view = self.view();
         let newest = view.head()?;
         let back = Head { height: head.height(), hash: head.hash, state_root: head.header.state_root };
-        let reversed = changes.reversed();
-        let rows = self.tables().rows(self.store(), &reversed);
-        self.write(batch, &view, (&reversed, rows), &back)?;
+        self.write(batch, &view, &changes.reversed(), &back)?;
         if newest.height > back.height {
             self.tables().history.forget(batch, view.snapshot(), newest.height)?;
         }

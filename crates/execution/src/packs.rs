@@ -9,7 +9,12 @@
 //! of its value and one (4 bytes BE), value. The bucket is a byte of the key that differs between keys, so that whoever
 //! looks for one key meets a 256th of what each block changed.
 
-use crate::{ExecutionError, StateChanges, before::Overwritten, history::Kind, ready::joined};
+use crate::{
+    ExecutionError, StateChanges,
+    before::Overwritten,
+    history::Kind,
+    ready::{joined, rows_of},
+};
 use alloy_primitives::{Address, B256, bytes::Bytes};
 use bxp_storage::{Batch, Snapshot, StorageError, Store, Table};
 use bxp_types::Height;
@@ -53,16 +58,12 @@ impl Packs {
     /// The packs of the block at `height`, made on all cores.
     pub(crate) fn rows(&self, store: &Store, height: Height, changes: &StateChanges) -> Batch {
         let StateChanges { accounts, slots, account_nodes, storage_nodes, .. } = changes;
-        let ((accounts, slots), (account_nodes, storage_nodes)) = rayon::join(
-            || rayon::join(|| self.of(store, height, accounts), || self.of(store, height, slots)),
-            || {
-                rayon::join(
-                    || self.of(store, height, account_nodes),
-                    || self.of(store, height, storage_nodes),
-                )
-            },
-        );
-        let kinds = [accounts, slots, account_nodes, storage_nodes];
+        let kinds = [
+            self.of(store, height, accounts),
+            self.of(store, height, slots),
+            self.of(store, height, account_nodes),
+            self.of(store, height, storage_nodes),
+        ];
         let named: Vec<u8> = kinds.iter().flat_map(|(_, named)| named).copied().collect();
         let mut rows = joined(store, kinds.into_iter().map(|(rows, _)| rows));
         if !named.is_empty() {
@@ -77,14 +78,9 @@ impl Packs {
         let packs = (0..=u8::MAX).zip(&packs).filter(|(_, pack)| !pack.is_empty());
         let packs: Vec<([u8; 2], &Vec<u8>)> =
             packs.map(|(bucket, pack)| ([T::KIND as u8, bucket], pack)).collect();
-        let parts = packs.par_chunks(PACKS_A_TASK).map(|packs| {
-            let mut rows = store.batch();
-            for (name, pack) in packs {
-                rows.put(&self.rows, pack_key(*name, height), pack);
-            }
-            rows
+        let rows = rows_of(store, &packs, PACKS_A_TASK, |batch, (name, pack)| {
+            batch.put(&self.rows, pack_key(*name, height), pack);
         });
-        let rows = joined(store, parts.collect::<Vec<_>>());
         (rows, packs.iter().flat_map(|(name, _)| *name).collect())
     }
 

@@ -4,9 +4,6 @@ use crate::{ExecutedBlock, ExecutionError, State};
 use bxp_storage::{Batch, Store};
 use rayon::prelude::*;
 
-/// Rows that one task makes, so that a task is worth handing out.
-const ROWS_A_TASK: usize = 1024;
-
 /// A block's rows but for those that depend on what is stored when it is written.
 #[derive(Debug)]
 pub struct ReadyRows {
@@ -30,10 +27,15 @@ impl State {
     }
 }
 
-/// Puts each of `entries` into a batch, in their order.
-pub(crate) fn rows_of<T: Sync>(store: &Store, entries: &[T], put: impl Fn(&mut Batch, &T) + Sync) -> Batch {
+/// Puts each of `entries` into a batch, in their order, by tasks of so many entries on all cores.
+pub(crate) fn rows_of<T: Sync>(
+    store: &Store,
+    entries: &[T],
+    entries_a_task: usize,
+    put: impl Fn(&mut Batch, &T) + Sync,
+) -> Batch {
     let parts: Vec<Batch> = entries
-        .par_chunks(ROWS_A_TASK)
+        .par_chunks(entries_a_task)
         .map(|entries| {
             let mut batch = store.batch();
             entries.iter().for_each(|entry| put(&mut batch, entry));

@@ -215,18 +215,28 @@ impl State {
         Ok(view.above(below))
     }
 
-    /// Adds the head, to which `changes` lead from the state of `view`, and their `rows` to `batch`, for all readers and for
-    /// the memory of them.
+    /// Adds the rows of `changes`, which lead from the state of `view` to that of `head`, to `batch`, and the head.
     pub(crate) fn write(
         &self,
         batch: &mut Batch,
         view: &View,
-        (changes, rows): (&StateChanges, Batch),
+        changes: &StateChanges,
         head: &Head,
     ) -> Result<(), ExecutionError> {
-        // First, for the block that is executed above this one meanwhile.
+        batch.append(self.tables().rows(self.store(), changes));
+        self.write_head(batch, view, changes, head)
+    }
+
+    /// Adds the head to `batch`, for all readers and for the memory of them; the rows are there.
+    pub(crate) fn write_head(
+        &self,
+        batch: &mut Batch,
+        view: &View,
+        changes: &StateChanges,
+        head: &Head,
+    ) -> Result<(), ExecutionError> {
+        // Before the batch is committed, for the block that is executed above this one meanwhile.
         self.0.hot.advance(view.head()?.state_root, head.state_root, changes);
-        batch.append(rows);
         self.0.tables.write_head(batch, head);
         Ok(())
     }

@@ -28,6 +28,9 @@ use bxp_types::Height;
 pub(crate) const HEAD_KEY: &[u8] = b"head";
 pub(crate) const GENESIS_KEY: &[u8] = b"genesis";
 
+/// Rows that one task makes, so that a task is worth handing out.
+const ROWS_A_TASK: usize = 1024;
+
 /// Handles of the state's tables.
 pub(crate) struct Tables {
     pub(crate) accounts: Table,
@@ -73,32 +76,21 @@ impl Tables {
 
     /// The rows of `changes`, made on all cores.
     pub(crate) fn rows(&self, store: &Store, changes: &StateChanges) -> Batch {
-        let (accounts, nodes) = rayon::join(
-            || {
-                rows_of(store, &changes.accounts, |batch, (address, change)| {
-                    put_or_remove(batch, &self.accounts, address, change.after.map(alloy_rlp::encode));
-                })
-            },
-            || {
-                rows_of(store, &changes.account_nodes, |batch, (path, change)| {
-                    put_or_remove(batch, &self.account_nodes, path_key(&[], path), change.after.as_ref());
-                })
-            },
-        );
-        let (slots, storage_nodes) = rayon::join(
-            || {
-                rows_of(store, &changes.slots, |batch, ((address, slot), change)| {
-                    let value = change.after.map(|value| U256::to_be_bytes_trimmed_vec(&value));
-                    put_or_remove(batch, &self.slots, slot_key(*address, *slot), value);
-                })
-            },
-            || {
-                rows_of(store, &changes.storage_nodes, |batch, ((account, path), change)| {
-                    let key = path_key(account.as_slice(), path);
-                    put_or_remove(batch, &self.storage_nodes, key, change.after.as_ref());
-                })
-            },
-        );
+        let accounts = rows_of(store, &changes.accounts, ROWS_A_TASK, |batch, (address, change)| {
+            put_or_remove(batch, &self.accounts, address, change.after.map(alloy_rlp::encode));
+        });
+        let slots = rows_of(store, &changes.slots, ROWS_A_TASK, |batch, ((address, slot), change)| {
+            let value = change.after.map(|value| U256::to_be_bytes_trimmed_vec(&value));
+            put_or_remove(batch, &self.slots, slot_key(*address, *slot), value);
+        });
+        let nodes = rows_of(store, &changes.account_nodes, ROWS_A_TASK, |batch, (path, change)| {
+            put_or_remove(batch, &self.account_nodes, path_key(&[], path), change.after.as_ref());
+        });
+        let storage_nodes =
+            rows_of(store, &changes.storage_nodes, ROWS_A_TASK, |batch, ((account, path), change)| {
+                let key = path_key(account.as_slice(), path);
+                put_or_remove(batch, &self.storage_nodes, key, change.after.as_ref());
+            });
         let mut rows = joined(store, [accounts, slots, nodes, storage_nodes]);
         for (hash, code) in &changes.code {
             rows.put(&self.code, hash, code);
