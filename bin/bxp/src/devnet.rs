@@ -157,23 +157,18 @@ fn random_account() -> FundedAccount {
 
 /// Ports below those that systems give to outgoing connections (RFC 6335 has them from 49152 on, Linux from 32768 on): of
 /// those, one that is free now may be some connection's when a node begins to listen.
-const PORTS_FROM: Range<u16> = 16_384..32_768;
+const PORT_RANGE: Range<u16> = 16_384..32_768;
 
-/// As often as this a port is tried that something else listens on.
+/// How often a port may be tried that something else listens on.
 const PORT_TRIES_MAX: usize = 1_000;
 
 /// Ports that are free now; all are held until all are found, so that they differ.
 pub(crate) fn free_ports(count: usize) -> Result<Vec<SocketAddr>> {
-    let mut listeners = Vec::with_capacity(count);
-    for _ in 0..PORT_TRIES_MAX + count {
-        if listeners.len() == count {
-            break;
-        }
-        let port = rand::random_range(PORTS_FROM);
-        listeners.extend(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
-    }
-    ensure!(listeners.len() == count, "no {count} ports of {PORTS_FROM:?} on 127.0.0.1 are free");
-    listeners.iter().map(|listener: &TcpListener| Ok(listener.local_addr()?)).collect()
+    let tries = (0..PORT_TRIES_MAX + count).map(|_| rand::random_range(PORT_RANGE));
+    let free = tries.filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    let listeners: Vec<TcpListener> = free.take(count).collect();
+    ensure!(listeners.len() == count, "no {count} ports of {PORT_RANGE:?} on 127.0.0.1 are free");
+    listeners.iter().map(|listener| Ok(listener.local_addr()?)).collect()
 }
 
 fn entry(node: &PlannedNode, identity: PublicIdentity, p2p: SocketAddr) -> ValidatorEntry {

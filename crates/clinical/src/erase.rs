@@ -76,10 +76,12 @@ impl Ingest {
     /// [`ClinicalError::UnknownPatient`], [`ClinicalError::Vault`].
     pub fn erase_patient(&self, subject: SubjectId) -> Result<Vec<Tombstone>, ClinicalError> {
         let inner = &self.0;
+        let forget = || match inner.working.get() {
+            Some(working) => working.forget(inner, |writer| writer.forget_subject(subject.0).map(drop)),
+            None => Ok(()),
+        };
         // Before the vault forgets: who tries again after a crash finds the patient still known.
-        if let Some(working) = inner.working.get() {
-            working.forget(inner, |writer| writer.forget_subject(subject.0).map(drop))?;
-        }
+        forget()?;
         let writing = inner.writing.lock();
         let known = inner.tables.patient_of_subject(subject)?.is_some();
         if !known && inner.vault.entries_of(subject)?.is_empty() {
@@ -99,9 +101,7 @@ impl Ingest {
         drop(writing);
         self.wake();
         // What a submission has put there since the first time. Later ones know the patient under another subject.
-        if let Some(working) = inner.working.get() {
-            working.forget(inner, |writer| writer.forget_subject(subject.0).map(drop))?;
-        }
+        forget()?;
         Ok(tombstones)
     }
 }

@@ -28,6 +28,11 @@ fn signed(verification: Verification, setup: Setup) -> Setup {
     Setup { signed: Some(verification), pace: Pace::CHAIN, ..setup }
 }
 
+/// The usual costs, but for what one thread does alone of a block.
+fn nothing_serial() -> Costs {
+    Costs { running_us: 0.0, hashing_serial_us: 0.0, writing_us: 0.0, settling_us: 0.0, ..Costs::default() }
+}
+
 fn run(setup: &Setup) -> Report {
     bxp_sim::model(setup).expect("run the model")
 }
@@ -64,8 +69,7 @@ fn throughput_is_never_above_what_the_links_allow() {
 #[test]
 fn throughput_is_never_above_what_the_cores_allow() {
     for (verification, checks) in [(Verification::All, 4.0), (Verification::Sharded, 2.0)] {
-        let alone = Costs { running_us: 0.0, hashing_serial_us: 0.0, ..Costs::default() };
-        let costs = Costs { writing_us: 0.0, settling_us: 0.0, ..alone };
+        let costs = nothing_serial();
         let setup = Setup { cores: 2, superblocks: 16, costs, ..signed(verification, setup(Place::Lan, 4)) };
         let report = run(&setup);
         let least_us = checks * costs.recovery_us + 4.0 * costs.hashing_shared_us;
@@ -123,14 +127,7 @@ fn throughput_is_never_above_what_the_gas_of_blocks_allows() {
 /// Goal: a height begins no sooner than the chain's does, however many transactions wait. Way: blocks that are made at once.
 #[test]
 fn signed_heights_keep_the_interval_of_blocks() {
-    let costs = Costs {
-        running_us: 0.0,
-        hashing_serial_us: 0.0,
-        hashing_shared_us: 0.0,
-        writing_us: 0.0,
-        settling_us: 0.0,
-        ..Costs::default()
-    };
+    let costs = Costs { hashing_shared_us: 0.0, ..nothing_serial() };
     let setup = Setup { costs, superblocks: 16, ..signed(Verification::All, setup(Place::Lan, 4)) };
     let report = run(&setup);
     // Those at both ends may have taken longer or shorter to be decided than an interval.

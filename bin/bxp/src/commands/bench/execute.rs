@@ -86,13 +86,9 @@ impl Cost {
             background_cpu_us,
             per_second: _,
         } = self;
-        for part in [recovery_cpu_us, transactions_cpu_us, roots_cpu_us, rows_cpu_us, writing_cpu_us] {
-            *part /= count;
-        }
-        *roots_real_us /= count;
-        *rows_real_us /= count;
-        *commit_cpu_us /= count;
-        *background_cpu_us /= count;
+        let steps = [recovery_cpu_us, transactions_cpu_us, roots_cpu_us, rows_cpu_us, writing_cpu_us];
+        let others = [roots_real_us, rows_real_us, commit_cpu_us, background_cpu_us];
+        steps.into_iter().chain(others).for_each(|part| *part /= count);
     }
 
     fn without_recovery(&self) -> f64 {
