@@ -10,11 +10,11 @@ mod letters;
 use crate::{
     ClinicalError,
     answer::{self, DONE, malformed, refused},
-    ingest::Ingest,
+    ingest::{Forgotten, Ingest},
     turns::{Rests, serve_others, take_turns},
 };
 use bxp_network::{Network, Service};
-use bxp_storage::Durability;
+use bxp_storage::{Batch, Durability};
 use bxp_types::{Genesis, RecordId, SubjectId, ValidatorIndex};
 use bxp_vault::{Receipt, Tombstone, Vault, VaultError};
 use bytes::Bytes;
@@ -32,6 +32,9 @@ const RESTS: Rests = Rests {
     failed: Duration::from_secs(10),
     failed_max: Duration::from_secs(60),
 };
+
+/// Adds to a batch that the working copy must forget what the batch erases.
+type Note<'a> = &'a dyn Fn(&mut Batch) -> Result<(), ClinicalError>;
 
 /// Asks another node and brings its answer.
 pub trait Messenger: Clone + Send + Sync + 'static {
@@ -59,11 +62,12 @@ impl Ingest {
     /// # Errors
     /// [`ClinicalError::Vault`].
     pub fn erase_record(&self, record: RecordId) -> Result<Tombstone, ClinicalError> {
-        if let Some(working) = self.0.working.get() {
-            working.forget(&self.0, |writer| writer.forget_record(record.0))?;
-        }
-        let _writing = self.0.writing.lock();
-        let tombstone = self.0.vault.erase(record)?;
+        let inner = &self.0;
+        let tombstone = self.forget(Forgotten::Record(record), |note| {
+            let mut batch = inner.store.batch();
+            note(&mut batch)?;
+            Ok(inner.vault.erase_with(record, batch)?)
+        })?;
         self.wake();
         Ok(tombstone)
     }
@@ -75,14 +79,34 @@ impl Ingest {
     /// # Errors
     /// [`ClinicalError::UnknownPatient`], [`ClinicalError::Vault`].
     pub fn erase_patient(&self, subject: SubjectId) -> Result<Vec<Tombstone>, ClinicalError> {
+        let tombstones =
+            self.forget(Forgotten::Subject(subject), |note| self.erase_named_patient(subject, note))?;
+        self.wake();
+        Ok(tombstones)
+    }
+
+    /// Has `erase` erase something, and the working copy forget it, with no one named meanwhile.
+    fn forget<T>(
+        &self,
+        what: Forgotten,
+        erase: impl FnOnce(Note<'_>) -> Result<T, ClinicalError>,
+    ) -> Result<T, ClinicalError> {
+        match self.0.working.get() {
+            Some(working) => working.forget(&self.0, what, erase),
+            None => {
+                let _writing = self.0.writing.lock();
+                erase(&|_| Ok(()))
+            }
+        }
+    }
+
+    /// Erases a patient from the vault and the tables beside it, in one step with `note`.
+    fn erase_named_patient(
+        &self,
+        subject: SubjectId,
+        note: Note<'_>,
+    ) -> Result<Vec<Tombstone>, ClinicalError> {
         let inner = &self.0;
-        let forget = || match inner.working.get() {
-            Some(working) => working.forget(inner, |writer| writer.forget_subject(subject.0).map(drop)),
-            None => Ok(()),
-        };
-        // Before the vault forgets: who tries again after a crash finds the patient still known.
-        forget()?;
-        let writing = inner.writing.lock();
         let known = inner.tables.patient_of_subject(subject)?.is_some();
         if !known && inner.vault.entries_of(subject)?.is_empty() {
             return Err(ClinicalError::UnknownPatient(subject));
@@ -93,16 +117,11 @@ impl Ingest {
             let letters = inner.inbox.forget(|message| theirs.are(message))?;
             tracing::info!(letters, "dead letters of an erased patient are gone");
         }
-        let tombstones = inner.vault.erase_patient(subject)?;
         let mut batch = inner.store.batch();
         inner.credentials.remove_all(&mut batch, subject)?;
         inner.tables.remove_patient(&mut batch, subject)?;
-        batch.commit(Durability::Synced)?;
-        drop(writing);
-        self.wake();
-        // What a submission has put there since the first time. Later ones know the patient under another subject.
-        forget()?;
-        Ok(tombstones)
+        note(&mut batch)?;
+        Ok(inner.vault.erase_patient_with(subject, batch)?)
     }
 }
 

@@ -160,9 +160,9 @@ pub fn accept_replica(
     manifest: &[u8],
     blocks: &[SealedBlock],
 ) -> Result<Accepted, ClinicalError> {
-    let _sealing = vault.sealing();
+    let sealing = vault.sealing();
     let mut batch = store.batch();
-    let accepted = vault.stage_replica(&mut batch, from, manifest, blocks)?;
+    let accepted = vault.stage_replica(&mut batch, from, manifest, blocks, &sealing)?;
     batch.commit(Durability::Synced)?;
     metrics::counter!("clinical_replicas_accepted").increment(accepted.records as u64);
     Ok(accepted)

@@ -19,6 +19,9 @@ pub enum StoreError {
     /// The database server is not configured as it must be.
     #[error("use the FHIR store on its database server: {0}")]
     Configuration(&'static str),
+    /// The database has ended a transaction that was not done.
+    #[error("use the FHIR store: what was being written was undone after a failure; try again")]
+    Undone,
     /// All connections to the database server were in use for too long.
     #[error("use the FHIR store: all connections to its database server are in use; allow more of them")]
     Busy,

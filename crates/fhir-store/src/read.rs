@@ -86,9 +86,19 @@ impl std::fmt::Debug for Reader {
     }
 }
 
-/// The place of a version and its body come first, as everywhere.
-const COLUMNS: &str =
-    "v.seq, v.rid, v.kind, v.version, v.updated_ms, v.body, v.method, v.record, r.id, r.subject";
+/// The place of a version and its body come first, as everywhere; whose it is comes last.
+macro_rules! columns {
+    ($subject:expr) => {
+        concat!("v.seq, v.rid, v.kind, v.version, v.updated_ms, v.body, v.method, v.record, r.id, ", $subject)
+    };
+}
+/// Of the newest version.
+const NEWEST: &str = columns!("r.subject");
+/// Of any version: an earlier one may be of another patient, with whom the resource stood then.
+const ANY: &str = columns!(
+    "coalesce((SELECT m.subject FROM moved m WHERE m.rid = v.rid AND m.upto >= v.version \
+     ORDER BY m.upto LIMIT 1), r.subject)"
+);
 
 impl Reader {
     pub(crate) fn new(database: Pooled, permit: Permit, now_ms: u64) -> Self {
@@ -101,7 +111,7 @@ impl Reader {
     /// [`StoreError::Database`], [`StoreError::Damaged`].
     pub fn read(&self, kind: Kind, id: &str) -> Result<Option<Resource>, StoreError> {
         let text = format!(
-            "SELECT {COLUMNS} FROM resource r JOIN version v ON v.seq = r.seq WHERE r.kind = ?1 AND r.id = ?2"
+            "SELECT {NEWEST} FROM resource r JOIN version v ON v.seq = r.seq WHERE r.kind = ?1 AND r.id = ?2"
         );
         self.one(&text, values![kind.0, self.database.hidden(Domain::Id(kind), id)?])
     }
@@ -112,7 +122,7 @@ impl Reader {
     /// As [`Reader::read`].
     pub fn version(&self, kind: Kind, id: &str, version: i64) -> Result<Option<Resource>, StoreError> {
         let text = format!(
-            "SELECT {COLUMNS} FROM resource r JOIN version v ON v.rid = r.rid AND v.version = ?3 \
+            "SELECT {ANY} FROM resource r JOIN version v ON v.rid = r.rid AND v.version = ?3 \
              WHERE r.kind = ?1 AND r.id = ?2"
         );
         self.one(&text, values![kind.0, self.database.hidden(Domain::Id(kind), id)?, version])
@@ -144,7 +154,7 @@ impl Reader {
         };
         let order = if matches!(scope, Scope::Instance(..)) { "v.version" } else { "v.seq" };
         let text = format!(
-            "SELECT {COLUMNS} FROM version v JOIN resource r ON r.rid = v.rid \
+            "SELECT {ANY} FROM version v JOIN resource r ON r.rid = v.rid \
              WHERE v.seq < ?1 AND v.updated_ms >= ?2 AND {condition} ORDER BY {order} DESC LIMIT ?3"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -192,7 +202,7 @@ impl Reader {
     /// The newest version of resource `number`, unless it is deleted.
     pub(crate) fn numbered(&self, number: i64) -> Result<Option<Resource>, StoreError> {
         let text = format!(
-            "SELECT {COLUMNS} FROM resource r JOIN version v ON v.seq = r.seq WHERE r.rid = ?1 AND r.deleted = 0"
+            "SELECT {NEWEST} FROM resource r JOIN version v ON v.seq = r.seq WHERE r.rid = ?1 AND r.deleted = 0"
         );
         self.one(&text, values![number])
     }

@@ -10,12 +10,12 @@ use crate::{
 };
 
 /// The version of these tables.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// One step from each version to the next.
-const MIGRATIONS: [&[&str]; 1] = [&[SHARED, VALUES, NOTES]];
+const MIGRATIONS: [&[&str]; 2] = [&[SHARED, VALUES, NOTES], &[MOVED]];
 /// The same for a server.
-const SERVER_MIGRATIONS: [&[&str]; 1] = [&[SHARED, NOTES]];
+const SERVER_MIGRATIONS: [&[&str]; 2] = [&[SHARED, NOTES], &[MOVED]];
 
 /// What both databases have.
 const SHARED: &str = "
@@ -91,6 +91,19 @@ CREATE TABLE words (
     PRIMARY KEY (rid, param, folded, written)
 ) WITHOUT ROWID;
 CREATE INDEX words_by_text ON words (param, folded);
+";
+
+/// Whose the earlier versions are of resources that were put right: they stood with the wrong patient.
+const MOVED: &str = "
+-- Versions up to this one, and after that of the row before, are the subject's; those after the last row are of the subject
+-- of the resource.
+CREATE TABLE moved (
+    rid BIGINT NOT NULL,
+    upto BIGINT NOT NULL,
+    subject BLOB NOT NULL,
+    PRIMARY KEY (rid, upto)
+) WITHOUT ROWID;
+CREATE INDEX moved_from ON moved (subject);
 ";
 
 /// A few numbers by name.
@@ -189,6 +202,18 @@ pub(crate) fn set_note(database: &Database, name: &str, value: i64) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_an_earlier_version_gets_what_is_new() {
+        let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+        connection.execute_batch(&MIGRATIONS[0].concat()).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        migrate_file(&mut connection).unwrap();
+        migrate_file(&mut connection).unwrap();
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        let moved: i64 = connection.query_row("SELECT count(*) FROM moved", [], |row| row.get(0)).unwrap();
+        assert_eq!((version, moved), (VERSION, 0));
+    }
 
     #[test]
     fn a_server_is_told_nothing_of_sqlites_own() {

@@ -29,7 +29,7 @@ const READERS_KEPT: usize = 16;
 /// Prepared statements that a connection keeps.
 const STATEMENTS_KEPT: usize = 96;
 /// How long a connection waits for another one.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The working copy of a hospital's resources. Clones share it.
 #[derive(Clone)]

@@ -2,6 +2,8 @@
 
 mod forget;
 mod indexing;
+#[cfg(test)]
+mod tests;
 mod version;
 
 use crate::{
@@ -38,6 +40,8 @@ pub struct Writer {
     next_cid: i64,
     last_ms: i64,
     open: bool,
+    /// An attempt did not end, or the database ended the transaction under it: the transaction must not be committed.
+    broken: bool,
     /// What was forgotten may still lie in the log; the next checkpoint empties it.
     log_due: bool,
 }
@@ -53,6 +57,8 @@ impl std::fmt::Debug for Writer {
 
 impl Writer {
     pub(crate) fn new(database: Database, reconnect: Option<Reconnect>) -> Result<Self, StoreError> {
+        // A crash may have come before the log of a file was emptied.
+        let log_due = database.sealer().is_none();
         let mut made = Self {
             database,
             reconnect,
@@ -64,7 +70,8 @@ impl Writer {
             next_cid: 1,
             last_ms: 0,
             open: false,
-            log_due: false,
+            broken: false,
+            log_due,
         };
         made.remember_nothing()?;
         Ok(made)
@@ -85,11 +92,20 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether the open transaction can only be undone: what is written into it is lost.
+    #[must_use]
+    pub const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// Begins a transaction, unless one is open. To a server that was away, a new connection is made.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// [`StoreError::Database`]; [`StoreError::Undone`] where the open one is broken.
     pub fn begin(&mut self) -> Result<(), StoreError> {
+        if self.broken {
+            return Err(StoreError::Undone);
+        }
         if !self.open {
             if self.database.is_lost()
                 && let Some(reconnect) = &self.reconnect
@@ -103,40 +119,47 @@ impl Writer {
         Ok(())
     }
 
-    /// Does `work` wholly or not at all, within the open transaction.
+    /// Does `work` wholly or not at all, within the open transaction. Where that cannot be, because `work` panics or the
+    /// database ends the whole transaction over it (a disk that is full), the transaction is broken from then on.
     ///
     /// # Errors
-    /// Those of `work`; [`StoreError::Database`].
+    /// Those of `work`; [`StoreError::Database`]; [`StoreError::Undone`] where the transaction is broken.
     pub fn attempt<T, E: From<StoreError>>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        let run = |writer: &Self, text: &str| writer.database.run(text).map_err(E::from);
-        run(self, "SAVEPOINT attempt")?;
-        match work(self) {
-            Ok(done) => {
-                run(self, "RELEASE attempt")?;
-                Ok(done)
-            }
-            Err(error) => {
-                run(self, "ROLLBACK TO attempt; RELEASE attempt")?;
-                self.remember_nothing()?;
-                Err(error)
-            }
+        if self.broken {
+            return Err(StoreError::Undone.into());
         }
+        self.database.run("SAVEPOINT attempt")?;
+        self.broken = true;
+        let done = work(self);
+        let ended = match &done {
+            Ok(_) => self.database.run("RELEASE attempt"),
+            Err(_) => {
+                let undone = self.database.run("ROLLBACK TO attempt; RELEASE attempt");
+                undone.and_then(|()| self.remember_nothing())
+            }
+        };
+        self.broken = ended.is_err();
+        // Why the work failed says more than that it could not be undone by itself.
+        let done = done?;
+        ended?;
+        Ok(done)
     }
 
     /// Commits the open transaction. It survives the process when this returns, and the machine after
     /// [`Writer::checkpoint`]; on a server, also the machine.
     ///
     /// # Errors
-    /// [`StoreError::Database`]; then nothing of it is there.
+    /// [`StoreError::Database`], [`StoreError::Undone`]; then nothing of it is there.
     pub fn commit(&mut self) -> Result<(), StoreError> {
         if !self.open {
             return Ok(());
         }
+        let committed = if self.broken { Err(StoreError::Undone) } else { self.database.commit() };
         self.open = false;
-        if let Err(error) = self.database.commit() {
+        if let Err(error) = committed {
             self.undo()?;
             return Err(error);
         }
@@ -153,7 +176,7 @@ impl Writer {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn undo(&mut self) -> Result<(), StoreError> {
-        self.open = false;
+        (self.open, self.broken) = (false, false);
         self.database.roll_back()?;
         if self.database.is_lost() {
             // It is all read anew with the next connection.
@@ -167,9 +190,7 @@ impl Writer {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn checkpoint(&mut self) -> Result<bool, StoreError> {
-        if self.log_due && !self.open {
-            self.log_due = !self.database.empty_log()?;
-        }
+        self.empty_log()?;
         self.database.checkpoint()
     }
 
@@ -223,9 +244,18 @@ impl Writer {
     pub fn put(&mut self, new: &NewVersion<'_>) -> Result<Put, StoreError> {
         let before = current(&self.database, new.kind, new.id)?;
         let rid = before.map_or(self.next_rid, |before| before.rid);
-        let stood = before.filter(|before| before.seq > 0 && !before.deleted);
+        let known = before.filter(|before| before.seq > 0);
+        let stood = known.filter(|known| !known.deleted);
         if let Some(stood) = stood {
             self.unindex(new.kind, &stood)?;
+        }
+        // A deletion says nothing of whose the resource is.
+        let subject = match &known {
+            Some(known) if new.content.is_none() => known.subject,
+            _ => new.subject,
+        };
+        if let Some(known) = known.filter(|known| known.subject != subject) {
+            self.note_move(&known)?;
         }
         let version = before.map_or(1, |before| before.version + 1);
         let method = match (new.content.is_some(), stood.is_some()) {
@@ -242,7 +272,7 @@ impl Writer {
         let place = Place { seq, rid, kind: new.kind, version, updated_ms };
         self.insert_version(new, &place, method)?;
         let present = new.content.map_or(0, |content| self.present(&content.extracted));
-        let subject = self.database.hidden_bytes(Domain::Subject, &new.subject)?;
+        let subject = self.database.hidden_bytes(Domain::Subject, &subject)?;
         if before.is_some() {
             let text = "UPDATE resource SET version = ?2, seq = ?3, deleted = ?4, present = ?5, subject = ?6 WHERE rid = ?1";
             self.database
@@ -261,6 +291,13 @@ impl Writer {
             self.index(new.kind, rid, &content.extracted)?;
         }
         Ok(Put { version, updated_ms, created: stood.is_none() })
+    }
+
+    /// Notes whose a resource's versions are until now: the next one is another patient's.
+    fn note_move(&self, until_now: &Current) -> Result<(), StoreError> {
+        let subject = self.database.hidden_bytes(Domain::Subject, &until_now.subject)?;
+        let text = "INSERT INTO moved (rid, upto, subject) VALUES (?1, ?2, ?3)";
+        self.database.execute(text, values![until_now.rid, until_now.version, subject])
     }
 
     fn remember(&mut self, kind: Kind, id: &str, rid: i64) {

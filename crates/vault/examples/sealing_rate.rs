@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if records.len() == COMMIT {
             let start = Instant::now();
             let mut batch = store.batch();
-            vault.stage(&mut batch, &records)?;
+            vault.stage(&mut batch, &records, &vault.sealing())?;
             batch.commit(Durability::Synced)?;
             storing += start.elapsed();
             records.clear();

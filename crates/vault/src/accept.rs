@@ -1,7 +1,7 @@
 //! Replication, the receiving end: everything a peer sends is checked before any of it is staged.
 
 use crate::{
-    RecordEntry, Vault, VaultError, envelope,
+    RecordEntry, Sealing, Vault, VaultError, envelope,
     error::enclave,
     keys::open_checked,
     manifest::{Manifest, ManifestRecord, Place},
@@ -37,7 +37,7 @@ struct Checked<'a> {
 
 impl Vault {
     /// Checks what node `from` sent and adds it to `batch`: all of it, or an error and nothing. Sent again, it changes
-    /// nothing. Records whose holder has erased them are left out.
+    /// nothing. Records whose holder has erased them are left out. `sealing` is held until the batch is committed.
     ///
     /// # Errors
     /// [`VaultError::Malformed`], [`VaultError::TooLarge`], [`VaultError::NotTheHolder`], [`VaultError::Conflict`],
@@ -50,6 +50,7 @@ impl Vault {
         from: ValidatorIndex,
         manifest: &[u8],
         blocks: &[SealedBlock],
+        sealing: &Sealing<'_>,
     ) -> Result<Accepted, VaultError> {
         let manifest = Manifest::decode(manifest)?;
         let mut sent: BTreeMap<Cid, &SealedBlock> = BTreeMap::new();
@@ -80,7 +81,7 @@ impl Vault {
             return Err(VaultError::UnexpectedBlock(*cid));
         }
         for record in &checked {
-            self.stage_checked(batch, record, &mut accepted)?;
+            self.stage_checked(batch, record, &mut accepted, sealing)?;
         }
         Ok(accepted)
     }
@@ -197,10 +198,11 @@ impl Vault {
         batch: &mut Batch,
         record: &Checked<'_>,
         accepted: &mut Accepted,
+        sealing: &Sealing<'_>,
     ) -> Result<(), VaultError> {
         let entry = record.entry;
         if !self.tables.entries.contains(entry.record_id.0)? {
-            self.put_entry(batch, entry)?;
+            self.put_entry(batch, entry, sealing)?;
             for cid in [&entry.identity_cid, &entry.deidentified_cid] {
                 if !record.keys.iter().any(|(named, _)| named == cid) {
                     self.put_name(batch, entry, cid);

@@ -12,7 +12,7 @@ use cid::Cid;
 use ed25519_zebra::VerificationKey;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-use std::{collections::BTreeSet, sync::atomic::Ordering};
+use std::collections::BTreeSet;
 
 const WHAT: &str = "departure";
 
@@ -143,7 +143,7 @@ impl Vault {
                 let row = Row {
                     height: now.height,
                     noted_ms: self.clock.now_ms(),
-                    next: self.next_number.load(Ordering::Relaxed),
+                    next: self.arrivals.next(),
                     before: ByteBuf::from(before.encode()?),
                 };
                 let row = encoding::encode(WHAT, &row)?;
@@ -238,7 +238,7 @@ impl Vault {
         if let Some(row) = blocks.iter().next() {
             return block_of_key(&row?.0).map(Some);
         }
-        for row in self.entries(0) {
+        for row in self.all_entries() {
             let (_, entry) = row?;
             if entry.home == country && self.has_key(&entry.identity_cid)? {
                 return Ok(Some(entry.identity_cid));
@@ -302,7 +302,7 @@ impl Vault {
     fn unnamed(&self, node: ValidatorIndex, row: &Row, named: &BTreeSet<Cid>) -> Result<u64, VaultError> {
         let before = Directory::decode(&row.before)?;
         let mut count = 0;
-        for entry in self.entries(0) {
+        for entry in self.all_entries() {
             let (number, entry): (u64, RecordEntry) = entry?;
             if number >= row.next {
                 break;

@@ -5,6 +5,7 @@
 //! nodes that hold copies to erase theirs. How keys die so that no backup brings them back is told in `bury`.
 
 use crate::{Vault, VaultError, bury::Grave, encoding, tables::pair};
+use bxp_storage::Batch;
 use bxp_types::{RecordId, SubjectId, ValidatorIndex};
 use ed25519_zebra::{Signature, VerificationKey};
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,14 @@ impl Vault {
     /// # Errors
     /// [`VaultError::UnknownRecord`], [`VaultError::NotOurs`], [`VaultError::Enclave`], [`VaultError::Storage`].
     pub fn erase(&self, record: RecordId) -> Result<Tombstone, VaultError> {
+        self.erase_with(record, self.store.batch())
+    }
+
+    /// As [`Vault::erase`]; what `beside` has is written in the same step, unless the record was erased before.
+    ///
+    /// # Errors
+    /// As [`Vault::erase`]; then nothing is erased.
+    pub fn erase_with(&self, record: RecordId, beside: Batch) -> Result<Tombstone, VaultError> {
         if let Some(tombstone) = self.tombstone(record, self.me)? {
             return Ok(tombstone);
         }
@@ -97,7 +106,7 @@ impl Vault {
             return Err(VaultError::NotOurs(record));
         }
         let tombstone = self.sign_tombstone(record);
-        self.bury(vec![Grave { entry: Some(entry), tombstone: tombstone.clone() }])?;
+        self.bury(&[Grave { entry: Some(entry), tombstone: tombstone.clone() }], beside)?;
         Ok(tombstone)
     }
 
@@ -108,6 +117,18 @@ impl Vault {
     /// [`VaultError::NotOurs`] when a record under this pseudonym is another node's, [`VaultError::Enclave`],
     /// [`VaultError::Storage`].
     pub fn erase_patient(&self, subject: SubjectId) -> Result<Vec<Tombstone>, VaultError> {
+        self.erase_patient_with(subject, self.store.batch())
+    }
+
+    /// As [`Vault::erase_patient`]; what `beside` has is written in the same step.
+    ///
+    /// # Errors
+    /// As [`Vault::erase_patient`]; then nothing is erased.
+    pub fn erase_patient_with(
+        &self,
+        subject: SubjectId,
+        beside: Batch,
+    ) -> Result<Vec<Tombstone>, VaultError> {
         let entries = self.entries_of(subject)?;
         if let Some(entry) = entries.iter().find(|entry| entry.holder != self.me) {
             return Err(VaultError::NotOurs(entry.record_id));
@@ -117,8 +138,8 @@ impl Vault {
             .map(|entry| Grave { tombstone: self.sign_tombstone(entry.record_id), entry: Some(entry) })
             .collect();
         let tombstones = graves.iter().map(|grave| grave.tombstone.clone()).collect();
-        self.bury(graves)?;
-        // After a crash the records may be gone and the key not.
+        self.bury(&graves, beside)?;
+        // Of whom there was no record, there may have been a key.
         self.forget_patient_without_records(subject)?;
         Ok(tombstones)
     }
@@ -155,7 +176,7 @@ impl Vault {
                 graves.push(Grave { entry, tombstone: tombstone.clone() });
             }
         }
-        self.bury(graves)
+        if graves.is_empty() { Ok(()) } else { self.bury(&graves, self.store.batch()) }
     }
 
     /// The tombstone that `holder` left for a record.

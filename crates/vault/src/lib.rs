@@ -17,6 +17,7 @@
 //! (`network`), and what stands on the chain (`chain` tells it).
 
 mod accept;
+mod arrivals;
 mod batches;
 mod bury;
 mod clock;

@@ -1,7 +1,8 @@
 //! The vault itself: its tables, staging of own records, and reads that need no permit.
 
 use crate::{
-    Clock, MerkleBatch, RecordEntry, SealedRecord, VaultError,
+    Clock, MerkleBatch, RecordEntry, SealedRecord, Sealing, VaultError,
+    arrivals::Arrivals,
     disclosure::Head,
     keeping::Keeping,
     keys,
@@ -13,10 +14,7 @@ use bxp_storage::{Batch, Store, Table};
 use bxp_types::{BlockClass, Jurisdiction, RecordId, SealedBlock, SubjectId, ValidatorIndex};
 use cid::Cid;
 use parking_lot::{Mutex, RwLock};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 /// The sealed records of one node. Clones share it.
 #[derive(Clone, Debug)]
@@ -34,8 +32,7 @@ pub struct Vault {
     pub(crate) exchanging: Arc<RwLock<()>>,
     /// Where nodes stand, and what this one keeps by that.
     pub(crate) keeping: Arc<Keeping>,
-    /// The number of the next record to arrive. A batch that is never committed leaves a gap.
-    pub(crate) next_number: Arc<AtomicU64>,
+    pub(crate) arrivals: Arc<Arrivals>,
 }
 
 impl Vault {
@@ -76,8 +73,8 @@ impl Vault {
         }
         let disclosures = Arc::new(Mutex::new(Head::read(&tables.disclosures)?));
         let last = tables.by_order.last()?;
-        let next_number = last.and_then(|(key, _)| trailing_number(&key)).map_or(0, |number| number + 1);
-        let next_number = Arc::new(AtomicU64::new(next_number));
+        let next = last.and_then(|(key, _)| trailing_number(&key)).map_or(0, |number| number + 1);
+        let arrivals = Arc::new(Arrivals::new(next));
         let store = store.clone();
         let vault = Self {
             store,
@@ -90,7 +87,7 @@ impl Vault {
             last_tree: Arc::default(),
             exchanging: Arc::default(),
             keeping,
-            next_number,
+            arrivals,
         };
         vault.finish_exchanges()?;
         Ok(vault)
@@ -109,13 +106,18 @@ impl Vault {
     }
 
     /// Adds this node's own sealed records to `batch`: blocks, wrapped keys, entries and indexes. They are there, all
-    /// of them, when the caller has committed.
+    /// of them, when the caller has committed, and `sealing` is held until then.
     ///
     /// # Errors
     /// [`VaultError::NotOurs`] for a record that another node sealed, [`VaultError::Residency`].
-    pub fn stage(&self, batch: &mut Batch, records: &[SealedRecord]) -> Result<(), VaultError> {
+    pub fn stage(
+        &self,
+        batch: &mut Batch,
+        records: &[SealedRecord],
+        sealing: &Sealing<'_>,
+    ) -> Result<(), VaultError> {
         for record in records {
-            self.stage_one(batch, record)?;
+            self.stage_one(batch, record, sealing)?;
             batch.put(&self.tables.unbatched, record.entry.record_id.0, []);
         }
         Ok(())
@@ -131,16 +133,22 @@ impl Vault {
         batch: &mut Batch,
         records: &[SealedRecord],
         batches: &[MerkleBatch],
+        sealing: &Sealing<'_>,
     ) -> Result<(), VaultError> {
         let given = records.iter().map(|record| &record.entry.record_id);
         if !batches.iter().flat_map(MerkleBatch::records).eq(given) {
             return Err(VaultError::UnbatchedRecords);
         }
-        records.iter().try_for_each(|record| self.stage_one(batch, record))?;
+        records.iter().try_for_each(|record| self.stage_one(batch, record, sealing))?;
         batches.iter().try_for_each(|merkle| self.stage_leaves(batch, merkle))
     }
 
-    fn stage_one(&self, batch: &mut Batch, record: &SealedRecord) -> Result<(), VaultError> {
+    fn stage_one(
+        &self,
+        batch: &mut Batch,
+        record: &SealedRecord,
+        sealing: &Sealing<'_>,
+    ) -> Result<(), VaultError> {
         let entry = &record.entry;
         if entry.holder != self.me {
             return Err(VaultError::NotOurs(entry.record_id));
@@ -149,7 +157,7 @@ impl Vault {
         self.put_block(batch, &record.deidentified)?;
         self.put_key(batch, entry, &entry.identity_cid, &record.identity_key);
         self.put_key(batch, entry, &entry.deidentified_cid, &record.deidentified_key);
-        self.put_entry(batch, entry)
+        self.put_entry(batch, entry, sealing)
     }
 
     /// The entry of a record.
@@ -196,9 +204,25 @@ impl Vault {
         Ok(entries)
     }
 
-    /// Records in the order of their arrival, from number `from` on, with their numbers. Erased ones are left out.
+    /// Records in the order of their arrival, from number `from` on, with their numbers. Erased ones are left out, and those
+    /// before which others may still come: who goes on behind the last one misses none.
     pub fn entries(&self, from: u64) -> impl Iterator<Item = Result<(u64, RecordEntry), VaultError>> + '_ {
-        self.tables.by_order.range(from.to_be_bytes()..).filter_map(|row| self.numbered(row).transpose())
+        let settled = self.arrivals.settled();
+        self.entries_below(from, settled)
+    }
+
+    /// All records in the order of their arrival, also where others may still come before them.
+    pub(crate) fn all_entries(&self) -> impl Iterator<Item = Result<(u64, RecordEntry), VaultError>> + '_ {
+        self.entries_below(0, u64::MAX)
+    }
+
+    fn entries_below(
+        &self,
+        from: u64,
+        end: u64,
+    ) -> impl Iterator<Item = Result<(u64, RecordEntry), VaultError>> + '_ {
+        let rows = self.tables.by_order.range(from.to_be_bytes()..end.max(from).to_be_bytes());
+        rows.filter_map(|row| self.numbered(row).transpose())
     }
 
     fn numbered(
@@ -258,8 +282,13 @@ impl Vault {
 
     /// Adds an entry and its indexes. The two blocks lead to it by their keys ([`Vault::put_key`]) or, where they come
     /// without, by [`Vault::put_name`].
-    pub(crate) fn put_entry(&self, batch: &mut Batch, entry: &RecordEntry) -> Result<(), VaultError> {
-        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn put_entry(
+        &self,
+        batch: &mut Batch,
+        entry: &RecordEntry,
+        sealing: &Sealing<'_>,
+    ) -> Result<(), VaultError> {
+        let number = sealing.arrival();
         let id = entry.record_id.0;
         batch.put(&self.tables.entries, id, entry.row()?);
         batch.put(&self.tables.by_subject, pair(&entry.subject.0, &id), number.to_be_bytes());

@@ -129,9 +129,9 @@ impl Ingest {
         if !(1..=DEVICE_TERM_DAYS_MAX).contains(&term_days) {
             return Err(wrong("days", "must be a number from 1 to 366"));
         }
-        let subject = self.subject_of(patient)?;
-        // The number of credentials is counted and raised by one at a time.
+        // The number of credentials is counted and raised by one at a time, and none is issued to who is being erased.
         let _writing = self.0.writing.lock();
+        let subject = self.subject_of(patient)?;
         let now_ms = self.now_ms();
         let mut current = 0;
         for print in self.0.credentials.prints(subject)? {

@@ -82,7 +82,7 @@ fn forget_known_provenance<T>(
 impl Inner {
     /// The subject of a Patient that was handed in under this id, and is known.
     pub(crate) fn subject_named(&self, patient: &str) -> Result<Option<SubjectId>, ClinicalError> {
-        let name = self.tables.fingerprint("name", format!("Patient/{patient}").as_bytes());
+        let name = self.tables.address_fingerprint("Patient", patient);
         let Some(named) = self.tables.named(&name)? else { return Ok(None) };
         Ok(self.tables.patient(&named.logical)?.map(|patient| patient.subject))
     }

@@ -32,7 +32,7 @@ impl Ingest {
     /// # Errors
     /// [`ClinicalError::Storage`], [`ClinicalError::Damaged`].
     pub fn find(&self, kind: &str, id: &str) -> Result<Option<Found>, ClinicalError> {
-        let name = self.0.tables.fingerprint("name", format!("{kind}/{id}").as_bytes());
+        let name = self.0.tables.address_fingerprint(kind, id);
         Ok(self.version_of(&[name], kind)?.map(|version| found(&version)))
     }
 

@@ -35,7 +35,7 @@ pub use credentials::{DEVICE_TERM_DAYS_MAX, DEVICE_TOKEN_PREFIX, DeviceCredentia
 pub use files::{FilesReport, Progress};
 pub use find::{Found, FoundEntry};
 pub use gate::{Checked, Deletion, Outcome, REFUSED_WITH_OTHERS, Session, Work};
-pub(crate) use redo::own_permit;
+pub(crate) use redo::{Forgotten, own_permit};
 pub use report::{RefusedResource, Report};
 pub use resolve::rewrite_references;
 
@@ -185,7 +185,11 @@ impl Ingest {
             subjects.push(patient?);
         }
         for patient in subjects.iter().filter(|patient| patient.home == country) {
-            working.forget(inner, |writer| writer.forget_subject(patient.subject.0).map(drop))?;
+            working.forget(inner, Forgotten::Subject(patient.subject), |note| {
+                let mut batch = inner.store.batch();
+                note(&mut batch)?;
+                Ok(batch.commit(Durability::Synced)?)
+            })?;
         }
         Ok(())
     }

@@ -1,21 +1,24 @@
 //! What the working copy must hold, noted with the vault's own writes until the working copy is synced.
 //!
-//! A row has the address and the record of each version; the content is the vault's, and is opened again from there.
+//! A row has the address and the record of each version; the content is the vault's, and is opened again from there. Or it
+//! has what must be forgotten, which the vault has erased.
 
 use super::{Inner, whole};
 use crate::ClinicalError;
 use bxp_enclave::Enclave;
-use bxp_fhir_store::{NewVersion, Parameters, Prepared, Writer};
+use bxp_fhir_store::{NewVersion, Parameters, Prepared, StoreError, Writer};
 use bxp_privacy::{Facts, Permit, Purpose, Request, Scope, decide};
 use bxp_storage::{Batch, Durability, Store, Table};
 use bxp_types::{
-    BlockClass, RecordId,
+    BlockClass, RecordId, SubjectId,
     fields::{take, take_slice},
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The version of a row's list.
-const VERSION: u8 = 1;
+/// What a row begins with that has a list of versions.
+const VERSIONS: u8 = 1;
+/// What a row begins with that has what must be forgotten.
+const FORGOTTEN: u8 = 2;
 
 const DAMAGED: ClinicalError = ClinicalError::Damaged("a row of what the working copy must hold");
 
@@ -30,10 +33,35 @@ pub(super) struct Noted {
     pub(super) subject: [u8; 16],
 }
 
+/// What the working copy must forget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forgotten {
+    /// All of a patient's versions.
+    Subject(SubjectId),
+    /// The version that a record seals.
+    Record(RecordId),
+}
+
+impl Forgotten {
+    pub(super) fn carry_out(self, writer: &mut Writer) -> Result<(), StoreError> {
+        match self {
+            Self::Subject(subject) => writer.forget_subject(subject.0).map(drop),
+            Self::Record(record) => writer.forget_record(record.0),
+        }
+    }
+}
+
+/// What a row says.
+#[derive(Debug, PartialEq, Eq)]
+enum Row {
+    Versions(Vec<Noted>),
+    Forgotten(Forgotten),
+}
+
 #[derive(Debug)]
 pub(super) struct Redo {
     enclave: Enclave,
-    /// Number (u64 BE) -> sealed list of [`Noted`].
+    /// Number (u64 BE) -> sealed [`Row`].
     rows: Table,
     next: AtomicU64,
 }
@@ -49,15 +77,25 @@ impl Redo {
         self.next.load(Ordering::SeqCst)
     }
 
-    /// Adds a row to `batch`. Gives its number.
+    /// Adds a row with `versions` to `batch`. Gives its number.
     pub(super) fn note(&self, batch: &mut Batch, versions: &[Noted]) -> Result<u64, ClinicalError> {
+        self.put(batch, &encode(versions)?)
+    }
+
+    /// Adds a row with what must be forgotten to `batch`. Gives its number.
+    pub(super) fn note_forgotten(&self, batch: &mut Batch, what: Forgotten) -> Result<u64, ClinicalError> {
+        self.put(batch, &encode_forgotten(what))
+    }
+
+    fn put(&self, batch: &mut Batch, row: &[u8]) -> Result<u64, ClinicalError> {
         let number = self.next.fetch_add(1, Ordering::SeqCst);
         let key = number.to_be_bytes();
-        batch.put(&self.rows, key, self.enclave.seal_at_rest(&encode(versions)?, &context(&key))?);
+        batch.put(&self.rows, key, self.enclave.seal_at_rest(row, &context(&key))?);
         Ok(number)
     }
 
-    /// Puts into the working copy what it does not have yet.
+    /// Puts into the working copy what it does not have yet, and forgets what it must not have any more, in the order in which
+    /// it was noted.
     pub(super) fn again(&self, inner: &Inner, writer: &mut Writer) -> Result<(), ClinicalError> {
         let applied = writer.applied()?.unwrap_or(0);
         let mut last = applied;
@@ -69,10 +107,18 @@ impl Redo {
             if number <= applied {
                 continue;
             }
-            let versions = decode(&self.enclave.open_at_rest(&sealed, &context(&key))?)?;
-            tracing::info!(number, versions = versions.len(), "put into the working copy what it had lost");
-            for noted in &versions {
-                put_again(inner, writer, noted, &permit)?;
+            match decode(&self.enclave.open_at_rest(&sealed, &context(&key))?)? {
+                Row::Versions(versions) => {
+                    let count = versions.len();
+                    tracing::info!(number, versions = count, "put into the working copy what it had lost");
+                    for noted in &versions {
+                        put_again(inner, writer, noted, &permit)?;
+                    }
+                }
+                Row::Forgotten(what) => {
+                    tracing::info!(number, "forget in the working copy what was erased");
+                    what.carry_out(writer)?;
+                }
             }
             last = last.max(number);
         }
@@ -156,7 +202,7 @@ fn context(key: &[u8; 8]) -> Vec<u8> {
 /// A row's list: its version, and then of each [`Noted`] `kind || id || milliseconds (i64 BE) || subject (16) || 1 ||
 /// record (16)`, or `0` in place of the last two; kind and id each after their length in bytes (u16 BE).
 fn encode(versions: &[Noted]) -> Result<Vec<u8>, ClinicalError> {
-    let mut row = vec![VERSION];
+    let mut row = vec![VERSIONS];
     for one in versions {
         for text in [&one.kind, &one.id] {
             let length = u16::try_from(text.len()).map_err(|_| DAMAGED)?;
@@ -171,12 +217,35 @@ fn encode(versions: &[Noted]) -> Result<Vec<u8>, ClinicalError> {
     Ok(row)
 }
 
-fn decode(row: &[u8]) -> Result<Vec<Noted>, ClinicalError> {
-    read(row).ok_or(DAMAGED)
+/// A row of what must be forgotten: what it begins with, 0 for a patient or 1 for a record, and the name (16).
+fn encode_forgotten(what: Forgotten) -> Vec<u8> {
+    let (kind, name) = match what {
+        Forgotten::Subject(subject) => (0, subject.0),
+        Forgotten::Record(record) => (1, record.0),
+    };
+    [&[FORGOTTEN, kind], name.as_slice()].concat()
 }
 
-fn read(row: &[u8]) -> Option<Vec<Noted>> {
-    let mut rest = row.strip_prefix(&[VERSION])?;
+fn decode(row: &[u8]) -> Result<Row, ClinicalError> {
+    let read = match row.split_first() {
+        Some((&VERSIONS, rest)) => read_versions(rest).map(Row::Versions),
+        Some((&FORGOTTEN, rest)) => read_forgotten(rest).map(Row::Forgotten),
+        _ => None,
+    };
+    read.ok_or(DAMAGED)
+}
+
+fn read_forgotten(mut rest: &[u8]) -> Option<Forgotten> {
+    let (kind, name) = (take::<1>(&mut rest)?, take(&mut rest)?);
+    let what = match kind {
+        [0] => Forgotten::Subject(SubjectId(name)),
+        [1] => Forgotten::Record(RecordId(name)),
+        _ => return None,
+    };
+    rest.is_empty().then_some(what)
+}
+
+fn read_versions(mut rest: &[u8]) -> Option<Vec<Noted>> {
     let mut versions = Vec::new();
     while !rest.is_empty() {
         let (kind, id) = (take_text(&mut rest)?, take_text(&mut rest)?);
@@ -220,8 +289,25 @@ mod tests {
         .concat();
         let row = [&[1], one.as_slice(), &[1], &[0xcd; 16], &one, &[0]].concat();
         assert_eq!(encode(&versions()).unwrap(), row);
-        assert_eq!(decode(&row).unwrap(), versions());
-        assert_eq!(decode(&encode(&[]).unwrap()).unwrap(), []);
+        assert_eq!(decode(&row).unwrap(), Row::Versions(versions().into()));
+        assert_eq!(decode(&encode(&[]).unwrap()).unwrap(), Row::Versions(vec![]));
+    }
+
+    #[test]
+    fn the_row_of_what_is_forgotten_is_pinned() {
+        let table = [
+            (Forgotten::Subject(SubjectId([0xab; 16])), [[2, 0].as_slice(), &[0xab; 16]].concat()),
+            (Forgotten::Record(RecordId([0xcd; 16])), [[2, 1].as_slice(), &[0xcd; 16]].concat()),
+        ];
+        for (what, row) in table {
+            assert_eq!(encode_forgotten(what), row);
+            assert_eq!(decode(&row).unwrap(), Row::Forgotten(what));
+            for damaged in
+                [&row[..row.len() - 1], &[row.as_slice(), &[0]].concat(), &[&[2, 2], &row[2..]].concat()]
+            {
+                assert!(decode(damaged).is_err(), "{damaged:?}");
+            }
+        }
     }
 
     #[test]
@@ -232,7 +318,7 @@ mod tests {
         for end in (0..row.len()).filter(|end| !ends.contains(end)) {
             assert!(decode(&row[..end]).is_err(), "cut behind {end} bytes");
         }
-        assert!(decode(&[&[2], &row[1..]].concat()).is_err(), "of another version");
+        assert!(decode(&[&[3], &row[1..]].concat()).is_err(), "of another form");
         assert!(
             decode(&[&row[..row.len() - 1], &[2]].concat()).is_err(),
             "neither with nor without a record"

@@ -8,7 +8,7 @@ use super::{
     seal::{Sealed, Taken},
     subjects::{SubjectPlan, Whose},
     tables::Version,
-    take::Passage,
+    take::{Passage, own_id},
 };
 use crate::{ClinicalError, source::Refusal};
 use bxp_fhir_store::{NewVersion, Parameters, Prepared, Writer};
@@ -144,10 +144,16 @@ impl Inner {
             sealed.removed.iter().for_each(|(kind, count)| {
                 *passage.report.identifiers.entry(format!("{kind:?}")).or_default() += u64::from(count);
             });
+            let id = self.stored_id(source, &one.named);
+            if own_id(source).is_none() {
+                // By the id that it has here it is read, changed and deleted from now on.
+                let name = self.tables.address_fingerprint(one.named.kind, &id);
+                self.tables.put_name(batch, &name, &one.named)?;
+            }
             let entry = &sealed.record.entry;
             let noted = Noted {
                 kind: one.named.kind.to_owned(),
-                id: self.stored_id(source, &one.named),
+                id,
                 updated_ms,
                 record: Some(entry.record_id.0),
                 subject: entry.subject.0,
@@ -188,7 +194,7 @@ impl Inner {
         updated_ms: i64,
     ) -> Result<Noted, ClinicalError> {
         let kind = Parameters::r4().name(deletion.kind);
-        let name = self.tables.fingerprint("name", format!("{kind}/{}", deletion.id).as_bytes());
+        let name = self.tables.address_fingerprint(kind, &deletion.id);
         let named = self.tables.named(&name)?;
         let version = match &named {
             Some(named) => self.tables.version(&named.logical)?.map(|version| (named.logical, version)),
@@ -201,7 +207,7 @@ impl Inner {
                 let deleted =
                     Version { content: [0; 32], number: version.number.saturating_add(1), ..version };
                 self.tables.put_version(batch, &logical, &deleted)?;
-                self.tables.remove_from_chart(batch, version.subject, &logical);
+                self.tables.put_deleted(batch, version.subject, &logical);
                 version.subject
             }
         };

@@ -50,7 +50,7 @@ pub(crate) struct Tables {
     patients: Table,
     /// Subject -> logical id of the Patient.
     subjects: Table,
-    /// Subject || logical id -> record id of the newest version.
+    /// Subject || logical id -> record id of the newest version; nothing where the resource is deleted.
     charts: Table,
     /// Validator (u16 BE) || number (u64 BE) -> record ids that the validator has not acknowledged yet.
     outbox: Table,
@@ -74,6 +74,11 @@ impl Tables {
     /// The fingerprint of a name or content.
     pub(crate) fn fingerprint(&self, domain: &str, bytes: &[u8]) -> Fingerprint {
         self.enclave.fingerprint(&[domain.as_bytes(), &[0], bytes].concat())
+    }
+
+    /// The fingerprint of the name that the address `kind/id` is.
+    pub(crate) fn address_fingerprint(&self, kind: &str, id: &str) -> Fingerprint {
+        self.fingerprint("name", format!("{kind}/{id}").as_bytes())
     }
 
     fn seal(&self, table: &str, key: &[u8], value: &[u8]) -> Result<Vec<u8>, ClinicalError> {
@@ -128,6 +133,11 @@ impl Tables {
         Ok(())
     }
 
+    /// Takes a resource out of its patient's chart; that it was there is kept, for who erases the patient.
+    pub(crate) fn put_deleted(&self, batch: &mut Batch, subject: SubjectId, logical: &LogicalId) {
+        batch.put(&self.charts, [subject.0, *logical].concat(), []);
+    }
+
     /// Takes a resource out of the chart in which an earlier version of it stood.
     pub(crate) fn remove_from_chart(&self, batch: &mut Batch, subject: SubjectId, logical: &LogicalId) {
         batch.remove(&self.charts, [subject.0, *logical].concat());
@@ -155,8 +165,8 @@ impl Tables {
         self.put_patient_row(batch, logical, patient)
     }
 
-    /// Removes a patient: chart, versions, account, and every name that leads to one of the chart's resources. The names
-    /// are fingerprints, so all of them are read.
+    /// Removes a patient: chart, versions, account, and every name that leads to one of the chart's resources, deleted ones
+    /// too. The names are fingerprints, so all of them are read.
     pub(crate) fn remove_patient(&self, batch: &mut Batch, subject: SubjectId) -> Result<(), ClinicalError> {
         let mut resources = BTreeSet::new();
         for row in self.charts.iter_prefix(subject.0) {
@@ -229,7 +239,8 @@ impl Tables {
     /// The newest records of a chart.
     pub(crate) fn chart(&self, subject: SubjectId) -> Result<Vec<RecordId>, ClinicalError> {
         let rows = self.charts.iter_prefix(subject.0);
-        rows.map(|row| row?.1.as_ref().try_into().map(RecordId).map_err(|_| DAMAGED)).collect()
+        rows.filter_map(|row| row.map_err(Into::into).and_then(|(_, record)| in_chart(&record)).transpose())
+            .collect()
     }
 
     /// The newest record of one resource of a chart.
@@ -239,7 +250,7 @@ impl Tables {
         logical: &LogicalId,
     ) -> Result<Option<RecordId>, ClinicalError> {
         let row = self.charts.get([subject.0, *logical].concat())?;
-        row.map(|record| record.as_ref().try_into().map(RecordId).map_err(|_| DAMAGED)).transpose()
+        row.map_or(Ok(None), |record| in_chart(&record))
     }
 
     pub(crate) fn put_outgoing(
@@ -284,6 +295,14 @@ impl Tables {
         }
         Ok(last)
     }
+}
+
+/// The record that a row of a chart names; none where the resource is deleted.
+fn in_chart(row: &[u8]) -> Result<Option<RecordId>, ClinicalError> {
+    if row.is_empty() {
+        return Ok(None);
+    }
+    row.try_into().map(|record| Some(RecordId(record))).map_err(|_| DAMAGED)
 }
 
 fn outgoing_key(to: ValidatorIndex, number: u64) -> Vec<u8> {

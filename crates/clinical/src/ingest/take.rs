@@ -131,6 +131,11 @@ fn report_of(submission: &Submission) -> Report {
     }
 }
 
+/// The id that the submitter gave to an entry's resource.
+pub(super) fn own_id(entry: &Entry) -> Option<&str> {
+    text(entry.resource.expose(), "id").filter(|id| is_id(id))
+}
+
 impl Inner {
     /// Finds out what is taken, and makes the one batch that takes it in and deletes; none where nothing is to be written.
     /// Who calls this holds [`Inner::writing`] until the batch is committed: it stands on all that was committed before.
@@ -233,7 +238,7 @@ impl Inner {
     /// The id of an entry in the working copy: the submitter's, or one that follows from the pseudonym under the node's key
     /// and does not tell it, because the pseudonym stands on the de-identified side (45 CFR 164.514(c)).
     pub(super) fn stored_id(&self, entry: &Entry, named: &Named) -> String {
-        match text(entry.resource.expose(), "id").filter(|id| is_id(id)) {
+        match own_id(entry) {
             Some(id) => id.to_owned(),
             None => hex::encode(&self.tables.fingerprint("fhir id", &named.logical)[..16]),
         }

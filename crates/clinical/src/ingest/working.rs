@@ -6,15 +6,20 @@
 //! removed once a checkpoint has synced the working copy, so that a crash at any point leaves either both or neither, or a
 //! row by which the missing one is made good.
 
-use super::{Inner, redo::Redo};
+use super::{
+    Inner,
+    redo::{Forgotten, Redo},
+};
 use crate::ClinicalError;
 use bxp_fhir_store::{Store as FhirStore, StoreError, Writer};
-use bxp_storage::{Durability, Store};
+use bxp_storage::{Batch, Durability, Store};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// The most submissions that are synced together.
@@ -28,6 +33,8 @@ const GROUPS_UNTIL_CHECKPOINT: u64 = 64;
 const RESOURCES_UNTIL_CHECKPOINT: usize = 20_000;
 /// How long a member of a group waits before it looks whether it must commit by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How long who erases waits for readers, so that what was forgotten is not in the log either.
+const LOG_WITHIN: Duration = Duration::from_secs(30);
 /// Failed groups whose members may still have to hear of it.
 const FAILED_KEPT: usize = 1_024;
 
@@ -69,9 +76,7 @@ impl WorkingCopy {
         writer.begin()?;
         working.redo.again(inner, &mut writer)?;
         writer.commit()?;
-        if writer.checkpoint()? {
-            working.redo.forget(&inner.store, writer.applied()?)?;
-        }
+        working.checkpoint(inner, &mut writer)?;
         drop(writer);
         Ok(working)
     }
@@ -142,25 +147,61 @@ impl WorkingCopy {
             self.commit(inner, &mut group);
         }
         if group.failed.contains(&mine) {
+            // Who made it fail knows better why.
+            result?;
             return Err(ClinicalError::Group("the disk failed; is there room on it?".to_owned()).into());
         }
         result
     }
 
-    /// Forgets what `forget` names, in the file and in its log.
-    pub(crate) fn forget(
+    /// Forgets `what`, in the file and in its log, when `erase` has erased it elsewhere. That is given a way to note it, and
+    /// writes the note in one step with all that it erases: from then on a crash keeps nothing back.
+    pub(crate) fn forget<T>(
         &self,
         inner: &Inner,
-        forget: impl FnOnce(&mut Writer) -> Result<(), StoreError>,
-    ) -> Result<(), ClinicalError> {
-        self.turn(inner, |writer| forget(writer).map_err(ClinicalError::from))?;
-        let mut writer = self.store.writer();
-        if !writer.empty_log()? {
-            tracing::warn!(
-                "the log of the working copy could not be emptied at once; the next checkpoint does it"
-            );
+        what: Forgotten,
+        erase: impl FnOnce(&dyn Fn(&mut Batch) -> Result<(), ClinicalError>) -> Result<T, ClinicalError>,
+    ) -> Result<T, ClinicalError> {
+        let noted = Cell::new(None);
+        let note = |batch: &mut Batch| {
+            noted.set(Some(self.redo.note_forgotten(batch, what)?));
+            Ok(())
+        };
+        let erased = self.pass(
+            inner,
+            || erase(&note),
+            |writer, erased, named| {
+                drop(named);
+                if let Some(number) = noted.get() {
+                    what.carry_out(writer)?;
+                    writer.set_applied(number)?;
+                }
+                Ok::<_, ClinicalError>(erased)
+            },
+        )?;
+        self.empty_log()?;
+        Ok(erased)
+    }
+
+    /// Empties the log of what was forgotten, where the commit of its group could not.
+    fn empty_log(&self) -> Result<(), ClinicalError> {
+        let deadline = Instant::now() + LOG_WITHIN;
+        loop {
+            {
+                // No one writes meanwhile; a group that is open is waited for.
+                let _group = self.group.lock();
+                if self.store.writer().empty_log()? {
+                    return Ok(());
+                }
+            }
+            if Instant::now() >= deadline {
+                tracing::warn!(
+                    "a reader keeps the log of the working copy from being emptied; the next commit does it"
+                );
+                return Ok(());
+            }
+            thread::sleep(LOOK_AGAIN);
         }
-        Ok(())
     }
 
     /// Does `job` in the group's transaction, behind what was noted and is not there yet. The lock of the names is held until
@@ -172,6 +213,12 @@ impl WorkingCopy {
         job: impl FnOnce(&mut Writer) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut writer = self.store.writer();
+        if writer.is_broken() {
+            // It failed over the work of another member, and nothing of it is left.
+            drop(writer);
+            self.commit(inner, group);
+            writer = self.store.writer();
+        }
         writer.begin().map_err(ClinicalError::from)?;
         if group.behind {
             writer.attempt(|writer| self.redo.again(inner, writer))?;
@@ -208,7 +255,8 @@ impl WorkingCopy {
         group.number += 1;
         self.committed.notify_all();
         let due = group.groups_since_checkpoint >= GROUPS_UNTIL_CHECKPOINT
-            || group.resources_since_checkpoint >= RESOURCES_UNTIL_CHECKPOINT;
+            || group.resources_since_checkpoint >= RESOURCES_UNTIL_CHECKPOINT
+            || writer.is_log_due();
         if due {
             (group.groups_since_checkpoint, group.resources_since_checkpoint) = (0, 0);
             if let Err(error) = self.checkpoint(inner, &mut writer) {

@@ -1,6 +1,9 @@
 //! Erasure reaches every node, leaves receipts, and no backup undoes it; what a node lost comes back from the others.
 
-use crate::node::{Cluster, Node, cluster, patients};
+mod killed;
+
+use crate::gate::{delete, one_node, patient, versions_with_text};
+use crate::node::{Cluster, Node, cluster, collection, patients};
 use crate::replicating::replicate;
 use bxp_clinical::{
     ClinicalError,
@@ -193,4 +196,45 @@ async fn lost_blocks_come_back_also_where_their_keys_are_lost() {
     let record = entries[0].record_id;
     let opened = keeper.vault.open_deidentified(record, &keeper.permit(record, BlockClass::Deidentified));
     assert!(matches!(opened, Err(VaultError::MissingKey(missing)) if missing == back));
+}
+
+/// Goal: an erased patient's data is in no version of any resource. Way: one resource stood with the wrong patient first, one was
+/// deleted; then either patient is erased.
+#[test]
+fn no_version_of_an_erased_patient_is_left_anywhere() {
+    let cluster = one_node();
+    let node = &cluster.nodes[0];
+    let take = |resources: &[&str]| node.ingest.ingest_submission(&collection(resources)).unwrap();
+    let observation = |id: &str, whose: &str| {
+        format!(
+            r#"{{"resourceType":"Observation","id":"{id}","status":"final","code":{{"text":"x"}},"subject":{{"reference":"Patient/{whose}"}}}}"#
+        )
+    };
+    take(&[
+        &patient("wrong"),
+        &patient("right"),
+        &observation("moved", "wrong"),
+        &observation("gone", "wrong"),
+    ]);
+    assert_eq!(take(&[&observation("moved", "right")]).changed, 1);
+    delete(&node.ingest, "Observation", "gone");
+    let subject = |id: &str| {
+        node.ingest
+            .find("Patient", id)
+            .unwrap()
+            .map(|found| node.vault.entry(found.record).unwrap().unwrap().subject)
+    };
+    let (wrong, right) = (subject("wrong").unwrap(), subject("right").unwrap());
+    let texts = |id: &str| versions_with_text(node, "Observation", id);
+    assert_eq!((texts("moved"), texts("gone")), (vec![1, 2], vec![1]));
+    node.ingest.erase_patient(wrong).unwrap();
+    assert_eq!((texts("moved"), texts("gone")), (vec![2], vec![]));
+    assert_eq!(node.ingest.chart(right).unwrap().len(), 2, "the other patient's chart is whole");
+    assert!(
+        node.ingest.find("Observation", "gone").unwrap().is_none(),
+        "no name leads to what was deleted before"
+    );
+    node.ingest.erase_patient(right).unwrap();
+    assert_eq!(texts("moved"), Vec::<i64>::new());
+    assert_eq!((node.ingest.patients().count(), node.vault.entries(0).count()), (0, 0));
 }

@@ -3,13 +3,14 @@
 use crate::node::{Cluster, NOW_MS, Node, clock, cluster, collection};
 use bxp_clinical::{
     ClinicalError,
-    ingest::{Report, Work},
+    ingest::{Deletion, Ingest, Outcome, Report, Work},
     replicate::holder_permit,
     source::Submission,
 };
-use bxp_fhir_store::{Parameters, Store as FhirStore};
+use bxp_fhir_store::{Parameters, Scope, Store as FhirStore};
 use bxp_types::{BlockClass, Jurisdiction};
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -18,13 +19,13 @@ use std::{
 const US: Jurisdiction = Jurisdiction::US;
 const WITHIN: Duration = Duration::from_secs(60);
 
-fn keep_working_copy(node: &Node) {
+pub(crate) fn keep_working_copy(node: &Node) {
     let key = node.enclave.database_key("fhir store").unwrap();
     let store = FhirStore::open(&node.dir.path().join("fhir"), key).unwrap();
     node.ingest.keep_working_copy(store).unwrap();
 }
 
-fn one_node() -> Cluster {
+pub(crate) fn one_node() -> Cluster {
     let cluster = cluster(&[US]);
     keep_working_copy(&cluster.nodes[0]);
     cluster
@@ -38,7 +39,27 @@ fn version(node: &Node, kind: &str, id: &str) -> Option<i64> {
     found.map(|found| found.version)
 }
 
-fn patient(id: &str) -> String {
+/// The versions of a resource of which the working copy has the text, oldest first.
+pub(crate) fn versions_with_text(node: &Node, kind: &str, id: &str) -> Vec<i64> {
+    let permit = holder_permit(&node.vault, &clock(), BlockClass::Identity(US)).unwrap();
+    let reader = node.ingest.working_copy().unwrap().reader(&permit, NOW_MS).unwrap();
+    let scope = Scope::Instance(Parameters::r4().kind(kind).unwrap(), id);
+    let history = reader.history(scope, None, 0, 100).unwrap();
+    history.iter().rev().filter(|one| one.text.is_some()).map(|one| one.version).collect()
+}
+
+/// Deletes a resource as FHIR REST does.
+pub(crate) fn delete(ingest: &Ingest, kind: &str, id: &str) {
+    let nothing = collection(&[]);
+    let deletions = [Deletion { kind: Parameters::r4().kind(kind).unwrap(), id: id.to_owned() }];
+    let taken = ingest.transact(|session| {
+        let checked = ingest.check(&nothing);
+        session.take(Work { submission: &nothing, checked, deletions: &deletions, whole: true })
+    });
+    taken.unwrap();
+}
+
+pub(crate) fn patient(id: &str) -> String {
     format!(r#"{{"resourceType":"Patient","id":"{id}","address":[{{"country":"US"}}]}}"#)
 }
 
@@ -138,4 +159,74 @@ fn one_identifier_is_one_record_for_submissions_at_once() {
             assert_eq!(version(node, "Organization", &format!("o{thread}-{number}")), Some(1));
         }
     }
+}
+
+/// Goal: a resource that came without an id has one address here, by which it is read, changed, deleted and erased. Way: an
+/// Observation without id is deleted, handed in again, changed under the id that it got, and erased with its patient.
+#[test]
+fn a_resource_that_came_without_an_id_lives_under_the_one_that_it_got() {
+    let cluster = one_node();
+    let node = &cluster.nodes[0];
+    let observation = |id: &str, code: &str| {
+        format!(
+            r#"{{"resourceType":"Observation",{id}"status":"final","code":{{"text":"{code}"}},"subject":{{"reference":"Patient/p1"}}}}"#
+        )
+    };
+    let take = |resources: &[&str]| {
+        let submission = collection(resources);
+        let checked = node.ingest.check(&submission);
+        let work = Work { submission: &submission, checked, deletions: &[], whole: false };
+        node.ingest.take::<_, ClinicalError>(work, |_, report, outcomes| Ok((report, outcomes))).unwrap()
+    };
+    let nameless = observation("", "x");
+    let (report, outcomes) = take(&[&patient("p1"), &nameless]);
+    assert_eq!((report.new, report.refused), (2, 0), "{:?}", report.refusals);
+    let Some(Outcome::Stored { id, .. }) = outcomes.last() else { panic!("{outcomes:?}") };
+    let subject = node.ingest.patients().next().unwrap().unwrap().subject;
+    let chart = || node.ingest.chart(subject).unwrap().len();
+    let found = || node.ingest.find("Observation", id).unwrap().unwrap().version;
+    assert_eq!((chart(), found()), (2, 1));
+
+    delete(&node.ingest, "Observation", id);
+    assert_eq!((chart(), found(), version(node, "Observation", id)), (1, 2, Some(2)), "in no chart any more");
+    let (report, _) = take(&[&nameless]);
+    assert_eq!((report.changed, report.duplicates), (1, 0), "it may come again");
+    assert_eq!((chart(), version(node, "Observation", id)), (2, Some(3)));
+    let (report, _) = take(&[&observation(&format!(r#""id":"{id}","#), "y")]);
+    assert_eq!((report.new, report.changed), (0, 1));
+    assert_eq!(
+        (chart(), found(), version(node, "Observation", id)),
+        (2, 4, Some(4)),
+        "one resource, not two"
+    );
+
+    assert_eq!(versions_with_text(node, "Observation", id), [1, 3, 4]);
+    node.ingest.erase_patient(subject).unwrap();
+    assert_eq!(versions_with_text(node, "Observation", id), Vec::<i64>::new());
+    assert!(node.ingest.find("Observation", id).unwrap().is_none());
+}
+
+/// Goal: a write that panics takes nothing with it. Way: what is to be done after a resource was written panics; then another
+/// one comes.
+#[test]
+fn what_a_write_that_panics_leaves_is_made_good() {
+    let mut cluster = one_node();
+    let node = &cluster.nodes[0];
+    let submission = collection(&[&patient("p1")]);
+    let work = Work {
+        submission: &submission,
+        checked: node.ingest.check(&submission),
+        deletions: &[],
+        whole: false,
+    };
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        node.ingest.take::<(), ClinicalError>(work, |_, _, _| panic!("what the test wanted so"))
+    }));
+    assert!(panicked.is_err());
+    node.ingest.ingest_submission(&collection(&[&patient("p2")])).unwrap();
+    let both = |node: &Node| ["p1", "p2"].map(|id| version(node, "Patient", id));
+    assert_eq!(both(node), [Some(1); 2], "the vault has taken the first one, so it is there");
+    let node = cluster.nodes.remove(0).reopen(&cluster.genesis);
+    keep_working_copy(&node);
+    assert_eq!(both(&node), [Some(1); 2]);
 }

@@ -12,9 +12,13 @@ pub(crate) use value::{Column, Row, Value, values};
 use crate::{
     StoreError,
     sealing::{Domain, Opened, Place, Sealer},
+    store::BUSY_TIMEOUT,
 };
 use server::Session;
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+/// How long the emptying of a file's log waits for readers.
+const LOG_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// One connection.
 pub(crate) struct Database {
@@ -254,12 +258,16 @@ impl Database {
         }
     }
 
-    /// What was forgotten leaves the log of a file, and the tables of a server.
+    /// What was forgotten leaves the log of a file, and the tables of a server. Tells whether it could: a reader of a file
+    /// holds it up, and who writes must not wait for that long.
     pub(crate) fn empty_log(&self) -> Result<bool, StoreError> {
         match &self.engine {
             Engine::File(connection) => {
+                connection.busy_timeout(LOG_TIMEOUT)?;
                 let busy = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-                Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], busy)? == 0)
+                let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], busy);
+                connection.busy_timeout(BUSY_TIMEOUT)?;
+                Ok(emptied? == 0)
             }
             Engine::Server(session, _) => {
                 for table in ["resource", "version", "posting"] {

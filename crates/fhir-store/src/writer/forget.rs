@@ -2,10 +2,12 @@
 
 use super::{Current, Writer};
 use crate::{StoreError, database::values, parameters::Kind, sealing::Domain};
+use std::collections::BTreeSet;
 
 impl Writer {
-    /// Forgets every version of every resource of a patient: their texts and index are gone from the file, once it is
-    /// checkpointed; ids remain, as deleted. Gives the number of resources.
+    /// Forgets every version of a patient, also of resources that are another patient's by now: their texts and index are gone
+    /// from the file, once it is checkpointed; ids remain, as deleted. Versions of other patients stay. Gives the number of
+    /// resources.
     ///
     /// # Errors
     /// [`StoreError::Database`], [`StoreError::Damaged`].
@@ -21,12 +23,28 @@ impl Writer {
             if current.seq > 0 && !current.deleted {
                 self.unindex(*kind, current)?;
             }
-            let rid = current.rid;
-            self.database.execute("UPDATE version SET body = NULL WHERE rid = ?1", values![rid])?;
+            self.forget_versions(current.rid, i64::MAX)?;
             let text = "UPDATE resource SET deleted = 1, present = 0 WHERE rid = ?1";
-            self.database.execute(text, values![rid])?;
+            self.database.execute(text, values![current.rid])?;
         }
-        Ok(found.len())
+        let text = "SELECT rid, upto FROM moved WHERE subject = ?1";
+        let hidden = self.database.hidden_bytes(Domain::Subject, &subject)?;
+        let moved: Vec<(i64, i64)> =
+            self.database.all(text, &[hidden], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for (rid, upto) in &moved {
+            self.forget_versions(*rid, *upto)?;
+        }
+        self.log_due = true;
+        let rids: BTreeSet<i64> =
+            found.iter().map(|(_, current)| current.rid).chain(moved.iter().map(|(rid, _)| *rid)).collect();
+        Ok(rids.len())
+    }
+
+    /// Forgets the texts of those versions up to `upto` that are of one and the same patient.
+    fn forget_versions(&self, rid: i64, upto: i64) -> Result<(), StoreError> {
+        let text = "UPDATE version SET body = NULL WHERE rid = ?1 AND version <= ?2 \
+                    AND version > (SELECT coalesce(max(upto), 0) FROM moved WHERE rid = ?1 AND upto < ?2)";
+        self.database.execute(text, values![rid, upto])
     }
 
     /// Forgets the version that a record seals. Looks through all versions.
@@ -48,18 +66,27 @@ impl Writer {
             let text = "UPDATE resource SET deleted = 1, present = 0 WHERE rid = ?1";
             self.database.execute(text, values![current.rid])?;
         }
+        self.log_due = true;
         self.database.execute("UPDATE version SET body = NULL WHERE seq = ?1", values![seq])
     }
 
-    /// Empties the log of the last transactions, so that what was forgotten is not in it either. Tells whether it could: a
-    /// reader and an open transaction hold it up, and the next checkpoint does it. A server's tables are vacuumed; its own
-    /// log and its backups are the operator's (ADR 71).
+    /// Whether something was forgotten that the log of the last transactions may still have.
+    #[must_use]
+    pub const fn is_log_due(&self) -> bool {
+        self.log_due
+    }
+
+    /// Empties the log of the last transactions where that is due, so that what was forgotten is not in it either. Tells
+    /// whether it is done: a reader and an open transaction hold it up, and the next checkpoint does it. A server's tables are
+    /// vacuumed; its own log and its backups are the operator's (ADR 71).
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub fn empty_log(&mut self) -> Result<bool, StoreError> {
         // Within a transaction neither database can.
-        self.log_due = self.open || !self.database.empty_log()?;
+        if self.log_due && !self.open {
+            self.log_due = !self.database.empty_log()?;
+        }
         Ok(!self.log_due)
     }
 }

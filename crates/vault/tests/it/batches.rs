@@ -28,7 +28,7 @@ fn records_are_sealed_and_batched_in_one_commit() {
     let records = [node.seal(1, "identity", "rest"), node.seal(2, "identity", "rest")];
     let entries = records.each_ref().map(|record| record.entry.clone());
     let mut batch = node.store.batch();
-    node.vault.stage(&mut batch, &records).unwrap();
+    node.vault.stage(&mut batch, &records, &node.vault.sealing()).unwrap();
     node.vault.stage_batch(&mut batch, &MerkleBatch::new(&entries).unwrap()).unwrap();
     batch.commit(Durability::Buffered).unwrap();
     assert!(unbatched(&node).is_empty());
@@ -43,7 +43,7 @@ fn records_that_are_written_with_their_batches_are_all_in_them() {
     let merkles = entries.each_ref().map(|entry| MerkleBatch::new(std::slice::from_ref(entry)).unwrap());
     let staged = |merkles: &[MerkleBatch]| {
         let mut batch = node.store.batch();
-        node.vault.stage_batched(&mut batch, &records, merkles).map(|()| batch)
+        node.vault.stage_batched(&mut batch, &records, merkles, &node.vault.sealing()).map(|()| batch)
     };
     let [first, second] = merkles.clone();
     for wrong in [vec![], vec![first.clone()], vec![second.clone(), first.clone()]] {

@@ -95,16 +95,14 @@ fn no_file_tells_a_planted_string() {
     let records =
         [node.seal(1, &content, &content), node.seal(2, &long, &long), node.seal(3, &content, "{}")];
     let mut batch = node.store.batch();
-    node.vault.stage(&mut batch, &records).unwrap();
+    node.vault.stage(&mut batch, &records, &node.vault.sealing()).unwrap();
     let entries: Vec<_> = records.iter().map(|record| record.entry.clone()).collect();
     node.vault.stage_batch(&mut batch, &MerkleBatch::new(&entries).unwrap()).unwrap();
     batch.commit(Durability::Synced).unwrap();
     let ids: Vec<_> = entries.iter().map(|entry| entry.record_id).collect();
     let sent =
         node.vault.replicate(&ids, &replica.recipient(), &node.own_permit(node.identity_class())).unwrap();
-    let mut batch = replica.store.batch();
-    replica.vault.stage_replica(&mut batch, node.vault.me(), &sent.manifest, &sent.blocks).unwrap();
-    batch.commit(Durability::Synced).unwrap();
+    replica.accept(node.vault.me(), &sent).unwrap();
     let permit = replica.treatment(1, Jurisdiction::US, ids[1], replica.identity_class());
     assert_eq!(replica.vault.open_identity(ids[1], &permit).unwrap().expose(), long.as_bytes());
     assert!(replica.vault.open_deidentified(ids[1], &permit).is_ok());

@@ -39,7 +39,7 @@ fn a_batch_that_was_not_committed_leaves_no_trace() {
     let node = Node::new(0, Jurisdiction::US);
     let record = node.seal(1, "Jane", "rest");
     let mut batch = node.store.batch();
-    node.vault.stage(&mut batch, std::slice::from_ref(&record)).unwrap();
+    node.vault.stage(&mut batch, std::slice::from_ref(&record), &node.vault.sealing()).unwrap();
     drop(batch);
     let (_dir, vault, _store) = crashed(&node);
     assert!(vault.entry(record.entry.record_id).unwrap().is_none());
@@ -56,7 +56,7 @@ fn what_is_listed_after_a_crash_opens_on_both_sides() {
     for round in 0..4_usize {
         let records: Vec<_> = (0..5).map(|subject| node.seal(subject, "identity", "rest")).collect();
         let mut batch = node.store.batch();
-        node.vault.stage(&mut batch, &records).unwrap();
+        node.vault.stage(&mut batch, &records, &node.vault.sealing()).unwrap();
         batch.commit(Durability::Buffered).unwrap();
         committed += records.len();
         let erased = records[round].entry.record_id;

@@ -1,6 +1,6 @@
 //! Erasure: gone here, gone at the replicas, never back, accounted for.
 
-use crate::node::Node;
+use crate::node::{Node, row_key};
 use bxp_storage::Durability;
 use bxp_types::{BlockClass, Jurisdiction, RecordId, ValidatorIndex};
 use bxp_vault::{MerkleBatch, Tombstone, VaultError};
@@ -57,13 +57,7 @@ fn replicas_erase_on_the_holders_word_alone_and_do_not_take_it_back() {
         .vault
         .replicate(&[entry.record_id], &replica.recipient(), &holder.own_permit(holder.identity_class()))
         .unwrap();
-    let accept = || {
-        let mut batch = replica.store.batch();
-        let accepted =
-            replica.vault.stage_replica(&mut batch, ValidatorIndex(0), &sent.manifest, &sent.blocks).unwrap();
-        batch.commit(Durability::Buffered).unwrap();
-        accepted
-    };
+    let accept = || replica.accept(ValidatorIndex(0), &sent).unwrap();
     assert_eq!(accept().records, 1);
     assert!(matches!(replica.vault.erase(entry.record_id), Err(VaultError::NotOurs(_))));
 
@@ -94,6 +88,64 @@ fn replicas_erase_on_the_holders_word_alone_and_do_not_take_it_back() {
     let accepted = accept();
     assert_eq!((accepted.records, accepted.blocks, accepted.keys, accepted.erased), (0, 0, 0, 1));
     assert!(replica.vault.block(&entry.deidentified_cid).unwrap().is_none());
+}
+
+/// Goal: what one damaged row holds up is that one block. Way: the key of one of a patient's records is changed, or cut short,
+/// on the disk before another record of that patient is erased, which wraps all others anew.
+#[test]
+fn a_damaged_key_holds_up_no_erasure_and_no_start() {
+    for damaged in [&[7; 80][..], &[7; 3]] {
+        let node = Node::new(0, Jurisdiction::US);
+        let [erased, hurt, whole] = ["Jane", "John", "Jack"].map(|name| node.take_in(1, name, "rest"));
+        let mut batch = node.store.batch();
+        batch.put(&node.store.table("vault.keys").unwrap(), row_key(&hurt.identity_cid), damaged);
+        batch.commit(Durability::Synced).unwrap();
+        node.vault.erase(erased.record_id).unwrap();
+
+        let node = node.reopen();
+        let own = node.own_permit(node.identity_class());
+        assert!(node.vault.open_identity(hurt.record_id, &own).is_err());
+        assert!(
+            node.vault.open_deidentified(hurt.record_id, &own).is_ok(),
+            "its other side has a key of its own"
+        );
+        assert!(node.vault.open_identity(whole.record_id, &own).is_ok());
+        assert!(node.enclave.renewing_patients().is_empty());
+        assert_eq!(node.vault.erase_patient(whole.subject).unwrap().len(), 2);
+        assert!(!node.enclave.has_patient(&whole.subject.0));
+    }
+}
+
+/// Goal: the key of a patient of whom nothing is left goes also where a crash came before it was destroyed. Way: the records
+/// are gone and the key is renewed, as an erasure leaves them until its last step.
+#[test]
+fn an_erasure_that_was_broken_off_destroys_the_key_at_the_next_start() {
+    let node = Node::new(0, Jurisdiction::US);
+    let (erased, kept) = (node.take_in(1, "Jane", "rest"), node.take_in(2, "John", "rest"));
+    node.vault.erase_patient(erased.subject).unwrap();
+    node.enclave.ensure_patients(&[erased.subject.0]).unwrap();
+    node.enclave.renew_patients(&[erased.subject.0, kept.subject.0]).unwrap();
+    let node = node.reopen();
+    assert!(!node.enclave.has_patient(&erased.subject.0));
+    assert!(node.enclave.renewing_patients().is_empty());
+    assert!(node.vault.open_identity(kept.record_id, &node.own_permit(node.identity_class())).is_ok());
+}
+
+/// Goal: what the caller erases with the records is gone with them or not at all.
+#[test]
+fn what_is_erased_beside_the_records_goes_with_them() {
+    let node = Node::new(0, Jurisdiction::US);
+    let entry = node.take_in(1, "Jane", "rest");
+    let table = node.store.table("beside").unwrap();
+    let beside = || {
+        let mut batch = node.store.batch();
+        batch.put(&table, b"a", b"b");
+        batch
+    };
+    let refused = node.vault.erase_with(RecordId([1; 16]), beside());
+    assert!(matches!(refused, Err(VaultError::UnknownRecord(_))) && !table.contains(b"a").unwrap());
+    assert_eq!(node.vault.erase_patient_with(entry.subject, beside()).unwrap().len(), 1);
+    assert!(table.contains(b"a").unwrap() && node.vault.entry(entry.record_id).unwrap().is_none());
 }
 
 #[test]

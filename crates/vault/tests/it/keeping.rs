@@ -49,9 +49,7 @@ fn hand_over(holder: &Node, to: &Node, entries: &[RecordEntry]) -> Result<(), Va
     let permit = holder.own_permit(holder.identity_class());
     for records in [whole, rest] {
         let sent = holder.vault.replicate(&records, &to.recipient(), &permit).unwrap();
-        let mut batch = to.store.batch();
-        to.vault.stage_replica(&mut batch, holder.vault.me(), &sent.manifest, &sent.blocks)?;
-        batch.commit(Durability::Synced).unwrap();
+        to.accept(holder.vault.me(), &sent)?;
     }
     Ok(())
 }

@@ -6,7 +6,9 @@ use bxp_storage::{Durability, Store};
 use bxp_types::{
     Address, BlockClass, Bytes, Jurisdiction, NetworkId, Phi, RecordId, SubjectId, ValidatorIndex,
 };
-use bxp_vault::{Clock, NewRecord, Recipient, RecordEntry, SealedRecord, Vault};
+use bxp_vault::{
+    Accepted, Clock, NewRecord, Recipient, RecordEntry, Replica, SealedRecord, Vault, VaultError,
+};
 use cid::Cid;
 use std::sync::{
     Arc,
@@ -105,8 +107,17 @@ impl Node {
 
     pub(crate) fn keep(&self, records: &[SealedRecord]) {
         let mut batch = self.store.batch();
-        self.vault.stage(&mut batch, records).unwrap();
+        self.vault.stage(&mut batch, records, &self.vault.sealing()).unwrap();
         batch.commit(Durability::Buffered).unwrap();
+    }
+
+    /// Takes in what `from` sent.
+    pub(crate) fn accept(&self, from: ValidatorIndex, sent: &Replica) -> Result<Accepted, VaultError> {
+        let mut batch = self.store.batch();
+        let (vault, sealing) = (&self.vault, self.vault.sealing());
+        let accepted = vault.stage_replica(&mut batch, from, &sent.manifest, &sent.blocks, &sealing)?;
+        batch.commit(Durability::Synced).unwrap();
+        Ok(accepted)
     }
 
     /// Seals and keeps one record.

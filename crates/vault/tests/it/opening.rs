@@ -72,7 +72,10 @@ fn another_nodes_sealed_record_is_not_staged_as_own() {
     let (one, two) = (Node::new(0, Jurisdiction::US), Node::new(1, Jurisdiction::US));
     let record = one.seal(1, "Jane", "rest");
     let mut batch = two.store.batch();
-    assert!(matches!(two.vault.stage(&mut batch, &[record]), Err(VaultError::NotOurs(_))));
+    assert!(matches!(
+        two.vault.stage(&mut batch, &[record], &two.vault.sealing()),
+        Err(VaultError::NotOurs(_))
+    ));
     assert!(batch.is_empty());
 }
 

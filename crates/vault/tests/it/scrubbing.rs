@@ -24,9 +24,7 @@ fn replicated() -> (Node, Node, Vec<RecordEntry>) {
     let ids: Vec<_> = entries.iter().map(|entry| entry.record_id).collect();
     let permit = holder.own_permit(holder.identity_class());
     let sent = holder.vault.replicate(&ids, &peer.recipient(), &permit).unwrap();
-    let mut batch = peer.store.batch();
-    peer.vault.stage_replica(&mut batch, ValidatorIndex(0), &sent.manifest, &sent.blocks).unwrap();
-    batch.commit(Durability::Buffered).unwrap();
+    peer.accept(ValidatorIndex(0), &sent).unwrap();
     (holder, peer, entries)
 }
 

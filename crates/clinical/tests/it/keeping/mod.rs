@@ -1,7 +1,7 @@
 //! Copies of identity blocks where placement wants them: joins, leaves, moves, kills, erasures.
 
 mod killed;
-mod net;
+pub(crate) mod net;
 
 use bxp_clinical::erase::Erasing;
 use bxp_types::ValidatorIndex;

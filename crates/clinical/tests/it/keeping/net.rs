@@ -23,18 +23,19 @@ use cid::Cid;
 use parking_lot::Mutex;
 use std::{collections::BTreeSet, fs, num::NonZeroU16, path::Path, sync::Arc};
 
-pub(super) const US: Jurisdiction = Jurisdiction::US;
-pub(super) const DE: Jurisdiction = Jurisdiction::DE;
+pub(crate) const US: Jurisdiction = Jurisdiction::US;
+pub(crate) const DE: Jurisdiction = Jurisdiction::DE;
 
-pub(super) struct Seat {
-    pub(super) store: Store,
-    pub(super) vault: Vault,
-    pub(super) ingest: Ingest,
+pub(crate) struct Seat {
+    pub(crate) store: Store,
+    pub(crate) enclave: Enclave,
+    pub(crate) vault: Vault,
+    pub(crate) ingest: Ingest,
 }
 
 /// The directory that all nodes read.
 #[derive(Clone)]
-pub(super) struct Shared(pub(super) Arc<Mutex<Directory>>);
+pub(crate) struct Shared(pub(crate) Arc<Mutex<Directory>>);
 
 impl DirectorySource for Shared {
     fn newer_than(&self, height: Option<u64>) -> Result<Vec<Directory>, ClinicalError> {
@@ -42,14 +43,14 @@ impl DirectorySource for Shared {
     }
 }
 
-pub(super) struct Net {
-    pub(super) genesis: Genesis,
-    pub(super) seats: Vec<Seat>,
-    pub(super) directory: Shared,
+pub(crate) struct Net {
+    pub(crate) genesis: Genesis,
+    pub(crate) seats: Vec<Seat>,
+    pub(crate) directory: Shared,
 }
 
 /// Makes the folders of nodes in these countries, with that many copies in the US.
-pub(super) fn make(dir: &Path, homes: &[Jurisdiction], copies: u16) {
+pub(crate) fn make(dir: &Path, homes: &[Jurisdiction], copies: u16) {
     let entry = |(index, home): (usize, &Jurisdiction)| {
         let folder = dir.join(index.to_string());
         fs::create_dir_all(&folder).unwrap();
@@ -79,7 +80,7 @@ pub(super) fn make(dir: &Path, homes: &[Jurisdiction], copies: u16) {
 }
 
 impl Net {
-    pub(super) fn open(dir: &Path) -> Self {
+    pub(crate) fn open(dir: &Path) -> Self {
         let genesis = Genesis::from_json(&fs::read_to_string(dir.join("genesis.json")).unwrap()).unwrap();
         let seats = (0..genesis.validator_count()).map(|index| seat(dir, &genesis, index)).collect();
         let directory = Shared(Arc::new(Mutex::new(Directory::of_genesis(&genesis))));
@@ -87,7 +88,7 @@ impl Net {
     }
 
     /// From `height` on these nodes stand in these countries, and no others anywhere.
-    pub(super) fn move_to(&self, height: u64, places: &[(u16, Jurisdiction)]) {
+    pub(crate) fn move_to(&self, height: u64, places: &[(u16, Jurisdiction)]) {
         let known = Directory::of_genesis(&self.genesis);
         let member = |(index, country): &(u16, Jurisdiction)| Member {
             country: *country,
@@ -98,7 +99,7 @@ impl Net {
     }
 
     /// One patient's records at node 0, wherever they belong by genesis. Gives their entries.
-    pub(super) async fn take_in(&self) -> Vec<RecordEntry> {
+    pub(crate) async fn take_in(&self) -> Vec<RecordEntry> {
         let bundle = &patients(US, 1)[1];
         let taken = self.seats[0].ingest.ingest_submission(&crate::node::submission(&bundle.json)).unwrap();
         assert!(taken.new > 0 && taken.refused == 0);
@@ -106,28 +107,28 @@ impl Net {
         self.entries()
     }
 
-    pub(super) fn entries(&self) -> Vec<RecordEntry> {
+    pub(crate) fn entries(&self) -> Vec<RecordEntry> {
         self.seats[0].vault.entries(0).map(|row| row.unwrap().1).collect()
     }
 
     /// Replicates from a node until nothing waits.
-    pub(super) async fn hand_over(&self, from: usize) {
+    pub(crate) async fn hand_over(&self, from: usize) {
         hand_over_all(&self.seats[from].ingest, self.line(from)).await;
     }
 
     /// How node `from` reaches the others.
-    pub(super) fn line(&self, from: usize) -> Line {
+    pub(crate) fn line(&self, from: usize) -> Line {
         let seats = self.seats.iter().map(|seat| (seat.vault.clone(), seat.store.clone())).collect();
         let (seats, genesis) = (Arc::new(seats), self.genesis.clone());
         Line { from: ValidatorIndex(from as u16), genesis, seats, away: Arc::default() }
     }
 
-    pub(super) fn keeping(&self, of: usize) -> Keeping<Line> {
+    pub(crate) fn keeping(&self, of: usize) -> Keeping<Line> {
         Keeping::new(self.seats[of].ingest.clone(), self.line(of), Arc::new(self.directory.clone()))
     }
 
     /// Rounds of all nodes until none has anything to do.
-    pub(super) async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         const ROUNDS_MAX: usize = 20;
         let mut workers: Vec<_> = (0..self.seats.len()).map(|of| self.keeping(of)).collect();
         for _ in 0..ROUNDS_MAX {
@@ -143,7 +144,7 @@ impl Net {
     }
 
     /// The nodes that have the record's identity block and its key.
-    pub(super) fn holders(&self, entry: &RecordEntry) -> Vec<u16> {
+    pub(crate) fn holders(&self, entry: &RecordEntry) -> Vec<u16> {
         let has = |seat: &&Seat| {
             let key = seat.vault.has_key(&entry.identity_cid).unwrap();
             let block = seat.vault.block(&entry.identity_cid).unwrap();
@@ -162,13 +163,14 @@ fn seat(dir: &Path, genesis: &Genesis, index: usize) -> Seat {
     let me = ValidatorIndex(index as u16);
     let vault = Vault::open_with_clock(&store, enclave.clone(), me, home, clock()).unwrap();
     let config = IngestConfig { default_jurisdiction: home, validation: Mode::Strict, profiles: Mode::Warn };
-    let ingest = Ingest::with_clock(vault.clone(), enclave, &store, genesis, config, clock()).unwrap();
-    Seat { store, vault, ingest }
+    let ingest =
+        Ingest::with_clock(vault.clone(), enclave.clone(), &store, genesis, config, clock()).unwrap();
+    Seat { store, enclave, vault, ingest }
 }
 
 impl Seat {
     /// Whether the node opens the identity side for a treatment in `country`.
-    pub(super) fn opens(&self, entry: &RecordEntry, country: Jurisdiction) -> bool {
+    pub(crate) fn opens(&self, entry: &RecordEntry, country: Jurisdiction) -> bool {
         let class = BlockClass::Identity(entry.home);
         treatment(&self.vault, entry.record_id, class, country)
             .is_ok_and(|permit| self.vault.open_identity(entry.record_id, &permit).is_ok())
@@ -177,11 +179,11 @@ impl Seat {
 
 /// Straight into the other vaults, by the very functions that a node answers with.
 #[derive(Clone)]
-pub(super) struct Line {
+pub(crate) struct Line {
     from: ValidatorIndex,
     genesis: Genesis,
     seats: Arc<Vec<(Vault, Store)>>,
-    pub(super) away: Arc<Mutex<BTreeSet<u16>>>,
+    pub(crate) away: Arc<Mutex<BTreeSet<u16>>>,
 }
 
 impl Line {
