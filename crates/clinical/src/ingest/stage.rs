@@ -99,7 +99,7 @@ impl Inner {
         for (plan, _) in patients.iter().zip(&used).filter(|(_, used)| **used) {
             self.tables.put_patient(&mut batch, &plan.logical, &plan.patient)?;
         }
-        self.stage_records(&mut batch, &records, &mut passage.report)?;
+        self.stage_records(&mut batch, &records, &sealing, &mut passage.report)?;
         let mut noted: Vec<Noted> = written.iter().map(|(_, noted)| noted.clone()).collect();
         for deletion in passage.deletions {
             noted.push(self.stage_deletion(&mut batch, deletion, updated_ms)?);
@@ -169,12 +169,13 @@ impl Inner {
         &self,
         batch: &mut Batch,
         records: &[SealedRecord],
+        sealing: &Sealing<'_>,
         report: &mut Report,
     ) -> Result<(), ClinicalError> {
         let listed: Vec<_> = records.iter().map(|record| record.entry.clone()).collect();
         let merkles: Vec<_> =
             listed.chunks(RECORDS_PER_BATCH).map(MerkleBatch::new).collect::<Result<_, _>>()?;
-        self.vault.stage_batched(batch, records, &merkles)?;
+        self.vault.stage_batched(batch, records, &merkles, sealing)?;
         report.roots.extend(merkles.iter().map(MerkleBatch::root));
         let ids: Vec<RecordId> = listed.iter().map(|entry| entry.record_id).collect();
         for &other in &self.others {
