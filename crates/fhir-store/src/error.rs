@@ -32,7 +32,7 @@ pub enum StoreError {
     OtherKey,
     /// The key does not open the file, or a page of it was changed.
     #[error(
-        "open the FHIR store {0}: its key is another one, another version of bxp wrote it, or it is damaged; restore the data folder"
+        "open the FHIR store {0}: its key is another one, another version of bxp wrote it, or it is damaged; restore the data folder, or, if only this file is damaged, move it away with its -wal and -shm: the node makes it again from the vault"
     )]
     Sealed(std::path::PathBuf),
     /// A file system error.

@@ -118,6 +118,8 @@ CREATE TABLE note (
 pub(crate) const PARAMETERS: &str = "parameters";
 /// The note that says up to which number the gate's work is in the store.
 pub(crate) const APPLIED: &str = "applied";
+/// The note that says up to which of the vault's records a lost store is made again; -1 where nothing is to be.
+pub(crate) const REBUILT: &str = "rebuilt";
 /// The note of a server that says the version of its tables; a file has a place of its own for it.
 const SCHEMA: &str = "schema";
 /// The note of a server by which the key is recognised.

@@ -210,6 +210,23 @@ impl Writer {
         schema::set_note(&self.database, schema::APPLIED, i64::try_from(number).unwrap_or(i64::MAX))
     }
 
+    /// Up to which number of the vault's records a lost store has been made again; none where nothing is being made.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn rebuilt_to(&self) -> Result<Option<u64>, StoreError> {
+        Ok(schema::note(&self.database, schema::REBUILT)?.and_then(|number| u64::try_from(number).ok()))
+    }
+
+    /// Notes that with the open transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn set_rebuilt_to(&mut self, number: Option<u64>) -> Result<(), StoreError> {
+        let number = number.map_or(-1, |number| i64::try_from(number).unwrap_or(i64::MAX));
+        schema::set_note(&self.database, schema::REBUILT, number)
+    }
+
     /// The newest version of a resource, deletions included; none if it was never here.
     ///
     /// # Errors

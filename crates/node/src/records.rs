@@ -74,11 +74,13 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
         profiles: config.profiles,
     };
     let ingest = Ingest::new(vault.clone(), enclave.clone(), store, genesis, ingest_config)?;
-    let key = enclave.database_key("fhir store")?;
-    ingest.keep_working_copy(working_copy::open(config, key, vault.home())?)?;
     // Before anyone is answered: by genesis nodes may stand where they stand no more.
     let keeping = Keeping::new(ingest.clone(), network.clone(), directory_source(ledger)?);
     keeping.take_over()?;
+    let key = enclave.database_key("fhir store")?;
+    let (filling, working_copy) = (ingest.clone(), working_copy::open(config, key, vault.home())?);
+    // One that was lost is made again from the vault, which may take minutes.
+    tokio::task::spawn_blocking(move || filling.keep_working_copy(working_copy)).await??;
     let regulators = regulators(genesis, &config.regulators)?;
     let facts =
         ChainFacts::new(Arc::clone(ledger), regulators, Clock::system()).by_directory_of(vault.clone());

@@ -19,6 +19,7 @@ mod find;
 mod gate;
 mod hl7v2;
 mod names;
+mod rebuild;
 mod redo;
 mod report;
 mod resolve;
@@ -199,7 +200,8 @@ impl Ingest {
         self.0.work.send_modify(|tick| *tick = tick.wrapping_add(1));
     }
 
-    /// Keeps the whole resources in `store` too, from now on. What a crash has kept out of it is put in at once.
+    /// Keeps the whole resources in `store` too, from now on. What a crash has kept out of it is put in at once, and an empty
+    /// one is filled from the vault first, which takes a while where that has much.
     ///
     /// # Errors
     /// [`ClinicalError::Store`], [`ClinicalError::Storage`], [`ClinicalError::Vault`].

@@ -77,6 +77,12 @@ impl Redo {
         self.next.load(Ordering::SeqCst)
     }
 
+    /// The number of the last row that is there; 0 where none is.
+    pub(super) fn last(&self) -> Result<u64, ClinicalError> {
+        let last = self.rows.last()?.map(|(key, _)| key.as_ref().try_into().map_err(|_| DAMAGED));
+        Ok(last.transpose()?.map_or(0, u64::from_be_bytes))
+    }
+
     /// Adds a row with `versions` to `batch`. Gives its number.
     pub(super) fn note(&self, batch: &mut Batch, versions: &[Noted]) -> Result<u64, ClinicalError> {
         self.put(batch, &encode(versions)?)

@@ -7,7 +7,7 @@ use super::{
     redo::Noted,
     seal::{Sealed, Taken},
     subjects::{SubjectPlan, Whose},
-    tables::Version,
+    tables::{DELETED, Version},
     take::{Passage, own_id},
 };
 use crate::{ClinicalError, source::Refusal};
@@ -204,9 +204,8 @@ impl Inner {
         let subject = match version {
             None => self.institution.subject,
             Some((logical, version)) => {
-                // No content has this fingerprint, so that the same resource may come again.
-                let deleted =
-                    Version { content: [0; 32], number: version.number.saturating_add(1), ..version };
+                let number = version.number.saturating_add(1);
+                let deleted = Version { content: DELETED, number, ..version };
                 self.tables.put_version(batch, &logical, &deleted)?;
                 self.tables.put_deleted(batch, version.subject, &logical);
                 version.subject

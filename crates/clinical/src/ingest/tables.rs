@@ -15,6 +15,9 @@ pub(crate) type Fingerprint = [u8; 32];
 /// The random pseudonym of a FHIR resource over all its versions: the id that it has on the de-identified side.
 pub(crate) type LogicalId = [u8; 16];
 
+/// In place of a content's fingerprint: the resource is deleted. No content has it, so that the same one may come again.
+pub(crate) const DELETED: Fingerprint = [0; 32];
+
 /// A resource that some name leads to. It may not have been handed in yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
@@ -141,6 +144,17 @@ impl Tables {
     /// Takes a resource out of the chart in which an earlier version of it stood.
     pub(crate) fn remove_from_chart(&self, batch: &mut Batch, subject: SubjectId, logical: &LogicalId) {
         batch.remove(&self.charts, [subject.0, *logical].concat());
+    }
+
+    /// The last records of the resources that are deleted.
+    pub(crate) fn deleted(&self) -> Result<Vec<RecordId>, ClinicalError> {
+        let mut records = Vec::new();
+        for row in self.versions.iter() {
+            let logical: LogicalId = row?.0.as_ref().try_into().map_err(|_| DAMAGED)?;
+            let version = self.version(&logical)?.filter(|version| version.content == DELETED);
+            records.extend(version.map(|version| version.record));
+        }
+        Ok(records)
     }
 
     pub(crate) fn patient(&self, logical: &LogicalId) -> Result<Option<Patient>, ClinicalError> {

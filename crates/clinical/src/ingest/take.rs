@@ -6,7 +6,7 @@ use super::{
     seal::Taken,
     stage::Staged,
     subjects::{SubjectPlan, Subjects, Whose},
-    tables::{Fingerprint, Named},
+    tables::{Fingerprint, LogicalId, Named},
 };
 use crate::{
     ClinicalError,
@@ -17,6 +17,7 @@ use crate::{
 use bxp_fhir_store::{Parameters, Prepared, extract::is_id};
 use bxp_types::Phi;
 use rayon::prelude::*;
+use sonic_rs::Value;
 use std::{collections::HashMap, sync::Arc};
 
 /// The largest resource in bytes of JSON: both its sealed sides then fit one portion of the network.
@@ -133,7 +134,12 @@ fn report_of(submission: &Submission) -> Report {
 
 /// The id that the submitter gave to an entry's resource.
 pub(super) fn own_id(entry: &Entry) -> Option<&str> {
-    text(entry.resource.expose(), "id").filter(|id| is_id(id))
+    own_id_of(entry.resource.expose())
+}
+
+/// The id that the submitter gave to a resource.
+pub(super) fn own_id_of(resource: &Value) -> Option<&str> {
+    text(resource, "id").filter(|id| is_id(id))
 }
 
 impl Inner {
@@ -238,10 +244,12 @@ impl Inner {
     /// The id of an entry in the working copy: the submitter's, or one that follows from the pseudonym under the node's key
     /// and does not tell it, because the pseudonym stands on the de-identified side (45 CFR 164.514(c)).
     pub(super) fn stored_id(&self, entry: &Entry, named: &Named) -> String {
-        match own_id(entry) {
-            Some(id) => id.to_owned(),
-            None => hex::encode(&self.tables.fingerprint("fhir id", &named.logical)[..16]),
-        }
+        own_id(entry).map_or_else(|| self.given_id(&named.logical), str::to_owned)
+    }
+
+    /// The id of a resource that came without one.
+    pub(super) fn given_id(&self, logical: &LogicalId) -> String {
+        hex::encode(&self.tables.fingerprint("fhir id", logical)[..16])
     }
 
     /// Why a resource of this patient cannot be taken here.

@@ -8,6 +8,7 @@
 
 use super::{
     Inner,
+    rebuild::rebuild,
     redo::{Forgotten, Redo},
 };
 use crate::ClinicalError;
@@ -62,7 +63,7 @@ struct Group {
 }
 
 impl WorkingCopy {
-    /// Opens it and puts in what is missing.
+    /// Opens it and puts in what is missing; all of it, where it was lost.
     pub(super) fn open(inner: &Inner, store: FhirStore) -> Result<Self, ClinicalError> {
         let redo = Redo::open(&inner.store, inner.enclave.clone())?;
         let working = Self {
@@ -73,6 +74,7 @@ impl WorkingCopy {
             committed: Condvar::new(),
         };
         let mut writer = working.store.writer();
+        rebuild(inner, &working.redo, &mut writer)?;
         writer.begin()?;
         working.redo.again(inner, &mut writer)?;
         writer.commit()?;

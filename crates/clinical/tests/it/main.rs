@@ -10,6 +10,7 @@ mod keeping;
 mod ledger;
 mod networked;
 mod node;
+mod rebuilding;
 mod registry;
 mod replicating;
 mod secrecy;
