@@ -73,12 +73,13 @@ fn password(path: &Path) -> Result<Secret<String>> {
 pub(crate) fn open(config: &NodeConfig, key: Secret<[u8; 32]>, home: Jurisdiction) -> Result<Store> {
     let folder = config.data_dir.join("fhir");
     let file = Store::file(&folder);
-    // Either place would begin empty, as if nothing had ever been taken in.
+    // The other place would begin empty, and what is in this one would lie about for ever.
     let moved = folder.join("is-on-a-server");
     let Some(url) = &config.fhir.store else {
         ensure!(
             !moved.exists(),
-            "this node's working copy is on a database server; name it in fhir.store ({} says so)",
+            "this node's working copy is on a database server: name it in fhir.store, or remove {} to have the node make it \
+             again here from its vault",
             moved.display()
         );
         return Store::open(&folder, key)
@@ -92,7 +93,8 @@ pub(crate) fn open(config: &NodeConfig, key: Secret<[u8; 32]>, home: Jurisdictio
     }
     ensure!(
         !file.exists(),
-        "this node's working copy is in {}; it cannot be moved to a database server, take fhir.store out",
+        "this node's working copy is in {}: take fhir.store out, or move that file away, with its -wal and -shm, to have \
+         the node make it again on the database server from its vault",
         file.display()
     );
     let store = Store::connect(config.fhir.server(url)?, &key)?;
@@ -140,7 +142,7 @@ mod tests {
         let at_home = config(folder.path(), "").unwrap();
         drop(open(&at_home, Secret::new([1; 32]), Jurisdiction::US).unwrap());
         let server = "[fhir]\nstore = \"postgres://u@%2Fnowhere/d\"\ncountry = \"US\"\n";
-        assert!(refused(folder.path(), server).contains("cannot be moved"));
+        assert!(refused(folder.path(), server).contains("move that file away"));
         fs::remove_dir_all(folder.path().join("data/fhir")).unwrap();
         fs::create_dir_all(folder.path().join("data/fhir")).unwrap();
         fs::write(folder.path().join("data/fhir/is-on-a-server"), "").unwrap();
