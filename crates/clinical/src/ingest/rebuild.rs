@@ -4,14 +4,20 @@
 //! brought back: when each version was written (it is now), the numbers of versions whose records were erased, and deletions
 //! that later versions followed.
 
-use super::{Inner, chart::whole, redo::Redo, redo::own_permit, take::own_id_of};
-use crate::{ClinicalError, fhir::element::resource_type};
+use super::{
+    Inner,
+    chart::whole,
+    names::own_names,
+    redo::{Redo, own_permit},
+    tables::LogicalId,
+    take::own_id,
+};
+use crate::{ClinicalError, fhir::element::resource_type, source::Entry};
 use bxp_fhir_store::{Kind, NewVersion, Parameters, Prepared, Writer};
 use bxp_privacy::Permit;
 use bxp_types::SubjectId;
 use bxp_vault::{RecordEntry, VaultError};
 use rayon::prelude::*;
-use sonic_rs::{JsonValueTrait, Value};
 
 /// Records that are opened, written and committed together.
 const RECORDS_PER_STEP: usize = 2_000;
@@ -93,23 +99,31 @@ fn open(inner: &Inner, entry: &RecordEntry, permit: &Permit) -> Result<Option<Wh
 
 fn opened(inner: &Inner, entry: &RecordEntry, permit: &Permit) -> Result<Whole, ClinicalError> {
     const DAMAGED: ClinicalError = ClinicalError::Damaged("a record of the vault");
-    let resource = whole(&inner.vault, entry.record_id, permit)?;
-    let resource = resource.expose();
+    let source = Entry::new(0, None, whole(&inner.vault, entry.record_id, permit)?);
+    let resource = source.resource.expose();
     let kind = resource_type(resource).and_then(|name| Parameters::r4().kind(name)).ok_or(DAMAGED)?;
-    let id = match own_id_of(resource) {
+    let id = match own_id(&source) {
         Some(id) => id.to_owned(),
-        None => {
-            // The id of its de-identified side is the pseudonym.
-            let rest = inner.vault.open_deidentified(entry.record_id, permit)?;
-            let rest: Value = sonic_rs::from_slice(&rest).map_err(|_| DAMAGED)?;
-            let mut logical = [0; 16];
-            let id = rest.get("id").and_then(|id| id.as_str().map(str::to_owned)).ok_or(DAMAGED)?;
-            hex::decode_to_slice(id, &mut logical).map_err(|_| DAMAGED)?;
-            inner.given_id(&logical)
-        }
+        None => inner.given_id(&logical_id(inner, entry, &source)?.ok_or(DAMAGED)?),
     };
     let content = Prepared::new(kind, resource)?;
     Ok(Whole { kind, id, record: entry.record_id.0, subject: entry.subject, content })
+}
+
+/// The pseudonym of a resource that came without an id: by a name of its own, or where it stands in its patient's chart.
+fn logical_id(
+    inner: &Inner,
+    entry: &RecordEntry,
+    source: &Entry,
+) -> Result<Option<LogicalId>, ClinicalError> {
+    let encode = |_| ClinicalError::Damaged("a resource's text");
+    let content = inner.tables.fingerprint("content", source.text().map_err(encode)?.expose().as_bytes());
+    for name in own_names(&inner.tables, source, &content) {
+        if let Some(named) = inner.tables.named(&name)? {
+            return Ok(Some(named.logical));
+        }
+    }
+    inner.tables.place_in_chart(entry.subject, entry.record_id)
 }
 
 /// Writes a version with its content, or the deletion of its resource.

@@ -267,6 +267,21 @@ impl Tables {
         row.map_or(Ok(None), |record| in_chart(&record))
     }
 
+    /// The resource of a chart whose newest record this is.
+    pub(crate) fn place_in_chart(
+        &self,
+        subject: SubjectId,
+        record: RecordId,
+    ) -> Result<Option<LogicalId>, ClinicalError> {
+        for row in self.charts.iter_prefix(subject.0) {
+            let (key, newest) = row?;
+            if *newest == record.0 {
+                return key.last_chunk::<16>().copied().map(Some).ok_or(DAMAGED);
+            }
+        }
+        Ok(None)
+    }
+
     pub(crate) fn put_outgoing(
         &self,
         batch: &mut Batch,

@@ -17,7 +17,6 @@ use crate::{
 use bxp_fhir_store::{Parameters, Prepared, extract::is_id};
 use bxp_types::Phi;
 use rayon::prelude::*;
-use sonic_rs::Value;
 use std::{collections::HashMap, sync::Arc};
 
 /// The largest resource in bytes of JSON: both its sealed sides then fit one portion of the network.
@@ -134,12 +133,7 @@ fn report_of(submission: &Submission) -> Report {
 
 /// The id that the submitter gave to an entry's resource.
 pub(super) fn own_id(entry: &Entry) -> Option<&str> {
-    own_id_of(entry.resource.expose())
-}
-
-/// The id that the submitter gave to a resource.
-pub(super) fn own_id_of(resource: &Value) -> Option<&str> {
-    text(resource, "id").filter(|id| is_id(id))
+    text(entry.resource.expose(), "id").filter(|id| is_id(id))
 }
 
 impl Inner {

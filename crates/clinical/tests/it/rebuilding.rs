@@ -2,7 +2,7 @@
 
 use crate::{
     gate::{delete, keep_working_copy, one_node, patient, versions_with_text},
-    node::{NOW_MS, Node, clock, collection, patients},
+    node::{NOW_MS, Node, clock, collection, patients, submission},
 };
 use bxp_clinical::replicate::holder_permit;
 use bxp_fhir_store::{Method, Scope};
@@ -72,6 +72,12 @@ fn a_lost_working_copy_is_made_again() {
         &observation("erased", "p1", "x"),
     ]);
     take(&[&observation("changed", "p1", "after"), &observation("moved", "p2", "x")]);
+    // By its address at another server alone.
+    let named = format!(
+        r#"{{"resourceType":"Bundle","type":"collection","entry":[{{"fullUrl":"https://h.example/x","resource":{}}}]}}"#,
+        observation("", "p1", "named")
+    );
+    assert_eq!(node.ingest.ingest_submission(&submission(&named)).unwrap().new, 1);
     delete(&node.ingest, "Observation", "gone");
     let erased = node.ingest.find("Observation", "erased").unwrap().unwrap().record;
     node.ingest.erase_record(erased).unwrap();
