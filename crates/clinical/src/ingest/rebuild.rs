@@ -12,7 +12,11 @@ use super::{
     tables::LogicalId,
     take::own_id,
 };
-use crate::{ClinicalError, fhir::element::resource_type, source::Entry};
+use crate::{
+    ClinicalError,
+    fhir::element::resource_type,
+    source::{Entry, Position},
+};
 use bxp_fhir_store::{Kind, NewVersion, Parameters, Prepared, Writer};
 use bxp_privacy::Permit;
 use bxp_types::SubjectId;
@@ -99,7 +103,7 @@ fn open(inner: &Inner, entry: &RecordEntry, permit: &Permit) -> Result<Option<Wh
 
 fn opened(inner: &Inner, entry: &RecordEntry, permit: &Permit) -> Result<Whole, ClinicalError> {
     const DAMAGED: ClinicalError = ClinicalError::Damaged("a record of the vault");
-    let source = Entry::new(0, None, whole(&inner.vault, entry.record_id, permit)?);
+    let source = Entry::new(Position::Whole, None, whole(&inner.vault, entry.record_id, permit)?);
     let resource = source.resource.expose();
     let kind = resource_type(resource).and_then(|name| Parameters::r4().kind(name)).ok_or(DAMAGED)?;
     let id = match own_id(&source) {
