@@ -57,7 +57,7 @@ pub(super) fn rebuild(inner: &Inner, redo: &Redo, writer: &mut Writer) -> Result
         let opened: Vec<Option<Whole>> = portion
             .par_iter()
             .filter(|(_, entry)| own(entry))
-            .map(|(_, entry)| open(inner, entry, &permit))
+            .map(|(_, entry)| open(inner, entry, None, &permit))
             .collect::<Result<_, _>>()?;
         writer.begin()?;
         left_out += opened.iter().filter(|one| one.is_none()).count();
@@ -73,9 +73,9 @@ pub(super) fn rebuild(inner: &Inner, redo: &Redo, writer: &mut Writer) -> Result
         }
     }
     writer.begin()?;
-    for record in inner.tables.deleted()? {
+    for (logical, record) in inner.tables.deleted()? {
         if let Some(entry) = inner.vault.entry(record)?
-            && let Some(one) = open(inner, &entry, &own_permit(inner)?)?
+            && let Some(one) = open(inner, &entry, Some(logical), &own_permit(inner)?)?
         {
             put(inner, writer, &one, None)?;
         }
@@ -88,9 +88,14 @@ pub(super) fn rebuild(inner: &Inner, redo: &Redo, writer: &mut Writer) -> Result
     Ok(())
 }
 
-/// A record's resource; none where it cannot be opened.
-fn open(inner: &Inner, entry: &RecordEntry, permit: &Permit) -> Result<Option<Whole>, ClinicalError> {
-    match opened(inner, entry, permit) {
+/// A record's resource, whose pseudonym may be known; none where it cannot be opened.
+fn open(
+    inner: &Inner,
+    entry: &RecordEntry,
+    known: Option<LogicalId>,
+    permit: &Permit,
+) -> Result<Option<Whole>, ClinicalError> {
+    match opened(inner, entry, known, permit) {
         Ok(whole) => Ok(Some(whole)),
         Err(error @ (ClinicalError::Storage(_) | ClinicalError::Vault(VaultError::Storage(_)))) => Err(error),
         Err(error) => {
@@ -101,14 +106,22 @@ fn open(inner: &Inner, entry: &RecordEntry, permit: &Permit) -> Result<Option<Wh
     }
 }
 
-fn opened(inner: &Inner, entry: &RecordEntry, permit: &Permit) -> Result<Whole, ClinicalError> {
+fn opened(
+    inner: &Inner,
+    entry: &RecordEntry,
+    known: Option<LogicalId>,
+    permit: &Permit,
+) -> Result<Whole, ClinicalError> {
     const DAMAGED: ClinicalError = ClinicalError::Damaged("a record of the vault");
     let source = Entry::new(Position::Whole, None, whole(&inner.vault, entry.record_id, permit)?);
     let resource = source.resource.expose();
     let kind = resource_type(resource).and_then(|name| Parameters::r4().kind(name)).ok_or(DAMAGED)?;
     let id = match own_id(&source) {
         Some(id) => id.to_owned(),
-        None => inner.given_id(&logical_id(inner, entry, &source)?.ok_or(DAMAGED)?),
+        None => {
+            let found = known.map_or_else(|| logical_id(inner, entry, &source), |known| Ok(Some(known)));
+            inner.given_id(&found?.ok_or(DAMAGED)?)
+        }
     };
     let content = Prepared::new(kind, resource)?;
     Ok(Whole { kind, id, record: entry.record_id.0, subject: entry.subject, content })

@@ -146,15 +146,15 @@ impl Tables {
         batch.remove(&self.charts, [subject.0, *logical].concat());
     }
 
-    /// The last records of the resources that are deleted.
-    pub(crate) fn deleted(&self) -> Result<Vec<RecordId>, ClinicalError> {
-        let mut records = Vec::new();
+    /// The resources that are deleted, with their last records.
+    pub(crate) fn deleted(&self) -> Result<Vec<(LogicalId, RecordId)>, ClinicalError> {
+        let mut deleted = Vec::new();
         for row in self.versions.iter() {
             let logical: LogicalId = row?.0.as_ref().try_into().map_err(|_| DAMAGED)?;
             let version = self.version(&logical)?.filter(|version| version.content == DELETED);
-            records.extend(version.map(|version| version.record));
+            deleted.extend(version.map(|version| (logical, version.record)));
         }
-        Ok(records)
+        Ok(deleted)
     }
 
     pub(crate) fn patient(&self, logical: &LogicalId) -> Result<Option<Patient>, ClinicalError> {
