@@ -69,7 +69,7 @@ impl<'a> Context<'a> {
 
     /// Something at this place could not be mapped.
     pub(crate) fn note(&mut self, what: &'static str) {
-        let path = self.path.join("/");
+        let path = if self.path.is_empty() { "ClinicalDocument".to_owned() } else { self.path.join("/") };
         self.note_at(path, what);
     }
 

@@ -10,12 +10,13 @@ use bxp_hl7v2::build::{Json, concept, derive_id};
 
 const NAME_BYTES_MAX: usize = 1_000;
 
-/// All names.
+/// All names, but those in which nothing stands.
 pub(crate) fn names(element: &Element) -> Json {
-    Json::List(element.all("name").filter(|name| !name.is_null()).map(human_name).collect())
+    let said = element.all("name").filter(|name| !name.is_null());
+    Json::List(said.map(human_name).filter(|name| !name.is_empty()).collect())
 }
 
-/// A PN.
+/// A PN; empty where nothing stands in it.
 fn human_name(name: &Element) -> Json {
     let use_code = match name.attribute("use").unwrap_or_default() {
         "L" | "C" => "official",
@@ -39,7 +40,8 @@ fn human_name(name: &Element) -> Json {
             _ => {}
         }
     }
-    json
+    let said = ["text", "family", "given", "prefix", "suffix"].iter().any(|part| json.has(part));
+    if said { json } else { Json::default() }
 }
 
 /// Given names may repeat, which a set would lose.
