@@ -16,9 +16,11 @@ use bxp_hl7v2::build::{Json, concept};
 const CONCERN: [(&str, &str); 4] =
     [("active", "active"), ("completed", "inactive"), ("aborted", "inactive"), ("suspended", "inactive")];
 
-/// Whether an observation is a problem: by its template.
+/// Whether an observation is a problem: by its template, of a problem or of what something was done for.
 pub(super) fn is_problem(element: &Element) -> bool {
-    element.follows("2.16.840.1.113883.10.20.22.4.4")
+    ["2.16.840.1.113883.10.20.22.4.4", "2.16.840.1.113883.10.20.22.4.19"]
+        .iter()
+        .any(|one| element.follows(one))
 }
 
 /// A wrapper of problems.

@@ -33,7 +33,7 @@ pub(crate) enum Section {
 }
 
 /// Sections by their LOINC code, with the name that reports give them.
-const SECTIONS: [(&str, Section, &str); 42] = [
+const SECTIONS: [(&str, Section, &str); 47] = [
     ("11450-4", Section::Problems, "problems"),
     ("75310-3", Section::HealthConcerns, "health-concerns"),
     ("11348-0", Section::History, "past-illness"),
@@ -60,6 +60,11 @@ const SECTIONS: [(&str, Section, &str); 42] = [
     ("47420-5", Section::Function, "functional-status"),
     ("10190-7", Section::Function, "mental-status"),
     ("29545-1", Section::Function, "physical-exam"),
+    ("42348-3", Section::Function, "advance-directives"),
+    ("61144-2", Section::Function, "nutrition"),
+    ("55109-3", Section::History, "complications"),
+    ("59770-8", Section::History, "procedure-indications"),
+    ("59776-5", Section::History, "procedure-findings"),
     ("85847-2", Section::CareTeams, "care-teams"),
     ("61146-7", Section::Goals, "goals"),
     ("46264-8", Section::Devices, "medical-equipment"),

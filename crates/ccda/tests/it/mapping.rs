@@ -258,3 +258,49 @@ fn an_end_date_alone_does_not_end_an_allergy_that_the_document_calls_active() {
     says(&status("<statusCode code=\"completed\"/>"), "resolved");
     says(&status(""), "resolved");
 }
+
+/// A document with one more section of this LOINC code.
+fn with_section(code: &str, entry: &str) -> String {
+    let section =
+        format!("<component><section><code code=\"{code}\"/>{entry}</section></component></structuredBody>");
+    DOCUMENT.replace("</structuredBody>", &section)
+}
+
+#[test]
+fn advance_directives_complications_and_indications() {
+    let snomed = "codeSystem=\"2.16.840.1.113883.6.96\"";
+    let observation = |template: &str, code: &str, value: &str| {
+        format!(
+            "<entry><observation classCode=\"OBS\" moodCode=\"EVN\"><templateId root=\"2.16.840.1.113883.10.20.22.4.{template}\"/>\
+             <id root=\"2.16.840.1.113883.19.5.99\" extension=\"added\"/><code code=\"{code}\" {snomed}/>\
+             <statusCode code=\"completed\"/><effectiveTime value=\"20240302\"/>\
+             <value xsi:type=\"CD\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" code=\"{value}\" {snomed}/></observation></entry>"
+        )
+    };
+    let made = |section: &str, entry: &str| by_type(&taken(&with_section(section, entry)).bundle);
+    let resuscitation = made("42348-3", &observation("48", "304251008", "304253006"));
+    has(
+        &resuscitation,
+        "Observation",
+        &[r#""code":"304251008""#, r#""code":"304253006""#, r#""code":"survey""#],
+    );
+    for (section, template) in [("55109-3", "4"), ("59776-5", "4"), ("59770-8", "19")] {
+        let all = made(section, &observation(template, "404684003", "385093006"));
+        has(&all, "Condition", &[r#""code":"385093006""#]);
+    }
+}
+
+#[test]
+fn a_name_in_which_nothing_stands_is_no_name() {
+    let author = "<name>\n<given>Ottoline</given>\n<family>Brackenbury</family>\n</name>";
+    assert!(DOCUMENT.contains(author));
+    for empty in ["<name/>", "<name use=\"L\"><given/> </name>"] {
+        let all = by_type(&taken(&DOCUMENT.replace(author, empty)).bundle);
+        has(&all, "Practitioner", &["1740283779"]);
+        assert!(
+            all["Practitioner"].iter().all(|one| !one.contains(r#""name""#)),
+            "{:?}",
+            all["Practitioner"]
+        );
+    }
+}
