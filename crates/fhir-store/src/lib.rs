@@ -32,4 +32,4 @@ pub use error::StoreError;
 pub use parameters::{Class, Component, Composite, Kind, Leaf, Parameter, ParameterId, Parameters, Path};
 pub use read::{Everything, Reader, Resource, Scope};
 pub use store::Store;
-pub use writer::{Current, Method, NewVersion, Prepared, Put, Writer};
+pub use writer::{Current, Method, NewVersion, Prepared, Put, Rebuilding, Standing, Writer};

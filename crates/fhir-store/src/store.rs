@@ -113,6 +113,19 @@ impl Store {
         self.0.writer.lock()
     }
 
+    /// Takes what was forgotten out of a file's log, or out of a server's tables: its own log and its backups are the
+    /// operator's (ADR 71). Tells whether it could; a reader or an open transaction of a file holds it up. On a server no one
+    /// waits for it.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], [`StoreError::Server`], [`StoreError::Busy`].
+    pub fn leave_no_trace(&self) -> Result<bool, StoreError> {
+        match &self.0.place {
+            Place::File { .. } => self.writer().empty_log(),
+            Place::Server { .. } => self.pooled()?.vacuum().map(|()| true),
+        }
+    }
+
     /// A reader that opens what `permit` opens at `now_ms`, milliseconds since the epoch.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::{
 };
 use sonic_rs::Value;
 use std::collections::HashMap;
-pub use version::{Current, Method, NewVersion, Prepared, Put};
+pub use version::{Current, Method, NewVersion, Prepared, Put, Rebuilding, Standing};
 
 /// Numbers of concepts and resources that the writer remembers; then it forgets all.
 const REMEMBERED_MAX: usize = 400_000;
@@ -42,7 +42,7 @@ pub struct Writer {
     open: bool,
     /// An attempt did not end, or the database ended the transaction under it: the transaction must not be committed.
     broken: bool,
-    /// What was forgotten may still lie in the log; the next checkpoint empties it.
+    /// What was forgotten may still lie in a file's log; the next checkpoint empties it.
     log_due: bool,
 }
 
@@ -190,8 +190,11 @@ impl Writer {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn checkpoint(&mut self) -> Result<bool, StoreError> {
-        self.empty_log()?;
-        self.database.checkpoint()
+        let emptied = self.empty_log();
+        // What could not be emptied keeps nobody from syncing.
+        let synced = self.database.checkpoint()?;
+        emptied?;
+        Ok(synced)
     }
 
     /// The number up to which the gate's work is here.
@@ -210,21 +213,49 @@ impl Writer {
         schema::set_note(&self.database, schema::APPLIED, i64::try_from(number).unwrap_or(i64::MAX))
     }
 
-    /// Up to which number of the vault's records a lost store has been made again; none where nothing is being made.
+    /// How far a lost store has been made again.
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    pub fn rebuilt_to(&self) -> Result<Option<u64>, StoreError> {
-        Ok(schema::note(&self.database, schema::REBUILT)?.and_then(|number| u64::try_from(number).ok()))
+    pub fn rebuilding(&self) -> Result<Rebuilding, StoreError> {
+        Ok(match schema::note(&self.database, schema::REBUILT)?.map(u64::try_from) {
+            None => Rebuilding::Never,
+            Some(Ok(number)) => Rebuilding::UpTo(number),
+            Some(Err(_)) => Rebuilding::Done,
+        })
     }
 
     /// Notes that with the open transaction.
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    pub fn set_rebuilt_to(&mut self, number: Option<u64>) -> Result<(), StoreError> {
-        let number = number.map_or(-1, |number| i64::try_from(number).unwrap_or(i64::MAX));
+    pub fn set_rebuilding(&mut self, how_far: Rebuilding) -> Result<(), StoreError> {
+        let number = match how_far {
+            Rebuilding::UpTo(number) => i64::try_from(number).unwrap_or(i64::MAX),
+            Rebuilding::Never | Rebuilding::Done => -1,
+        };
         schema::set_note(&self.database, schema::REBUILT, number)
+    }
+
+    /// Resources that are not deleted, by their numbers, after number `after`; those alone whose newest version has a record.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], [`StoreError::Damaged`].
+    pub fn standing(&self, after: i64, limit: usize) -> Result<Vec<Standing>, StoreError> {
+        let text = "SELECT r.rid, r.kind, r.id, v.record FROM resource r JOIN version v ON v.seq = r.seq \
+                    WHERE r.rid > ?1 AND r.deleted = 0 AND v.record IS NOT NULL ORDER BY r.rid LIMIT ?2";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.database.all(text, values![after, limit], |row| {
+            let kind = Kind(row.get(1)?);
+            let record = self.database.shown_bytes(row, 3, Domain::Record)?;
+            let record = record.ok_or(StoreError::Damaged("a version of a resource"))?;
+            Ok(Standing {
+                number: row.get(0)?,
+                kind,
+                id: self.database.shown(row, 2, Domain::Id(kind))?,
+                record,
+            })
+        })
     }
 
     /// The newest version of a resource, deletions included; none if it was never here.

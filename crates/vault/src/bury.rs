@@ -15,6 +15,7 @@ use crate::{
     erase::tombstone_key,
     error::enclave,
     tables::{block_key, pair},
+    vault::NEXT,
 };
 use bxp_storage::{Batch, Durability};
 use bxp_types::{BlockClass, RecordId, SubjectId};
@@ -64,6 +65,8 @@ impl Vault {
     /// Erases all of `graves`, in one step with what `batch` has already.
     pub(crate) fn bury(&self, graves: &[Grave], mut batch: Batch) -> Result<(), VaultError> {
         let _exchanging = self.exchanging.write();
+        // What an earlier one could not finish, such as for want of room on the disk.
+        self.finish_exchanges()?;
         let gone: BTreeSet<RecordId> = graves.iter().map(|grave| grave.tombstone.record_id).collect();
         let subjects: BTreeSet<SubjectId> =
             graves.iter().filter_map(|grave| grave.entry.as_ref()).map(|entry| entry.subject).collect();
@@ -82,6 +85,8 @@ impl Vault {
             let key = tombstone_key(grave.tombstone.record_id, grave.tombstone.holder);
             batch.put(&self.tables.tombstones, key, grave.tombstone.encode()?);
         }
+        // Who goes by these numbers would pass over a record that gets one of those again that are free now.
+        batch.put(&self.tables.arrivals, NEXT, self.arrivals.next().to_be_bytes());
         batch.commit(Durability::Synced)?;
         self.destroy_older(&ids)
     }

@@ -26,6 +26,8 @@ pub(crate) struct Tables {
     pub(crate) by_subject: Table,
     /// Number of arrival (u64 BE) -> record id.
     pub(crate) by_order: Table,
+    /// `next` -> a number of arrival (u64 BE) below which none is given again, whatever was erased.
+    pub(crate) arrivals: Table,
     /// Record id -> nothing, for this node's records that no batch holds yet.
     pub(crate) unbatched: Table,
     /// Merkle root -> the batch and where it is anchored.
@@ -62,6 +64,7 @@ impl Tables {
             by_cid: store.table("vault.by-cid")?,
             by_subject: store.table("vault.by-subject")?,
             by_order: store.table("vault.by-order")?,
+            arrivals: store.table("vault.arrivals")?,
             unbatched: store.table("vault.unbatched")?,
             batches: store.table("vault.batches")?,
             leaves: store.table("vault.leaves")?,

@@ -16,6 +16,9 @@ use cid::Cid;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 
+/// The row of the next number of arrival.
+pub(crate) const NEXT: &[u8] = b"next";
+
 /// The sealed records of one node. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Vault {
@@ -72,8 +75,9 @@ impl Vault {
             block_of_key(&key).map_err(|_| VaultError::OtherVersion)?;
         }
         let disclosures = Arc::new(Mutex::new(Head::read(&tables.disclosures)?));
-        let last = tables.by_order.last()?;
-        let next = last.and_then(|(key, _)| trailing_number(&key)).map_or(0, |number| number + 1);
+        let last = tables.by_order.last()?.and_then(|(key, _)| trailing_number(&key));
+        let given = tables.arrivals.get(NEXT)?.and_then(|row| trailing_number(&row));
+        let next = last.map_or(0, |number| number + 1).max(given.unwrap_or(0));
         let arrivals = Arc::new(Arrivals::new(next));
         let store = store.clone();
         let vault = Self {

@@ -7,6 +7,7 @@ use crate::{
 };
 use bxp_hl7v2::{Limits, Message, decode, patient_candidates};
 use bxp_types::SubjectId;
+use bxp_vault::VaultError;
 
 /// The shortest number by which a message that nobody can read is known to be the patient's.
 const NUMBER_BYTES_MIN: usize = 4;
@@ -30,9 +31,17 @@ impl<'a> Theirs<'a> {
         if let Some(record) = record.filter(|_| inner.inbox.has_letters().unwrap_or(true))
             && inner.vault.entry(record)?.is_some()
         {
-            let patient = whole(&inner.vault, record, &own_permit(inner)?)?;
-            let values = items(patient.expose(), "identifier").filter_map(|one| text(one, "value"));
-            numbers.extend(values.filter(|value| value.len() >= NUMBER_BYTES_MIN).map(str::to_owned));
+            match whole(&inner.vault, record, &own_permit(inner)?) {
+                Ok(patient) => {
+                    let values = items(patient.expose(), "identifier").filter_map(|one| text(one, "value"));
+                    numbers.extend(values.filter(|value| value.len() >= NUMBER_BYTES_MIN).map(str::to_owned));
+                }
+                Err(error @ ClinicalError::Vault(VaultError::Storage(_))) => return Err(error),
+                // What does not open holds up no erasure.
+                Err(error) => {
+                    tracing::error!(%record, ?error, "letters that nobody can read are not searched for an erased patient's numbers");
+                }
+            }
         }
         Ok(Self { inner, subject, numbers })
     }

@@ -185,14 +185,13 @@ impl Ingest {
         for patient in inner.tables.patients() {
             subjects.push(patient?);
         }
-        for patient in subjects.iter().filter(|patient| patient.home == country) {
-            working.forget(inner, Forgotten::Subject(patient.subject), |note| {
-                let mut batch = inner.store.batch();
-                note(&mut batch)?;
-                Ok(batch.commit(Durability::Synced)?)
-            })?;
-        }
-        Ok(())
+        subjects.retain(|patient| patient.home == country);
+        let subjects: Vec<_> = subjects.iter().map(|patient| Forgotten::Subject(patient.subject)).collect();
+        working.forget(inner, &subjects, |note| {
+            let mut batch = inner.store.batch();
+            note(&mut batch)?;
+            Ok(batch.commit(Durability::Synced)?)
+        })
     }
 
     /// Looks for work at once: a node has come back, or the chain has.

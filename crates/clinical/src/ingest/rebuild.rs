@@ -1,15 +1,14 @@
 //! A working copy that was lost is made again from the vault, which has every record whole.
 //!
-//! Versions come in the order in which their records arrived, and deletions after them. What the vault does not have is not
-//! brought back: when each version was written (it is now), the numbers of versions whose records were erased, and deletions
-//! that later versions followed.
+//! Versions come in the order in which their records arrived. Then what is not the newest version of its resource, and is
+//! the newest that there is, is followed by a deletion: the resource was deleted, or its newer records were erased or do not
+//! open. What the vault does not have is not brought back: when each version was written (it is now), the numbers of
+//! versions whose records were erased, and deletions that later versions followed.
 
 use super::{
     Inner,
     chart::whole,
-    names::own_names,
     redo::{Redo, own_permit},
-    tables::LogicalId,
     take::own_id,
 };
 use crate::{
@@ -17,14 +16,16 @@ use crate::{
     fhir::element::resource_type,
     source::{Entry, Position},
 };
-use bxp_fhir_store::{Kind, NewVersion, Parameters, Prepared, Writer};
+use bxp_fhir_store::{Kind, NewVersion, Parameters, Prepared, Rebuilding, Writer};
 use bxp_privacy::Permit;
-use bxp_types::SubjectId;
+use bxp_types::RecordId;
 use bxp_vault::{RecordEntry, VaultError};
 use rayon::prelude::*;
 
-/// Records that are opened, written and committed together.
+/// Records that are written and committed together.
 const RECORDS_PER_STEP: usize = 2_000;
+/// Records that are open at the same time; the largest have some megabytes.
+const RECORDS_AT_ONCE: usize = 32;
 /// Steps after which what was written is synced, and its log begins anew.
 const STEPS_UNTIL_CHECKPOINT: usize = 10;
 
@@ -32,131 +33,113 @@ const STEPS_UNTIL_CHECKPOINT: usize = 10;
 struct Whole {
     kind: Kind,
     id: String,
-    record: [u8; 16],
-    subject: SubjectId,
     content: Prepared,
 }
 
 /// Makes the working copy again where it is empty and the vault is not, or goes on with that. A record that cannot be opened
 /// is left out and told of.
 pub(super) fn rebuild(inner: &Inner, redo: &Redo, writer: &mut Writer) -> Result<(), ClinicalError> {
-    let begun = writer.rebuilt_to()?;
-    if begun.is_none() && (writer.written() > 0 || inner.vault.entries(0).next().is_none()) {
-        return Ok(());
-    }
+    let mut from = match writer.rebuilding()? {
+        Rebuilding::Never if writer.written() == 0 && inner.vault.entries(0).next().is_some() => 0,
+        Rebuilding::UpTo(from) => from,
+        Rebuilding::Never | Rebuilding::Done => return Ok(()),
+    };
     tracing::warn!("the working copy is not there; it is made again from the vault");
-    let mut from = begun.unwrap_or(0);
-    let (mut taken, mut left_out) = (0, 0);
+    let (mut versions, mut left_out) = (0, 0);
     for step in 1.. {
         let portion: Vec<(u64, RecordEntry)> =
             inner.vault.entries(from).take(RECORDS_PER_STEP).collect::<Result<_, _>>()?;
         let Some((last, _)) = portion.last() else { break };
         from = last + 1;
-        let permit = own_permit(inner)?;
-        let own = |entry: &RecordEntry| entry.holder == inner.vault.me() && inner.vault.keeps(entry);
-        let opened: Vec<Option<Whole>> = portion
-            .par_iter()
-            .filter(|(_, entry)| own(entry))
-            .map(|(_, entry)| open(inner, entry, None, &permit))
-            .collect::<Result<_, _>>()?;
+        let is_own = |entry: &&RecordEntry| entry.holder == inner.vault.me() && inner.vault.keeps(entry);
+        let own: Vec<&RecordEntry> = portion.iter().map(|(_, entry)| entry).filter(is_own).collect();
         writer.begin()?;
-        left_out += opened.iter().filter(|one| one.is_none()).count();
-        for one in opened.into_iter().flatten() {
-            put(inner, writer, &one, Some(&one.content))?;
-            taken += 1;
+        for some in own.chunks(RECORDS_AT_ONCE) {
+            let (put, unopened) = put_again(inner, writer, some)?;
+            (versions, left_out) = (versions + put, left_out + unopened);
         }
-        writer.set_rebuilt_to(Some(from))?;
+        writer.set_rebuilding(Rebuilding::UpTo(from))?;
         writer.commit()?;
         if step % STEPS_UNTIL_CHECKPOINT == 0 {
             writer.checkpoint()?;
-            tracing::info!(versions = taken, "the working copy is being made again");
+            tracing::info!(versions, "the working copy is being made again");
         }
     }
     writer.begin()?;
-    for (logical, record) in inner.tables.deleted()? {
-        if let Some(entry) = inner.vault.entry(record)?
-            && let Some(one) = open(inner, &entry, Some(logical), &own_permit(inner)?)?
-        {
-            put(inner, writer, &one, None)?;
-        }
-    }
+    delete_outdated(inner, writer)?;
     // What was noted for the lost one is in this one.
     writer.set_applied(redo.last()?)?;
-    writer.set_rebuilt_to(None)?;
+    writer.set_rebuilding(Rebuilding::Done)?;
     writer.commit()?;
-    tracing::info!(versions = taken, left_out, "the working copy is made again");
+    tracing::info!(versions, left_out, "the working copy is made again");
     Ok(())
 }
 
-/// A record's resource, whose pseudonym may be known; none where it cannot be opened.
-fn open(
+/// Puts the records in that can be opened. Gives how many were, and how many not.
+fn put_again(
     inner: &Inner,
-    entry: &RecordEntry,
-    known: Option<LogicalId>,
-    permit: &Permit,
-) -> Result<Option<Whole>, ClinicalError> {
-    match opened(inner, entry, known, permit) {
+    writer: &mut Writer,
+    entries: &[&RecordEntry],
+) -> Result<(usize, usize), ClinicalError> {
+    let permit = own_permit(inner)?;
+    let opened: Vec<Option<Whole>> =
+        entries.par_iter().map(|entry| open(inner, entry, &permit)).collect::<Result<_, _>>()?;
+    let mut count = 0;
+    for (entry, whole) in entries.iter().zip(&opened) {
+        let Some(Whole { kind, id, content }) = whole else { continue };
+        let (record, subject, content) = (Some(entry.record_id.0), entry.subject.0, Some(content));
+        writer.put(&NewVersion { kind: *kind, id, updated_ms: now_ms(inner), record, subject, content })?;
+        count += 1;
+    }
+    Ok((count, opened.len() - count))
+}
+
+/// Deletes the resources of which the newest version that is here is none that should be seen.
+fn delete_outdated(inner: &Inner, writer: &mut Writer) -> Result<(), ClinicalError> {
+    let mut after = 0;
+    loop {
+        let portion = writer.standing(after, RECORDS_PER_STEP)?;
+        let Some(last) = portion.last() else { return Ok(()) };
+        after = last.number;
+        for one in &portion {
+            let record = RecordId(one.record);
+            let is_current = match inner.tables.resource_of(record)? {
+                Some(logical) => inner.tables.is_current(record, &logical)?,
+                None => true,
+            };
+            if !is_current {
+                let (kind, id, updated_ms) = (one.kind, one.id.as_str(), now_ms(inner));
+                let (record, subject, content) = (None, inner.institution.subject.0, None);
+                writer.put(&NewVersion { kind, id, updated_ms, record, subject, content })?;
+            }
+        }
+    }
+}
+
+/// A record's resource; none where it cannot be opened.
+fn open(inner: &Inner, entry: &RecordEntry, permit: &Permit) -> Result<Option<Whole>, ClinicalError> {
+    match opened(inner, entry, permit) {
         Ok(whole) => Ok(Some(whole)),
         Err(error @ (ClinicalError::Storage(_) | ClinicalError::Vault(VaultError::Storage(_)))) => Err(error),
         Err(error) => {
-            let record = entry.record_id;
-            tracing::error!(%record, ?error, "a record cannot be opened, and is left out of the working copy");
+            tracing::error!(record = %entry.record_id, ?error, "a record cannot be opened, and is left out of the working copy; mend it, and move the working copy away to have it made again");
             Ok(None)
         }
     }
 }
 
-fn opened(
-    inner: &Inner,
-    entry: &RecordEntry,
-    known: Option<LogicalId>,
-    permit: &Permit,
-) -> Result<Whole, ClinicalError> {
+fn opened(inner: &Inner, entry: &RecordEntry, permit: &Permit) -> Result<Whole, ClinicalError> {
     const DAMAGED: ClinicalError = ClinicalError::Damaged("a record of the vault");
     let source = Entry::new(Position::Whole, None, whole(&inner.vault, entry.record_id, permit)?);
     let resource = source.resource.expose();
     let kind = resource_type(resource).and_then(|name| Parameters::r4().kind(name)).ok_or(DAMAGED)?;
     let id = match own_id(&source) {
         Some(id) => id.to_owned(),
-        None => {
-            let found = known.map_or_else(|| logical_id(inner, entry, &source), |known| Ok(Some(known)));
-            inner.given_id(&found?.ok_or(DAMAGED)?)
-        }
+        None => inner.given_id(&inner.tables.resource_of(entry.record_id)?.ok_or(DAMAGED)?),
     };
-    let content = Prepared::new(kind, resource)?;
-    Ok(Whole { kind, id, record: entry.record_id.0, subject: entry.subject, content })
+    Ok(Whole { kind, id, content: Prepared::new(kind, resource)? })
 }
 
-/// The pseudonym of a resource that came without an id: by a name of its own, or where it stands in its patient's chart.
-fn logical_id(
-    inner: &Inner,
-    entry: &RecordEntry,
-    source: &Entry,
-) -> Result<Option<LogicalId>, ClinicalError> {
-    let encode = |_| ClinicalError::Damaged("a resource's text");
-    let content = inner.tables.fingerprint("content", source.text().map_err(encode)?.expose().as_bytes());
-    for name in own_names(&inner.tables, source, &content) {
-        if let Some(named) = inner.tables.named(&name)? {
-            return Ok(Some(named.logical));
-        }
-    }
-    inner.tables.place_in_chart(entry.subject, entry.record_id)
-}
-
-/// Writes a version with its content, or the deletion of its resource.
-fn put(
-    inner: &Inner,
-    writer: &mut Writer,
-    one: &Whole,
-    content: Option<&Prepared>,
-) -> Result<(), ClinicalError> {
-    writer.put(&NewVersion {
-        kind: one.kind,
-        id: &one.id,
-        updated_ms: i64::try_from(inner.clock.now_ms()).unwrap_or(i64::MAX),
-        record: content.map(|_| one.record),
-        subject: one.subject.0,
-        content,
-    })?;
-    Ok(())
+fn now_ms(inner: &Inner) -> i64 {
+    i64::try_from(inner.clock.now_ms()).unwrap_or(i64::MAX)
 }

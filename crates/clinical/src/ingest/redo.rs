@@ -160,18 +160,22 @@ fn put_again(
     let kind = Parameters::r4().kind(&noted.kind).ok_or(DAMAGED)?;
     let content = match noted.record.map(RecordId) {
         None => None,
-        // What was erased since has nothing to be put in.
-        // Nor has that of a country that this node has left: its working copy is forgotten.
-        Some(record) if !inner.vault.entry(record)?.is_some_and(|entry| inner.vault.keeps(&entry)) => {
-            return Ok(());
-        }
-        Some(record) => Some(Prepared::new(kind, whole(&inner.vault, record, permit)?.expose())?),
+        Some(record) => match inner.vault.entry(record)? {
+            // Nothing of what was erased since is put in; what it took the place of must not stand for it.
+            None if !writer.current(kind, &noted.id)?.is_some_and(|current| !current.deleted) => {
+                return Ok(());
+            }
+            None => None,
+            // Nor of a country that this node has left: its working copy is forgotten.
+            Some(entry) if !inner.vault.keeps(&entry) => return Ok(()),
+            Some(_) => Some(Prepared::new(kind, whole(&inner.vault, record, permit)?.expose())?),
+        },
     };
     writer.put(&NewVersion {
         kind,
         id: &noted.id,
         updated_ms: noted.updated_ms,
-        record: noted.record,
+        record: noted.record.filter(|_| content.is_some()),
         subject: noted.subject,
         content: content.as_ref(),
     })?;

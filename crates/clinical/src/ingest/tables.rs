@@ -55,6 +55,8 @@ pub(crate) struct Tables {
     subjects: Table,
     /// Subject || logical id -> record id of the newest version; nothing where the resource is deleted.
     charts: Table,
+    /// Record id -> logical id of the resource of which it is a version.
+    of_record: Table,
     /// Validator (u16 BE) || number (u64 BE) -> record ids that the validator has not acknowledged yet.
     outbox: Table,
 }
@@ -70,6 +72,7 @@ impl Tables {
             patients: store.table("clinical.patients")?,
             subjects: store.table("clinical.subjects")?,
             charts: store.table("clinical.charts")?,
+            of_record: store.table("clinical.of-record")?,
             outbox: store.table("clinical.outbox")?,
         })
     }
@@ -133,6 +136,7 @@ impl Tables {
             [&version.record.0, &version.content, &version.subject.0, &version.number.to_be_bytes()];
         batch.put(&self.versions, logical, self.seal("versions", logical, &parts.concat())?);
         batch.put(&self.charts, [version.subject.0, *logical].concat(), version.record.0);
+        batch.put(&self.of_record, version.record.0, logical);
         Ok(())
     }
 
@@ -146,15 +150,21 @@ impl Tables {
         batch.remove(&self.charts, [subject.0, *logical].concat());
     }
 
-    /// The resources that are deleted, with their last records.
-    pub(crate) fn deleted(&self) -> Result<Vec<(LogicalId, RecordId)>, ClinicalError> {
-        let mut deleted = Vec::new();
-        for row in self.versions.iter() {
-            let logical: LogicalId = row?.0.as_ref().try_into().map_err(|_| DAMAGED)?;
-            let version = self.version(&logical)?.filter(|version| version.content == DELETED);
-            deleted.extend(version.map(|version| (logical, version.record)));
-        }
-        Ok(deleted)
+    /// The resource of which a record is a version.
+    pub(crate) fn resource_of(&self, record: RecordId) -> Result<Option<LogicalId>, ClinicalError> {
+        let row = self.of_record.get(record.0)?;
+        row.map(|logical| logical.as_ref().try_into().map_err(|_| DAMAGED)).transpose()
+    }
+
+    /// Whether a record is the newest version of a resource that is not deleted.
+    pub(crate) fn is_current(&self, record: RecordId, logical: &LogicalId) -> Result<bool, ClinicalError> {
+        let newest = self.version(logical)?;
+        Ok(newest.is_some_and(|newest| newest.record == record && newest.content != DELETED))
+    }
+
+    /// Forgets of which resource a record is a version.
+    pub(crate) fn remove_record(&self, batch: &mut Batch, record: RecordId) {
+        batch.remove(&self.of_record, record.0);
     }
 
     pub(crate) fn patient(&self, logical: &LogicalId) -> Result<Option<Patient>, ClinicalError> {
@@ -265,21 +275,6 @@ impl Tables {
     ) -> Result<Option<RecordId>, ClinicalError> {
         let row = self.charts.get([subject.0, *logical].concat())?;
         row.map_or(Ok(None), |record| in_chart(&record))
-    }
-
-    /// The resource of a chart whose newest record this is.
-    pub(crate) fn place_in_chart(
-        &self,
-        subject: SubjectId,
-        record: RecordId,
-    ) -> Result<Option<LogicalId>, ClinicalError> {
-        for row in self.charts.iter_prefix(subject.0) {
-            let (key, newest) = row?;
-            if *newest == record.0 {
-                return key.last_chunk::<16>().copied().map(Some).ok_or(DAMAGED);
-            }
-        }
-        Ok(None)
     }
 
     pub(crate) fn put_outgoing(

@@ -35,7 +35,9 @@ const RESOURCES_UNTIL_CHECKPOINT: usize = 20_000;
 /// How long a member of a group waits before it looks whether it must commit by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long who erases waits for readers, so that what was forgotten is not in the log either.
-const LOG_WITHIN: Duration = Duration::from_secs(30);
+const TRACES_WITHIN: Duration = Duration::from_secs(30);
+/// How often a commit looks whether it can empty the log, where readers held that up.
+const LOG_EVERY: Duration = Duration::from_secs(5);
 /// Failed groups whose members may still have to hear of it.
 const FAILED_KEPT: usize = 1_024;
 
@@ -57,6 +59,8 @@ struct Group {
     resources: usize,
     groups_since_checkpoint: u64,
     resources_since_checkpoint: usize,
+    /// When it was tried to empty the log of what was forgotten.
+    log_tried: Option<Instant>,
     failed: BTreeSet<u64>,
     /// The vault has what the working copy could not take.
     behind: bool,
@@ -156,17 +160,20 @@ impl WorkingCopy {
         result
     }
 
-    /// Forgets `what`, in the file and in its log, when `erase` has erased it elsewhere. That is given a way to note it, and
-    /// writes the note in one step with all that it erases: from then on a crash keeps nothing back.
+    /// Forgets `what`, in the tables and in a file's log, when `erase` has erased it elsewhere. That is given a way to note it,
+    /// and writes the note in one step with all that it erases: from then on nothing keeps it back, neither a crash nor an
+    /// error.
     pub(crate) fn forget<T>(
         &self,
         inner: &Inner,
-        what: Forgotten,
+        what: &[Forgotten],
         erase: impl FnOnce(&dyn Fn(&mut Batch) -> Result<(), ClinicalError>) -> Result<T, ClinicalError>,
     ) -> Result<T, ClinicalError> {
         let noted = Cell::new(None);
         let note = |batch: &mut Batch| {
-            noted.set(Some(self.redo.note_forgotten(batch, what)?));
+            for one in what {
+                noted.set(Some(self.redo.note_forgotten(batch, *one)?));
+            }
             Ok(())
         };
         let erased = self.pass(
@@ -175,34 +182,43 @@ impl WorkingCopy {
             |writer, erased, named| {
                 drop(named);
                 if let Some(number) = noted.get() {
-                    what.carry_out(writer)?;
+                    what.iter().try_for_each(|one| one.carry_out(writer))?;
                     writer.set_applied(number)?;
                 }
                 Ok::<_, ClinicalError>(erased)
             },
-        )?;
-        self.empty_log()?;
-        Ok(erased)
+        );
+        if erased.is_err() && noted.get().is_some() {
+            // It may be erased all the same, and only what comes after that has failed. A turn does what is noted.
+            if let Err(error) = self.turn(inner, |_| Ok::<_, ClinicalError>(())) {
+                tracing::error!(%error, "what was erased stands in the working copy until the next write");
+            }
+        }
+        self.leave_no_trace();
+        erased
     }
 
-    /// Empties the log of what was forgotten, where the commit of its group could not.
-    fn empty_log(&self) -> Result<(), ClinicalError> {
-        let deadline = Instant::now() + LOG_WITHIN;
+    /// Has what was forgotten leave a file's log, where the commit of its group could not, or a server's tables.
+    fn leave_no_trace(&self) {
+        let deadline = Instant::now() + TRACES_WITHIN;
+        let mut rest = LOOK_AGAIN;
         loop {
-            {
-                // No one writes meanwhile; a group that is open is waited for.
-                let _group = self.group.lock();
-                if self.store.writer().empty_log()? {
-                    return Ok(());
+            match self.store.leave_no_trace() {
+                Ok(true) => return,
+                Ok(false) if Instant::now() < deadline => {}
+                Ok(false) => {
+                    tracing::warn!(
+                        "readers keep what was forgotten in the working copy's log; a later commit empties it"
+                    );
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "what was forgotten may still lie in what the database keeps of it");
+                    return;
                 }
             }
-            if Instant::now() >= deadline {
-                tracing::warn!(
-                    "a reader keeps the log of the working copy from being emptied; the next commit does it"
-                );
-                return Ok(());
-            }
-            thread::sleep(LOOK_AGAIN);
+            thread::sleep(rest);
+            rest *= 2;
         }
     }
 
@@ -258,9 +274,10 @@ impl WorkingCopy {
         self.committed.notify_all();
         let due = group.groups_since_checkpoint >= GROUPS_UNTIL_CHECKPOINT
             || group.resources_since_checkpoint >= RESOURCES_UNTIL_CHECKPOINT
-            || writer.is_log_due();
+            || writer.is_log_due() && group.log_tried.is_none_or(|tried| tried.elapsed() >= LOG_EVERY);
         if due {
             (group.groups_since_checkpoint, group.resources_since_checkpoint) = (0, 0);
+            group.log_tried = writer.is_log_due().then(Instant::now);
             if let Err(error) = self.checkpoint(inner, &mut writer) {
                 tracing::error!(error = %error, "sync the working copy");
             }

@@ -42,8 +42,52 @@ fn without_working_copy(node: Node, genesis: &Genesis) -> Node {
     node
 }
 
+/// The submissions of a hospital, by which one resource each was changed, put right, deleted, and so on.
+struct Hospital<'a>(&'a Node);
+
+impl Hospital<'_> {
+    fn take(&self, resources: &[&str]) {
+        let report = self.0.ingest.ingest_submission(&collection(resources)).unwrap();
+        assert_eq!(report.refused, 0, "{:?}", report.refusals);
+    }
+
+    fn delete(&self, id: &str) {
+        delete(&self.0.ingest, "Observation", id);
+    }
+
+    fn erase(&self, id: &str) {
+        let record = self.0.ingest.find("Observation", id).unwrap().unwrap().record;
+        self.0.ingest.erase_record(record).unwrap();
+    }
+
+    fn live_in_all(&self) -> Vec<String> {
+        let all = dump(self.0);
+        let newest: BTreeMap<_, _> = all.iter().map(|((address, _), one)| (address, one)).collect();
+        newest
+            .into_iter()
+            .filter(|(_, (.., text))| text.is_some())
+            .map(|(address, _)| address.clone())
+            .collect()
+    }
+}
+
+fn observation(id: &str, whose: &str, code: &str) -> String {
+    let id = if id.is_empty() { String::new() } else { format!(r#""id":"{id}","#) };
+    format!(
+        r#"{{"resourceType":"Observation",{id}"status":"final","code":{{"text":"{code}"}},"subject":{{"reference":"Patient/{whose}"}}}}"#
+    )
+}
+
+/// An Observation that is named by its address at another server alone.
+fn named_elsewhere(code: &str) -> String {
+    let resource = observation("", "p1", code);
+    format!(
+        r#"{{"resourceType":"Bundle","type":"collection","entry":[{{"fullUrl":"https://h.example/x","resource":{resource}}}]}}"#
+    )
+}
+
 /// Goal: everything is there again, under its ids, in the order of its versions, with whose it is. Way: generated patients, and one
-/// resource each that came without an id, was changed, was put right, was deleted, was deleted and came again, was erased.
+/// resource each that came without an id, was named by another server, was changed, was put right, was deleted.
 #[test]
 fn a_lost_working_copy_is_made_again() {
     let mut cluster = one_node();
@@ -52,52 +96,68 @@ fn a_lost_working_copy_is_made_again() {
     for bundle in patients(US, 8) {
         assert_eq!(node.take(&bundle).refused, 0);
     }
-    let take = |resources: &[&str]| {
-        let report = node.ingest.ingest_submission(&collection(resources)).unwrap();
-        assert_eq!(report.refused, 0, "{:?}", report.refusals);
-    };
-    let observation = |id: &str, whose: &str, code: &str| {
-        let id = if id.is_empty() { String::new() } else { format!(r#""id":"{id}","#) };
-        format!(
-            r#"{{"resourceType":"Observation",{id}"status":"final","code":{{"text":"{code}"}},"subject":{{"reference":"Patient/{whose}"}}}}"#
-        )
-    };
-    take(&[
-        &patient("p1"),
-        &patient("p2"),
-        &observation("", "p1", "nameless"),
-        &observation("changed", "p1", "before"),
-        &observation("moved", "p1", "x"),
-        &observation("gone", "p1", "x"),
-        &observation("erased", "p1", "x"),
-    ]);
-    take(&[&observation("changed", "p1", "after"), &observation("moved", "p2", "x")]);
-    // By its address at another server alone.
-    let named = format!(
-        r#"{{"resourceType":"Bundle","type":"collection","entry":[{{"fullUrl":"https://h.example/x","resource":{}}}]}}"#,
-        observation("", "p1", "named")
-    );
-    assert_eq!(node.ingest.ingest_submission(&submission(&named)).unwrap().new, 1);
-    delete(&node.ingest, "Observation", "gone");
-    let erased = node.ingest.find("Observation", "erased").unwrap().unwrap().record;
-    node.ingest.erase_record(erased).unwrap();
+    let hospital = Hospital(&node);
+    let of = |id: &str, code: &str| observation(id, "p1", code);
+    hospital.take(&[&patient("p1"), &patient("p2"), &of("", "nameless"), &of("changed", "before")]);
+    hospital.take(&[&of("moved", "x"), &of("gone", "x"), &of("changed", "after")]);
+    hospital.take(&[&observation("moved", "p2", "x")]);
+    hospital.delete("gone");
+    for code in ["before", "after"] {
+        let report = node.ingest.ingest_submission(&submission(&named_elsewhere(code))).unwrap();
+        assert_eq!(report.taken(), 1);
+    }
     let before = dump(&node);
     assert_eq!(versions_with_text(&node, "Observation", "changed"), [1, 2]);
 
     let node = without_working_copy(node, genesis);
     keep_working_copy(&node);
-    let after = dump(&node);
-    // Of what was erased there is nothing to tell any more, not even that it was there.
-    let expected = before.into_iter().filter(|((address, _), _)| address != "Observation/erased");
-    assert_same(&after, &expected.collect());
+    assert_same(&dump(&node), &before);
 
-    let report = node.ingest.ingest_submission(&collection(&[&observation("moved", "p2", "y")])).unwrap();
-    assert_eq!(report.changed, 1);
+    Hospital(&node).take(&[&observation("moved", "p2", "y")]);
     assert_eq!(versions_with_text(&node, "Observation", "moved"), [1, 2, 3], "it goes on from there");
     let last = dump(&node);
     let node = node.reopen(genesis);
     keep_working_copy(&node);
     assert_same(&dump(&node), &last);
+}
+
+/// Goal: what was not to be seen before is not to be seen after. Way: resources whose newest versions were erased, deleted, or are of
+/// a patient who was erased, have earlier ones in the vault; one was deleted and came again.
+#[test]
+fn no_earlier_version_stands_for_what_is_gone() {
+    let mut cluster = one_node();
+    let node = cluster.nodes.remove(0);
+    let hospital = Hospital(&node);
+    let of = |id: &str, code: &str| observation(id, "p1", code);
+    let ids = ["erased", "deleted-erased", "erased-deleted", "moved", "again", "kept"];
+    let all: Vec<String> = ids.iter().map(|id| of(id, "before")).collect();
+    hospital.take(&[&patient("p1"), &patient("p2"), &of("all-erased", "x")]);
+    hospital.take(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    let all: Vec<String> = ids.iter().map(|id| of(id, "after")).collect();
+    hospital.take(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    hospital.take(&[&observation("moved", "p2", "right")]);
+    hospital.erase("all-erased");
+    hospital.erase("erased");
+    hospital.delete("deleted-erased");
+    hospital.erase("deleted-erased");
+    hospital.erase("erased-deleted");
+    hospital.delete("erased-deleted");
+    hospital.delete("again");
+    hospital.take(&[&of("again", "third")]);
+    let p2 = node.ingest.find("Patient", "p2").unwrap().unwrap().record;
+    let p2 = node.vault.entry(p2).unwrap().unwrap().subject;
+    node.ingest.erase_patient(p2).unwrap();
+    let live = ["Observation/again", "Observation/kept", "Patient/p1"];
+    assert_eq!(hospital.live_in_all(), live);
+
+    let node = without_working_copy(node, &cluster.genesis);
+    keep_working_copy(&node);
+    assert_eq!(Hospital(&node).live_in_all(), live);
+    for (id, versions) in
+        [("kept", vec![1, 2]), ("erased", vec![1]), ("all-erased", vec![]), ("moved", vec![1, 2])]
+    {
+        assert_eq!(versions_with_text(&node, "Observation", id), versions, "{id}");
+    }
 }
 
 /// Goal: one record that cannot be opened keeps none of the others out. Way: its key is damaged on the disk.

@@ -51,10 +51,11 @@ pub(crate) async fn record(State(shared): State<Shared>, PathOf(id): PathOf<Stri
         .blocking(move |edge| {
             // Before, for a crash in between; after, for an export that is being listed.
             inner.0.exports.forget(Forgotten::Record(record))?;
-            let tombstone = edge.ingest.erase_record(record)?;
+            let tombstone = edge.ingest.erase_record(record);
+            // Also after an error: it may have come behind the erasure.
             inner.0.exports.forget(Forgotten::Record(record))?;
             edge.publisher.sweep()?;
-            Ok(tombstone)
+            Ok(tombstone?)
         })
         .await?;
     answer::json(&erased(&[tombstone]))
@@ -67,10 +68,10 @@ pub(crate) async fn patient(State(shared): State<Shared>, PathOf(id): PathOf<Str
     let tombstones = shared
         .blocking(move |edge| {
             inner.0.exports.forget(Forgotten::Subject(subject))?;
-            let tombstones = edge.ingest.erase_patient(subject)?;
+            let tombstones = edge.ingest.erase_patient(subject);
             inner.0.exports.forget(Forgotten::Subject(subject))?;
             edge.publisher.sweep()?;
-            Ok(tombstones)
+            Ok(tombstones?)
         })
         .await?;
     answer::json(&erased(&tombstones))

@@ -34,7 +34,7 @@ impl Writer {
         for (rid, upto) in &moved {
             self.forget_versions(*rid, *upto)?;
         }
-        self.log_due = true;
+        self.log_due = self.database.sealer().is_none();
         let rids: BTreeSet<i64> =
             found.iter().map(|(_, current)| current.rid).chain(moved.iter().map(|(rid, _)| *rid)).collect();
         Ok(rids.len())
@@ -66,7 +66,7 @@ impl Writer {
             let text = "UPDATE resource SET deleted = 1, present = 0 WHERE rid = ?1";
             self.database.execute(text, values![current.rid])?;
         }
-        self.log_due = true;
+        self.log_due = self.database.sealer().is_none();
         self.database.execute("UPDATE version SET body = NULL WHERE seq = ?1", values![seq])
     }
 
@@ -76,14 +76,12 @@ impl Writer {
         self.log_due
     }
 
-    /// Empties the log of the last transactions where that is due, so that what was forgotten is not in it either. Tells
-    /// whether it is done: a reader and an open transaction hold it up, and the next checkpoint does it. A server's tables are
-    /// vacuumed; its own log and its backups are the operator's (ADR 71).
+    /// Empties a file's log of the last transactions where that is due, so that what was forgotten is not in it either. Tells
+    /// whether it is done: a reader and an open transaction hold it up, and the next checkpoint does it.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub fn empty_log(&mut self) -> Result<bool, StoreError> {
-        // Within a transaction neither database can.
         if self.log_due && !self.open {
             self.log_due = !self.database.empty_log()?;
         }

@@ -92,6 +92,30 @@ pub struct Put {
     pub created: bool,
 }
 
+/// How far a store that was lost has been made again from the vault's records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rebuilding {
+    /// It never was.
+    Never,
+    /// All records below this number of arrival are here again.
+    UpTo(u64),
+    /// All are.
+    Done,
+}
+
+/// A resource that is not deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its number: the `after` of the next portion.
+    pub number: i64,
+    /// Its type.
+    pub kind: Kind,
+    /// Its id.
+    pub id: String,
+    /// The vault's record that seals its newest version.
+    pub record: [u8; 16],
+}
+
 /// The newest version of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Current {

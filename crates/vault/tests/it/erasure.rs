@@ -148,6 +148,20 @@ fn what_is_erased_beside_the_records_goes_with_them() {
     assert!(table.contains(b"a").unwrap() && node.vault.entry(entry.record_id).unwrap().is_none());
 }
 
+/// Goal: who has gone through the records by their numbers sees what comes next. Way: the last record is erased before a restart.
+#[test]
+fn no_number_of_arrival_is_given_twice() {
+    let node = Node::new(0, Jurisdiction::US);
+    let (kept, erased) = (node.take_in(1, "Jane", "rest"), node.take_in(2, "John", "rest"));
+    let behind = node.vault.entries(0).last().unwrap().unwrap().0 + 1;
+    node.vault.erase(erased.record_id).unwrap();
+    let node = node.reopen();
+    let next = node.take_in(3, "Jack", "rest");
+    let seen: Vec<_> = node.vault.entries(behind).map(|row| row.unwrap().1).collect();
+    assert_eq!(seen, [next]);
+    assert_eq!(node.vault.entries(0).next().unwrap().unwrap().1, kept);
+}
+
 #[test]
 fn only_known_records_are_erased() {
     let node = Node::new(0, Jurisdiction::US);
