@@ -77,10 +77,7 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     // Before anyone is answered: by genesis nodes may stand where they stand no more.
     let keeping = Keeping::new(ingest.clone(), network.clone(), directory_source(ledger)?);
     keeping.take_over()?;
-    let key = enclave.database_key("fhir store")?;
-    let (filling, working_copy) = (ingest.clone(), working_copy::open(config, key, vault.home())?);
-    // One that was lost is made again from the vault, which may take minutes.
-    tokio::task::spawn_blocking(move || filling.keep_working_copy(working_copy)).await??;
+    keep_working_copy(config, enclave, &ingest).await?;
     let regulators = regulators(genesis, &config.regulators)?;
     let facts =
         ChainFacts::new(Arc::clone(ledger), regulators, Clock::system()).by_directory_of(vault.clone());
@@ -138,6 +135,13 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
 }
 
 /// What feeds are encrypted with, where the configuration names files.
+/// Opens the working copy. One that was lost is made again from the vault, which may take minutes.
+async fn keep_working_copy(config: &NodeConfig, enclave: &Enclave, ingest: &Ingest) -> Result<()> {
+    let key = enclave.database_key("fhir store")?;
+    let (working_copy, ingest) = (working_copy::open(config, key, ingest.vault().home())?, ingest.clone());
+    Ok(tokio::task::spawn_blocking(move || ingest.keep_working_copy(working_copy)).await??)
+}
+
 fn mllp_tls(config: &NodeConfig) -> Result<Option<Tls>> {
     let files = config.mllp_tls.clone().map(|tls| TlsFiles {
         certificates: tls.certificates,

@@ -238,3 +238,31 @@ fn no_version_of_an_erased_patient_is_left_anywhere() {
     assert_eq!(texts("moved"), Vec::<i64>::new());
     assert_eq!((node.ingest.patients().count(), node.vault.entries(0).count()), (0, 0));
 }
+
+/// Goal: an error behind the erasure keeps nothing in sight, and who tries again ends it. Way: the file of the patients' keys
+/// cannot be written anew, when all else is erased already.
+#[test]
+fn an_erasure_whose_key_could_not_be_destroyed_shows_nothing_and_is_ended_by_the_next_try() {
+    let cluster = one_node();
+    let node = &cluster.nodes[0];
+    node.ingest.ingest_submission(&collection(&[&patient("p1"), &patient("p2")])).unwrap();
+    let subjects: Vec<_> = node.ingest.patients().map(|one| one.unwrap().subject).collect();
+    let texts = || ["p1", "p2"].map(|id| versions_with_text(node, "Patient", id).len());
+    assert_eq!(texts(), [1, 1]);
+    let in_the_way = node.dir.path().join("enclave-patients/patients.keys.unfinished");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let failed = node.ingest.erase_patient(subjects[0]).unwrap_err();
+    assert!(matches!(failed, ClinicalError::Vault(VaultError::Enclave { .. })), "{failed:?}");
+    assert_eq!(texts().iter().sum::<usize>(), 1, "it is erased all the same");
+    assert!(node.vault.entries_of(subjects[0]).unwrap().is_empty());
+    assert!(node.enclave.has_patient(&subjects[0].0), "but for its key");
+    assert!(
+        node.ingest.erase_patient(subjects[0]).is_err() && node.ingest.erase_patient(subjects[1]).is_err()
+    );
+    std::fs::remove_dir(&in_the_way).unwrap();
+    node.ingest.erase_patient(subjects[0]).unwrap();
+    assert!(!node.enclave.has_patient(&subjects[0].0) && node.enclave.renewing_patients().is_empty());
+    assert!(matches!(node.ingest.erase_patient(subjects[0]), Err(ClinicalError::UnknownPatient(_))));
+    node.ingest.erase_patient(subjects[1]).unwrap();
+    assert_eq!((texts(), node.ingest.patients().count()), ([0, 0], 0));
+}
