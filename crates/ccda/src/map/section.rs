@@ -83,6 +83,52 @@ const SECTIONS: [(&str, Section, &str); 47] = [
     ("8648-8", Section::Notes, "hospital-course"),
 ];
 
+/// The LOINC codes of sections by the last number of their template of C-CDA (2.16.840.1.113883.10.20.22.2.N), for those in
+/// which no code stands.
+const TEMPLATES: [(&str, &str); 31] = [
+    ("1", "10160-0"),
+    ("2", "11369-6"),
+    ("3", "30954-2"),
+    ("4", "8716-3"),
+    ("5", "11450-4"),
+    ("6", "48765-2"),
+    ("7", "47519-4"),
+    ("9", "51847-2"),
+    ("10", "18776-5"),
+    ("11", "10183-2"),
+    ("14", "47420-5"),
+    ("15", "10157-6"),
+    ("17", "29762-2"),
+    ("18", "48768-6"),
+    ("20", "11348-0"),
+    ("21", "42348-3"),
+    ("22", "46240-8"),
+    ("23", "46264-8"),
+    ("24", "11535-2"),
+    ("28", "59776-5"),
+    ("29", "59770-8"),
+    ("30", "59772-4"),
+    ("34", "10219-4"),
+    ("35", "10218-6"),
+    ("37", "55109-3"),
+    ("38", "29549-3"),
+    ("43", "46241-6"),
+    ("44", "42346-7"),
+    ("57", "61144-2"),
+    ("58", "75310-3"),
+    ("60", "61146-7"),
+];
+
+/// The LOINC code of a section that follows a template of C-CDA, with entries required (`.1`) or not.
+fn code_by_template(section: &Element) -> &'static str {
+    let numbers: Vec<&str> = section
+        .all("templateId")
+        .filter_map(|id| id.attribute("root")?.strip_prefix("2.16.840.1.113883.10.20.22.2."))
+        .map(|number| number.strip_suffix(".1").unwrap_or(number))
+        .collect();
+    TEMPLATES.iter().find(|(number, _)| numbers.contains(number)).map_or("", |(_, loinc)| loinc)
+}
+
 /// Maps all sections.
 pub(super) fn all(context: &mut Context<'_>) {
     let root = &context.document.root;
@@ -110,7 +156,7 @@ fn inner(context: &mut Context<'_>, parent: &Element) {
 
 /// Maps a section.
 fn one(context: &mut Context<'_>, section: &Element) {
-    let code = section.of("code", "code").unwrap_or_default();
+    let code = section.of("code", "code").unwrap_or_else(|| code_by_template(section));
     for said in ["title", "text", "id", "code", "confidentialityCode", "languageCode"] {
         section.all(said).for_each(Element::see_all);
     }

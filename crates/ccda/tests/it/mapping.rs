@@ -259,10 +259,9 @@ fn an_end_date_alone_does_not_end_an_allergy_that_the_document_calls_active() {
     says(&status(""), "resolved");
 }
 
-/// A document with one more section of this LOINC code.
-fn with_section(code: &str, entry: &str) -> String {
-    let section =
-        format!("<component><section><code code=\"{code}\"/>{entry}</section></component></structuredBody>");
+/// A document with one more section, told by `said`.
+fn with_section(said: &str, entry: &str) -> String {
+    let section = format!("<component><section>{said}{entry}</section></component></structuredBody>");
     DOCUMENT.replace("</structuredBody>", &section)
 }
 
@@ -277,13 +276,17 @@ fn advance_directives_complications_and_indications() {
              <value xsi:type=\"CD\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" code=\"{value}\" {snomed}/></observation></entry>"
         )
     };
-    let made = |section: &str, entry: &str| by_type(&taken(&with_section(section, entry)).bundle);
-    let resuscitation = made("42348-3", &observation("48", "304251008", "304253006"));
-    has(
-        &resuscitation,
-        "Observation",
-        &[r#""code":"304251008""#, r#""code":"304253006""#, r#""code":"survey""#],
-    );
+    let made = |section: &str, entry: &str| {
+        let template = section
+            .strip_prefix("template ")
+            .map(|number| format!("<templateId root=\"2.16.840.1.113883.10.20.22.2.{number}\"/>"));
+        let said = template.unwrap_or_else(|| format!("<code code=\"{section}\"/>"));
+        by_type(&taken(&with_section(&said, entry)).bundle)
+    };
+    for section in ["42348-3", "template 21", "template 21.1"] {
+        let all = made(section, &observation("48", "304251008", "304253006"));
+        has(&all, "Observation", &[r#""code":"304251008""#, r#""code":"304253006""#, r#""code":"survey""#]);
+    }
     for (section, template) in [("55109-3", "4"), ("59776-5", "4"), ("59770-8", "19")] {
         let all = made(section, &observation(template, "404684003", "385093006"));
         has(&all, "Condition", &[r#""code":"385093006""#]);
