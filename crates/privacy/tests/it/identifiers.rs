@@ -139,3 +139,21 @@ fn r_any_other_identifier() {
         r#"{"resourceType":"Patient","favouriteHorse":"Silver Blaze","text":{"div":"<div>Chi</div>"}}"#;
     check(IdentifierKind::Other, patient, &["Silver Blaze", "<div>Chi</div>"]);
 }
+
+/// Goal: a relative is protected as the patient is, and what the relative had is told (164.514(b)(2)(i), "or of relatives").
+#[test]
+fn of_relatives_what_they_had_leaves_and_who_they_are_stays() {
+    let mother = r#"{"resourceType":"FamilyMemberHistory","status":"completed","patient":{"reference":"Patient/7","display":"Chi Cormier"},
+        "name":"Bathsheba Cormier","relationship":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-RoleCode","code":"MTH",
+        "display":"my mother Bathsheba"}]},"bornDate":"1929-03-21","deceasedAge":{"value":93,"system":"http://unitsofmeasure.org","code":"a"},
+        "note":[{"text":"she lived in East Douglas"}],"condition":[{"code":{"coding":[{"system":"http://snomed.info/sct","code":"22298006"}],
+        "text":"heart attack of Bathsheba"},"contributedToDeath":true,"onsetAge":{"value":57,"system":"http://unitsofmeasure.org","code":"a"},
+        "note":[{"text":"on 3 May"}]}]}"#;
+    let (left, _) = split_and_join(&parse(mother));
+    for stays in ["Bathsheba", "Cormier", "1929", "93", "East Douglas", "3 May", "heart attack"] {
+        assert!(mother.contains(stays) && !left.contains(stays), "{stays} left: {left}");
+    }
+    for leaves in ["MTH", "22298006", "57", r#""contributedToDeath":true"#, r#""status":"completed""#] {
+        assert!(left.contains(leaves), "{leaves} stayed: {left}");
+    }
+}

@@ -159,7 +159,7 @@ fn the_rules_are_pinned_by_their_digest() {
     let digest = hex::encode(rules_digest());
     assert_eq!(
         (RULES_VERSION, digest.as_str()),
-        ("safe-harbor-r4/1", "67ae9a5b47b8ea4d6158adb9a9cc421d2e34a87c037d98830b78bf9076396ef2")
+        ("safe-harbor-r4/2", "5b36278fa337820a86108189e84b94fba3964b5c433af5cccf559a4eca41cd95")
     );
 }
 

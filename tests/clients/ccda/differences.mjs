@@ -1,0 +1,22 @@
+// What Medplum's translator has of these documents and BXP says otherwise or not at all, with the reason.
+export const differences = {
+  PPRF: "the part that a performer takes in an encounter: Medplum says 'primary performer' of every one, the document does not",
+  PRF: "the same, 'performer'",
+  AD: "the use of an encounter's diagnosis: Medplum says 'admission' of every one, the document does not",
+  exam: "a category that Medplum gives to functional status; here it is 'survey', as in US Core",
+  ASSERTION: "the code of an allergy's observation; the AllergyIntolerance has the substance",
+  "419099009": "'dead', below a relative's condition: here it is contributedToDeath of FamilyMemberHistory",
+  "445518008": "age at onset of a relative's condition: here it is onsetAge of FamilyMemberHistory",
+  "397659008": "the same, by SNOMED CT's older code",
+  "445518008 = 57 a": "the same",
+  "445518008 = 40 a": "the same",
+  "397659008 = 57 a": "the same",
+  "397659008 = 40 a": "the same",
+  "64572001": "'condition', the kind of a relative's condition; FamilyMemberHistory has the condition itself",
+  "75323-6": "the same, by LOINC",
+  "7087005": "the same: a document says 'intermittent' for the kind",
+  "248536006": "'finding of functional performance', the kind of a problem; the Condition has the problem itself",
+  "371632003": "'comatose', which the document denies (negationInd): Medplum says that the patient is",
+  "40388003": "'implant', the code of an organizer of devices; here there are the devices",
+  "55561003": "'active', the status of an allergy: here it is clinicalStatus",
+};
