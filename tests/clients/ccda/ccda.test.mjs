@@ -121,6 +121,6 @@ describe("C-CDA documents of others", { skip: documents.length === 0 && "they we
 
   test("no identifier of theirs is on the de-identified side", () => {
     const said = run("privacy", "scan", SAMPLES);
-    assert.match(said, /\b0 residual/);
+    assert.match(said, /residual strings +0$/m);
   });
 });
