@@ -69,7 +69,6 @@ conformance: prerequisites ## What needs real data
 	tests/clients/python/install.sh
 	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/python/web3.test.mjs
 	@# Without a registry to fetch from, no C-CDA documents of others are taken in, and a line says so.
-	cd tests/clients/ccda && { npm ls --silent >/dev/null 2>&1 || npm ci --no-audit --no-fund --loglevel=error; }
 	tests/clients/ccda/samples.sh
 	BXP_BIN="$(abspath $(BXP))" node --test --test-reporter=spec tests/clients/ccda/ccda.test.mjs
 	cd tests/clients/ipfs && { npm ls --silent >/dev/null 2>&1 || npm ci --no-audit --no-fund --loglevel=error; }

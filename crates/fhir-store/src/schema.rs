@@ -120,6 +120,10 @@ pub(crate) const PARAMETERS: &str = "parameters";
 pub(crate) const APPLIED: &str = "applied";
 /// The note that says up to which of the vault's records a lost store is made again; -1 where nothing is to be.
 pub(crate) const REBUILT: &str = "rebuilt";
+/// The note of a server that says how often something was forgotten there.
+pub(crate) const FORGOTTEN: &str = "forgotten";
+/// The note of a server that says how many of these the tables are vacuumed of.
+pub(crate) const VACUUMED: &str = "vacuumed";
 /// The note of a server that says the version of its tables; a file has a place of its own for it.
 const SCHEMA: &str = "schema";
 /// The note of a server by which the key is recognised.

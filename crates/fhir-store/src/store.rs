@@ -15,7 +15,10 @@ use std::{
     fs,
     ops::Deref,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -40,6 +43,10 @@ struct Inner {
     writer: Mutex<Writer>,
     readers: Mutex<Readers>,
     given_back: Condvar,
+    /// Of a server: its tables may still have what was forgotten.
+    traces: AtomicBool,
+    /// Held while a server is vacuumed.
+    vacuuming: Mutex<()>,
 }
 
 /// Where the store is.
@@ -105,7 +112,10 @@ impl Store {
             writer.index_again()?;
         }
         let (writer, readers) = (Mutex::new(writer), Mutex::new(Readers::default()));
-        Ok(Self(Arc::new(Inner { place, writer, readers, given_back: Condvar::new() })))
+        let given_back = Condvar::new();
+        // A crash may have come before it was vacuumed.
+        let (traces, vacuuming) = (AtomicBool::new(true), Mutex::new(()));
+        Ok(Self(Arc::new(Inner { place, writer, readers, given_back, traces, vacuuming })))
     }
 
     /// The one writer; others wait for it.
@@ -114,15 +124,33 @@ impl Store {
     }
 
     /// Takes what was forgotten out of a file's log, or out of a server's tables: its own log and its backups are the
-    /// operator's (ADR 71). Tells whether it could; a reader or an open transaction of a file holds it up. On a server no one
-    /// waits for it.
+    /// operator's (ADR 71). Tells whether it could; a reader or an open transaction of a file holds it up. A server is vacuumed
+    /// over a connection of its own, so that no one waits for it, and where nothing was forgotten since the last time it is not.
     ///
     /// # Errors
-    /// [`StoreError::Database`], [`StoreError::Server`], [`StoreError::Busy`].
+    /// [`StoreError::Database`], [`StoreError::Server`]; then it is still to be done.
     pub fn leave_no_trace(&self) -> Result<bool, StoreError> {
+        let Place::Server { .. } = &self.0.place else { return self.writer().empty_log() };
+        self.0.traces.store(true, Ordering::SeqCst);
+        let _one_at_a_time = self.0.vacuuming.lock();
+        let database = self.0.place.reader()?;
+        let count = |name: &str| Ok::<_, StoreError>(schema::note(&database, name)?.unwrap_or(0));
+        let forgotten = count(schema::FORGOTTEN)?;
+        if forgotten > count(schema::VACUUMED)? {
+            database.vacuum()?;
+            self.writer().note_vacuumed(forgotten)?;
+        }
+        self.0.traces.store(false, Ordering::SeqCst);
+        Ok(true)
+    }
+
+    /// Whether [`Store::leave_no_trace`] may have something to do.
+    #[must_use]
+    pub fn has_traces(&self) -> bool {
         match &self.0.place {
-            Place::File { .. } => self.writer().empty_log(),
-            Place::Server { .. } => self.pooled()?.vacuum().map(|()| true),
+            // Who writes looks by itself.
+            Place::File { .. } => self.0.writer.try_lock().is_some_and(|writer| writer.is_log_due()),
+            Place::Server { .. } => self.0.traces.load(Ordering::SeqCst),
         }
     }
 

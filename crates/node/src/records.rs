@@ -134,7 +134,6 @@ pub(crate) async fn start(ground: Ground<'_>) -> Result<(Records, RecordWorkers)
     Ok((records, RecordWorkers { server, feeds, swarm, stop, tasks }))
 }
 
-/// What feeds are encrypted with, where the configuration names files.
 /// Opens the working copy. One that was lost is made again from the vault, which may take minutes.
 async fn keep_working_copy(config: &NodeConfig, enclave: &Enclave, ingest: &Ingest) -> Result<()> {
     let key = enclave.database_key("fhir store")?;
@@ -142,6 +141,7 @@ async fn keep_working_copy(config: &NodeConfig, enclave: &Enclave, ingest: &Inge
     Ok(tokio::task::spawn_blocking(move || ingest.keep_working_copy(working_copy)).await??)
 }
 
+/// What feeds are encrypted with, where the configuration names files.
 fn mllp_tls(config: &NodeConfig) -> Result<Option<Tls>> {
     let files = config.mllp_tls.clone().map(|tls| TlsFiles {
         certificates: tls.certificates,

@@ -118,7 +118,16 @@ impl Vault {
         Ok(())
     }
 
-    /// Goes on with exchanges of keys that a crash broke off.
+    /// Does what an earlier erasure could not finish: a key that was to be destroyed may be there still.
+    pub(crate) fn finish_unfinished(&self) -> Result<(), VaultError> {
+        if self.enclave.renewing_patients().is_empty() {
+            return Ok(());
+        }
+        let _exchanging = self.exchanging.write();
+        self.finish_exchanges()
+    }
+
+    /// Goes on with exchanges of keys that a crash or an error broke off.
     pub(crate) fn finish_exchanges(&self) -> Result<(), VaultError> {
         let renewing = self.enclave.renewing_patients();
         if renewing.is_empty() {

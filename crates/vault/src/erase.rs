@@ -93,12 +93,14 @@ impl Vault {
         self.erase_with(record, self.store.batch())
     }
 
-    /// As [`Vault::erase`]; what `beside` has is written in the same step, unless the record was erased before.
+    /// As [`Vault::erase`]; what `beside` has is written in the same step, unless the record was erased before. Then only what
+    /// that could not finish is done.
     ///
     /// # Errors
     /// As [`Vault::erase`]; then nothing is erased.
     pub fn erase_with(&self, record: RecordId, beside: Batch) -> Result<Tombstone, VaultError> {
         if let Some(tombstone) = self.tombstone(record, self.me)? {
+            self.finish_unfinished()?;
             return Ok(tombstone);
         }
         let entry = self.known_entry(record)?;
@@ -176,7 +178,7 @@ impl Vault {
                 graves.push(Grave { entry, tombstone: tombstone.clone() });
             }
         }
-        if graves.is_empty() { Ok(()) } else { self.bury(&graves, self.store.batch()) }
+        if graves.is_empty() { self.finish_unfinished() } else { self.bury(&graves, self.store.batch()) }
     }
 
     /// The tombstone that `holder` left for a record.

@@ -33,7 +33,7 @@ pub(crate) enum Section {
 }
 
 /// Sections by their LOINC code, with the name that reports give them.
-const SECTIONS: [(&str, Section, &str); 47] = [
+const SECTIONS: [(&str, Section, &str); 48] = [
     ("11450-4", Section::Problems, "problems"),
     ("75310-3", Section::HealthConcerns, "health-concerns"),
     ("11348-0", Section::History, "past-illness"),
@@ -41,6 +41,7 @@ const SECTIONS: [(&str, Section, &str); 47] = [
     ("11535-2", Section::EncounterDiagnoses, "discharge-diagnosis"),
     ("10219-4", Section::EncounterDiagnoses, "preoperative-diagnosis"),
     ("10218-6", Section::EncounterDiagnoses, "postoperative-diagnosis"),
+    ("59769-0", Section::EncounterDiagnoses, "postprocedure-diagnosis"),
     ("48765-2", Section::Allergies, "allergies"),
     ("10160-0", Section::Medications, "medications"),
     ("42346-7", Section::Medications, "admission-medications"),
@@ -63,7 +64,7 @@ const SECTIONS: [(&str, Section, &str); 47] = [
     ("42348-3", Section::Function, "advance-directives"),
     ("61144-2", Section::Function, "nutrition"),
     ("55109-3", Section::History, "complications"),
-    ("59770-8", Section::History, "procedure-indications"),
+    ("59768-2", Section::History, "procedure-indications"),
     ("59776-5", Section::History, "procedure-findings"),
     ("85847-2", Section::CareTeams, "care-teams"),
     ("61146-7", Section::Goals, "goals"),
@@ -85,7 +86,7 @@ const SECTIONS: [(&str, Section, &str); 47] = [
 
 /// The LOINC codes of sections by the last number of their template of C-CDA (2.16.840.1.113883.10.20.22.2.N), for those in
 /// which no code stands.
-const TEMPLATES: [(&str, &str); 31] = [
+const TEMPLATES: [(&str, &str); 33] = [
     ("1", "10160-0"),
     ("2", "11369-6"),
     ("3", "30954-2"),
@@ -106,14 +107,16 @@ const TEMPLATES: [(&str, &str); 31] = [
     ("23", "46264-8"),
     ("24", "11535-2"),
     ("28", "59776-5"),
-    ("29", "59770-8"),
+    ("29", "59768-2"),
     ("30", "59772-4"),
     ("34", "10219-4"),
     ("35", "10218-6"),
+    ("36", "59769-0"),
     ("37", "55109-3"),
     ("38", "29549-3"),
     ("43", "46241-6"),
     ("44", "42346-7"),
+    ("56", "10190-7"),
     ("57", "61144-2"),
     ("58", "75310-3"),
     ("60", "61146-7"),

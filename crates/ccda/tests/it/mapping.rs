@@ -287,7 +287,7 @@ fn advance_directives_complications_and_indications() {
         let all = made(section, &observation("48", "304251008", "304253006"));
         has(&all, "Observation", &[r#""code":"304251008""#, r#""code":"304253006""#, r#""code":"survey""#]);
     }
-    for (section, template) in [("55109-3", "4"), ("59776-5", "4"), ("59770-8", "19")] {
+    for (section, template) in [("55109-3", "4"), ("59776-5", "4"), ("59768-2", "19")] {
         let all = made(section, &observation(template, "404684003", "385093006"));
         has(&all, "Condition", &[r#""code":"385093006""#]);
     }

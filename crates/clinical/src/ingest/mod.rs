@@ -211,6 +211,13 @@ impl Ingest {
         Ok(())
     }
 
+    /// Does what of the working copy could not be done when it was due, such as for want of room on the disk.
+    pub(crate) fn look_after_working_copy(&self) {
+        if let Some(working) = self.0.working.get() {
+            working.look_after(&self.0);
+        }
+    }
+
     /// The whole resources, where this node keeps them.
     #[must_use]
     pub fn working_copy(&self) -> Option<&FhirStore> {

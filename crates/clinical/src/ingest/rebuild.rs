@@ -16,7 +16,7 @@ use crate::{
     fhir::element::resource_type,
     source::{Entry, Position},
 };
-use bxp_fhir_store::{Kind, NewVersion, Parameters, Prepared, Rebuilding, Writer};
+use bxp_fhir_store::{Kind, NewVersion, Parameters, Prepared, Rebuilding, Standing, Writer};
 use bxp_privacy::Permit;
 use bxp_types::RecordId;
 use bxp_vault::{RecordEntry, VaultError};
@@ -103,17 +103,26 @@ fn delete_outdated(inner: &Inner, writer: &mut Writer) -> Result<(), ClinicalErr
         after = last.number;
         for one in &portion {
             let record = RecordId(one.record);
-            let is_current = match inner.tables.resource_of(record)? {
-                Some(logical) => inner.tables.is_current(record, &logical)?,
-                None => true,
-            };
-            if !is_current {
+            if !is_current(inner, record, one)? {
                 let (kind, id, updated_ms) = (one.kind, one.id.as_str(), now_ms(inner));
                 let (record, subject, content) = (None, inner.institution.subject.0, None);
                 writer.put(&NewVersion { kind, id, updated_ms, record, subject, content })?;
             }
         }
     }
+}
+
+/// Whether a record is the newest version of a resource that is not deleted. Where the record does not lead to its resource,
+/// the resource's address does.
+fn is_current(inner: &Inner, record: RecordId, one: &Standing) -> Result<bool, ClinicalError> {
+    let logical = match inner.tables.resource_of(record)? {
+        Some(logical) => Some(logical),
+        None => {
+            let address = inner.tables.address_fingerprint(Parameters::r4().name(one.kind), &one.id);
+            inner.tables.named(&address)?.map(|named| named.logical)
+        }
+    };
+    logical.map_or(Ok(false), |logical| inner.tables.is_current(record, &logical))
 }
 
 /// A record's resource; none where it cannot be opened.

@@ -256,6 +256,7 @@ impl Inner {
         let number = one.earlier.map_or(1, |earlier| earlier.number.saturating_add(1));
         let version = Version { record: record.entry.record_id, content: one.content, subject, number };
         self.tables.put_version(batch, &one.named.logical, &version)?;
+        self.tables.put_record(batch, version.record, &one.named.logical);
         *(if one.earlier.is_some() { &mut report.changed } else { &mut report.new }) += 1;
         *report.by_type.entry(one.named.kind).or_default() += 1;
         Ok(())

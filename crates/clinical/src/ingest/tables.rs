@@ -136,7 +136,6 @@ impl Tables {
             [&version.record.0, &version.content, &version.subject.0, &version.number.to_be_bytes()];
         batch.put(&self.versions, logical, self.seal("versions", logical, &parts.concat())?);
         batch.put(&self.charts, [version.subject.0, *logical].concat(), version.record.0);
-        batch.put(&self.of_record, version.record.0, logical);
         Ok(())
     }
 
@@ -160,6 +159,11 @@ impl Tables {
     pub(crate) fn is_current(&self, record: RecordId, logical: &LogicalId) -> Result<bool, ClinicalError> {
         let newest = self.version(logical)?;
         Ok(newest.is_some_and(|newest| newest.record == record && newest.content != DELETED))
+    }
+
+    /// Notes of which resource a record is a version.
+    pub(crate) fn put_record(&self, batch: &mut Batch, record: RecordId, logical: &LogicalId) {
+        batch.put(&self.of_record, record.0, logical);
     }
 
     /// Forgets of which resource a record is a version.

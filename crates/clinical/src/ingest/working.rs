@@ -36,6 +36,8 @@ const RESOURCES_UNTIL_CHECKPOINT: usize = 20_000;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long who erases waits for readers, so that what was forgotten is not in the log either.
 const TRACES_WITHIN: Duration = Duration::from_secs(30);
+/// The longest rest in that time.
+const REST_MAX: Duration = Duration::from_secs(1);
 /// How often a commit looks whether it can empty the log, where readers held that up.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 /// Failed groups whose members may still have to hear of it.
@@ -188,8 +190,8 @@ impl WorkingCopy {
                 Ok::<_, ClinicalError>(erased)
             },
         );
-        if erased.is_err() && noted.get().is_some() {
-            // It may be erased all the same, and only what comes after that has failed. A turn does what is noted.
+        if erased.is_err() {
+            // It may be erased all the same, now or before, and only what comes after that has failed. A turn does what is noted.
             if let Err(error) = self.turn(inner, |_| Ok::<_, ClinicalError>(())) {
                 tracing::error!(%error, "what was erased stands in the working copy until the next write");
             }
@@ -218,7 +220,20 @@ impl WorkingCopy {
                 }
             }
             thread::sleep(rest);
-            rest *= 2;
+            rest = (rest * 2).min(REST_MAX);
+        }
+    }
+
+    /// Does what could not be done when it was due: what is noted, where a write has failed, and what was forgotten.
+    pub(super) fn look_after(&self, inner: &Inner) {
+        let behind = self.group.try_lock().is_some_and(|group| group.behind);
+        if behind && let Err(error) = self.turn(inner, |_| Ok::<_, ClinicalError>(())) {
+            tracing::warn!(%error, "bring the working copy up to date; trying again");
+        }
+        if self.store.has_traces()
+            && let Err(error) = self.store.leave_no_trace()
+        {
+            tracing::warn!(%error, "take what was forgotten out of what the database keeps; trying again");
         }
     }
 

@@ -242,6 +242,9 @@ impl<C: Others> Keeping<C> {
             let finished = tokio::task::spawn_blocking(move || finish(&finishing, &ingest, country));
             finished.await.map_err(|_| ClinicalError::Stopped)??;
         }
+        let ingest = self.ingest.clone();
+        let looked = tokio::task::spawn_blocking(move || ingest.look_after_working_copy());
+        looked.await.map_err(|_| ClinicalError::Stopped)?;
         round.stated = self.state(&vault).await?;
         Ok(round)
     }

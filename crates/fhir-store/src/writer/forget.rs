@@ -1,7 +1,7 @@
 //! Forgetting what was erased.
 
 use super::{Current, Writer};
-use crate::{StoreError, database::values, parameters::Kind, sealing::Domain};
+use crate::{StoreError, database::values, parameters::Kind, schema, sealing::Domain};
 use std::collections::BTreeSet;
 
 impl Writer {
@@ -34,7 +34,7 @@ impl Writer {
         for (rid, upto) in &moved {
             self.forget_versions(*rid, *upto)?;
         }
-        self.log_due = self.database.sealer().is_none();
+        self.note_forgotten()?;
         let rids: BTreeSet<i64> =
             found.iter().map(|(_, current)| current.rid).chain(moved.iter().map(|(rid, _)| *rid)).collect();
         Ok(rids.len())
@@ -66,8 +66,26 @@ impl Writer {
             let text = "UPDATE resource SET deleted = 1, present = 0 WHERE rid = ?1";
             self.database.execute(text, values![current.rid])?;
         }
-        self.log_due = self.database.sealer().is_none();
+        self.note_forgotten()?;
         self.database.execute("UPDATE version SET body = NULL WHERE seq = ?1", values![seq])
+    }
+
+    /// Notes that the texts of what was forgotten may still lie somewhere: in a file's log, in a server's tables.
+    fn note_forgotten(&mut self) -> Result<(), StoreError> {
+        if self.database.sealer().is_none() {
+            self.log_due = true;
+            return Ok(());
+        }
+        let count = schema::note(&self.database, schema::FORGOTTEN)?.unwrap_or(0);
+        schema::set_note(&self.database, schema::FORGOTTEN, count + 1)
+    }
+
+    /// Notes that a server's tables are vacuumed of the first `count` that were forgotten.
+    pub(crate) fn note_vacuumed(&mut self, count: i64) -> Result<(), StoreError> {
+        let others = self.open;
+        self.begin()?;
+        self.attempt(|writer| schema::set_note(&writer.database, schema::VACUUMED, count))?;
+        if others { Ok(()) } else { self.commit() }
     }
 
     /// Whether something was forgotten that the log of the last transactions may still have.

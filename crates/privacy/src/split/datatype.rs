@@ -13,11 +13,30 @@ use crate::{
 const UCUM: &str = "http://unitsofmeasure.org";
 const LOINC: &str = "http://loinc.org";
 
-/// 89 years in the units of time in which an age is told.
-const AGE_LIMITS: [(&str, u64); 5] = [("a", 89), ("mo", 1079), ("wk", 4679), ("d", 32_849), ("h", 788_399)];
+/// 89 years in the units of time in which an age is told: the mean, the Julian, the Gregorian and the others' years and months.
+const AGE_LIMITS: [(&str, u64); 11] = [
+    ("a", 89),
+    ("a_g", 89),
+    ("a_j", 89),
+    ("a_t", 89),
+    ("mo", 1079),
+    ("mo_g", 1079),
+    ("mo_j", 1079),
+    ("mo_s", 1079),
+    ("wk", 4679),
+    ("d", 32_849),
+    ("h", 788_399),
+];
 
-/// Whether an Observation's code, or one of its components', is of an age.
+/// Types whose quantities are ages, all of them.
+const OF_AGES: [&str; 4] = ["AllergyIntolerance", "Condition", "FamilyMemberHistory", "Procedure"];
+
+/// Whether the numbers of a resource may be ages without saying so: of some types all are, and of an Observation if its code, or
+/// one of its components', is of an age.
 pub(super) fn tells_age(rules: &Rules, resource_type: &str, resource: Object<'_>) -> bool {
+    if OF_AGES.contains(&resource_type) {
+        return true;
+    }
     if resource_type != "Observation" {
         return false;
     }
@@ -74,9 +93,12 @@ impl<'a> Walk<'a> {
 
     /// Whether a quantity is a time of more than 89 years (45 CFR 164.514(b)(2)(i)(C)).
     fn is_old_age(&self, quantity: Object<'_>) -> bool {
-        let unit = quantity.get_str(Name::CODE).or(quantity.get_str(Name::UNIT));
-        let limit = AGE_LIMITS.iter().find(|(name, _)| Some(*name) == unit.as_deref());
-        let limit = limit.map(|&(_, limit)| limit).or(self.tells_age.then_some(89));
+        let limit_of =
+            |unit: &str| AGE_LIMITS.iter().find(|(name, _)| *name == unit).map(|(_, limit)| *limit);
+        // Either may leave, so the stricter one counts.
+        let said = [Name::CODE, Name::UNIT].map(|name| quantity.get_str(name));
+        let limit = said.iter().flatten().filter_map(|unit| limit_of(unit)).min();
+        let limit = limit.or(self.tells_age.then_some(89));
         let mut values = quantity.filter(|(key, _)| key.name() == Name::VALUE);
         limit.is_some_and(|limit| {
             values.any(|(_, value)| match value.shape() {

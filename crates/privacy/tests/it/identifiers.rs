@@ -140,6 +140,39 @@ fn r_any_other_identifier() {
     check(IdentifierKind::Other, patient, &["Silver Blaze", "<div>Chi</div>"]);
 }
 
+/// Goal: no age above 89 leaves, whatever says that it is one. Way: ages of 95 years under every form of a unit, and without one.
+#[test]
+fn an_age_above_89_stays_in_whatever_unit() {
+    let ucum = r#""system":"http://unitsofmeasure.org","#;
+    let forms = [
+        (format!(r#"{{"value":95,{ucum}"code":"a"}}"#), true),
+        (r#"{"value":95}"#.to_owned(), true),
+        (r#"{"value":95,"unit":"a"}"#.to_owned(), true),
+        (r#"{"value":95,"unit":"a","code":"yr"}"#.to_owned(), true),
+        (format!(r#"{{"value":95,{ucum}"code":"a_j"}}"#), true),
+        (format!(r#"{{"value":1140,{ucum}"code":"mo"}}"#), true),
+        (format!(r#"{{"value":1140,{ucum}"code":"mo_s"}}"#), true),
+        (format!(r#"{{"value":34698,{ucum}"code":"d"}}"#), true),
+        (format!(r#"{{"value":57,{ucum}"code":"a"}}"#), false),
+        (format!(r#"{{"value":95,{ucum}"code":"mo"}}"#), false),
+    ];
+    let places = [
+        ("Condition", "onsetAge"),
+        ("Condition", "abatementAge"),
+        ("AllergyIntolerance", "onsetAge"),
+        ("Procedure", "performedAge"),
+        ("FamilyMemberHistory", "ageAge"),
+        ("FamilyMemberHistory", "deceasedAge"),
+    ];
+    for (kind, element) in places {
+        for (age, stays) in &forms {
+            let (left, _) =
+                split_and_join(&parse(&format!(r#"{{"resourceType":"{kind}","{element}":{age}}}"#)));
+            assert_eq!(!left.contains("value"), *stays, "{kind}.{element} {age}: {left}");
+        }
+    }
+}
+
 /// Goal: a relative is protected as the patient is, and what the relative had is told (164.514(b)(2)(i), "or of relatives").
 #[test]
 fn of_relatives_what_they_had_leaves_and_who_they_are_stays() {

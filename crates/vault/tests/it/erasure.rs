@@ -131,6 +131,38 @@ fn an_erasure_that_was_broken_off_destroys_the_key_at_the_next_start() {
     assert!(node.vault.open_identity(kept.record_id, &node.own_permit(node.identity_class())).is_ok());
 }
 
+/// Goal: who tries again ends an erasure whose key could not be destroyed, at the holder and at a peer. Way: the file of the
+/// patients' keys cannot be written anew.
+#[test]
+fn a_key_that_could_not_be_destroyed_goes_with_the_next_try() {
+    let (holder, peer) = (Node::new(0, Jurisdiction::US), Node::new(1, Jurisdiction::US));
+    let (entry, kept) = (holder.take_in(1, "Jane", "rest"), holder.take_in(1, "John", "rest"));
+    let permit = holder.own_permit(holder.identity_class());
+    let ids = [entry.record_id, kept.record_id];
+    let sent = holder.vault.replicate(&ids, &peer.recipient(), &permit).unwrap();
+    peer.accept(ValidatorIndex(0), &sent).unwrap();
+    let in_the_way = |node: &Node| node.dir.path().join("enclave-patients/patients.keys.unfinished");
+    let is_unfinished = |node: &Node| node.enclave.renewing_patients() == [entry.subject.0];
+
+    std::fs::create_dir(in_the_way(&holder)).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(holder.vault.erase(entry.record_id), Err(VaultError::Enclave { .. })));
+    }
+    assert!(is_unfinished(&holder) && holder.vault.entry(entry.record_id).unwrap().is_none());
+    std::fs::remove_dir(in_the_way(&holder)).unwrap();
+    let tombstone = holder.vault.erase(entry.record_id).unwrap();
+    assert!(!is_unfinished(&holder) && holder.vault.open_identity(kept.record_id, &permit).is_ok());
+
+    let accept = || peer.vault.accept_tombstones(std::slice::from_ref(&tombstone), &key_of(&holder));
+    std::fs::create_dir(in_the_way(&peer)).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(accept(), Err(VaultError::Enclave { .. })), "no receipt is given yet");
+    }
+    std::fs::remove_dir(in_the_way(&peer)).unwrap();
+    accept().unwrap();
+    assert!(!is_unfinished(&peer));
+}
+
 /// Goal: what the caller erases with the records is gone with them or not at all.
 #[test]
 fn what_is_erased_beside_the_records_goes_with_them() {
