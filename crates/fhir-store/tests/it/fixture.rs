@@ -74,7 +74,7 @@ impl Fixture {
     pub(crate) fn again(self) -> Self {
         let Self { place, folder, store } = self;
         drop(store);
-        let store = open(&place, &folder, 1).unwrap();
+        let store = open_when_free(&place, &folder, 1).unwrap();
         Self { place, folder, store }
     }
 
@@ -167,4 +167,17 @@ pub(crate) fn open(place: &Place, folder: &TempDir, key: u8) -> Result<Store, St
         Place::File => Store::open(folder.path(), key),
         Place::Server(database) => Store::connect(database.server(), &key),
     }
+}
+
+/// The server hears of a closed connection a little later.
+pub(crate) fn open_when_free(place: &Place, folder: &TempDir, key: u8) -> Result<Store, StoreError> {
+    for _ in 0..500 {
+        match open(place, folder, key) {
+            Err(error) if error.to_string().contains("another node") => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            other => return other,
+        }
+    }
+    panic!("the lock of a closed connection stays");
 }

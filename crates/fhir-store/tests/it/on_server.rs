@@ -1,7 +1,7 @@
 //! What holds on a database server alone: what it sees, what it may not change, how it is reached, and when it goes away.
 
 use crate::{
-    fixture::{Fixture, NOW_MS, Place, SUBJECT, kind, open, permit},
+    fixture::{Fixture, NOW_MS, Place, SUBJECT, kind, open, open_when_free, permit},
     server::{Database, database, database_of_its_own},
 };
 use bxp_fhir_store::{NewVersion, Prepared, Scope, Server, Store, StoreError};
@@ -130,19 +130,6 @@ fn another_key_a_second_node_and_a_later_schema_are_refused() {
     let store = open_when_free(&place, &folder, 1).unwrap();
     let fixture = Fixture { place, folder, store };
     assert_eq!(fixture.put_of(PATIENT, [9; 16], NOW_MS).version, 2, "what is new is there");
-}
-
-/// The server hears of a closed connection a little later.
-fn open_when_free(place: &Place, folder: &tempfile::TempDir, key: u8) -> Result<Store, StoreError> {
-    for _ in 0..500 {
-        match open(place, folder, key) {
-            Err(error) if error.to_string().contains("another node") => {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
-            other => return other,
-        }
-    }
-    panic!("the lock of a closed connection stays");
 }
 
 #[test]
