@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { binary, startDevnet } from "../devnet.mjs";
-import { differences } from "./differences.mjs";
+import { differences, systems } from "./differences.mjs";
 
 const SAMPLES = fileURLToPath(new URL("samples", import.meta.url));
 const MEGABYTES_MAX = 16;
@@ -29,7 +29,7 @@ function codes(value, found = new Set()) {
     value.forEach((one) => codes(one, found));
   } else if (value && typeof value === "object") {
     for (const coding of Array.isArray(value.coding) ? value.coding : []) {
-      if (coding.code) found.add(`${coding.system ?? ""}|${coding.code.trim()}`);
+      if (coding.code) found.add(`${systems[coding.system] ?? coding.system ?? ""}|${coding.code.trim()}`);
     }
     for (const [name, inner] of Object.entries(value)) {
       if (name !== "extension" && name !== "meta") codes(inner, found);

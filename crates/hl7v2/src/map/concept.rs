@@ -81,6 +81,7 @@ pub fn system_of_oid(oid: &str) -> String {
         "2.16.840.1.113883.4.9" => "http://fdasis.nlm.nih.gov",
         "2.16.840.1.113883.3.26.1.1" => "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl",
         "2.16.840.1.113883.6.101" => "http://nucc.org/provider-taxonomy",
+        "2.16.840.1.113883.6.254" => "http://hl7.org/fhir/sid/icf",
         "2.16.840.1.113883.6.8" => "http://unitsofmeasure.org",
         "2.16.840.1.113883.5.4" => "http://terminology.hl7.org/CodeSystem/v3-ActCode",
         "2.16.840.1.113883.5.83" => "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
