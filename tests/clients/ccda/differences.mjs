@@ -37,10 +37,9 @@ export const differences = {
     documents: [...ccd, ...later, ...example],
   },
   [`${ACT}|ASSERTION`]: {
-    reason: "the code of an allergy's or a problem's observation; the AllergyIntolerance and the Condition have what is asserted",
-    documents: [...ccd, ...later, ...flavors, ...example, ...old],
+    reason: "the code of an allergy's observation; the AllergyIntolerance has what is asserted",
+    documents: [...later, ...example],
   },
-  [`${ACT}|GENRL`]: { reason: "the kind of an encounter, which says 'general'", documents: old },
   [`${SNOMED}|419099009`]: {
     reason: "'dead', below a relative's condition: here it is contributedToDeath of FamilyMemberHistory",
     documents: [...ccd, ...later, ...example, ...old],
