@@ -162,7 +162,7 @@ fn put_again(
         None => None,
         Some(record) => match inner.vault.entry(record)? {
             // Nothing of what was erased since is put in; what it took the place of must not stand for it.
-            None if !writer.current(kind, &noted.id)?.is_some_and(|current| !current.deleted) => {
+            None if writer.current(kind, &noted.id)?.is_none_or(|current| current.deleted) => {
                 return Ok(());
             }
             None => None,
