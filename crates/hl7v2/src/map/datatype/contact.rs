@@ -81,7 +81,7 @@ pub(crate) fn telecom(context: &mut Context<'_>, one: &Repetition<'_>, usual: &s
             }
         }
     }
-    let rank = one.component(18).parse::<u32>().ok().filter(|rank| *rank > 0);
+    let rank = one.component(18).parse::<i32>().ok().filter(|rank| *rank > 0);
     point.put("rank", rank.map(|rank| Json::Number(rank.to_string())).unwrap_or_default());
     let start = datetime(context, &one.component(13)).unwrap_or_default();
     let end = datetime(context, &one.component(14)).unwrap_or_default();

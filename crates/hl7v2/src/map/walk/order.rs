@@ -338,8 +338,10 @@ pub(super) fn repeat(context: &mut Context<'_>, segment: &Segment<'_>) -> Json {
         }
         context.note(segment.place(4), "no time of day in HL7's form");
     }
-    if let Some(count) = segment.value(14).parse::<u32>().ok().filter(|count| *count > 0) {
-        repeat.put("count", Json::Number(count.to_string()));
+    match segment.value(14).parse::<i32>() {
+        Ok(count @ 1..) => repeat.put("count", Json::Number(count.to_string())),
+        _ if segment.value(14).is_empty() => {}
+        _ => context.note(segment.place(14), "no whole number that FHIR takes here"),
     }
     let pattern = segment.field(3).first().nested(1);
     let (code, text) = (pattern.component(1), pattern.component(2));
