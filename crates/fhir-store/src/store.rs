@@ -44,7 +44,7 @@ struct Inner {
     readers: Mutex<Readers>,
     given_back: Condvar,
     /// Of a server: its tables may still have what was forgotten.
-    traces: AtomicBool,
+    traces: Arc<AtomicBool>,
     /// Held while a server is vacuumed.
     vacuuming: Mutex<()>,
 }
@@ -107,14 +107,15 @@ impl Store {
 
     fn new(place: Place, mut database: Database, reconnect: Option<Reconnect>) -> Result<Self, StoreError> {
         let outdated = schema::migrate(&mut database)?;
-        let mut writer = Writer::new(database, reconnect)?;
+        // A crash may have come before it was vacuumed.
+        let traces = Arc::new(AtomicBool::new(true));
+        let mut writer = Writer::new(database, reconnect, Arc::clone(&traces))?;
         if outdated {
             writer.index_again()?;
         }
         let (writer, readers) = (Mutex::new(writer), Mutex::new(Readers::default()));
         let given_back = Condvar::new();
-        // A crash may have come before it was vacuumed.
-        let (traces, vacuuming) = (AtomicBool::new(true), Mutex::new(()));
+        let vacuuming = Mutex::new(());
         Ok(Self(Arc::new(Inner { place, writer, readers, given_back, traces, vacuuming })))
     }
 
@@ -126,13 +127,14 @@ impl Store {
     /// Takes what was forgotten out of a file's log, or out of a server's tables: its own log and its backups are the
     /// operator's (ADR 71). Tells whether it could; a reader or an open transaction of a file holds it up. A server is vacuumed
     /// over a connection of its own, so that no one waits for it, and where nothing was forgotten since the last time it is not.
+    /// What an older snapshot there still sees, of a dump that runs, stays until the server's own next vacuum.
     ///
     /// # Errors
     /// [`StoreError::Database`], [`StoreError::Server`]; then it is still to be done.
     pub fn leave_no_trace(&self) -> Result<bool, StoreError> {
         let Place::Server { .. } = &self.0.place else { return self.writer().empty_log() };
-        self.0.traces.store(true, Ordering::SeqCst);
         let _one_at_a_time = self.0.vacuuming.lock();
+        self.0.traces.store(true, Ordering::SeqCst);
         let database = self.0.place.reader()?;
         let count = |name: &str| Ok::<_, StoreError>(schema::note(&database, name)?.unwrap_or(0));
         let forgotten = count(schema::FORGOTTEN)?;
@@ -140,7 +142,11 @@ impl Store {
             database.vacuum()?;
             self.writer().note_vacuumed(forgotten)?;
         }
-        self.0.traces.store(false, Ordering::SeqCst);
+        // What is being forgotten in a transaction that is open is not seen yet.
+        let writer = self.writer();
+        if !writer.is_open() && count(schema::FORGOTTEN)? == count(schema::VACUUMED)? {
+            self.0.traces.store(false, Ordering::SeqCst);
+        }
         Ok(true)
     }
 

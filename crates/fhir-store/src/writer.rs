@@ -15,7 +15,10 @@ use crate::{
     search::{Query, Selection},
 };
 use sonic_rs::Value;
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicBool},
+};
 pub use version::{Current, Method, NewVersion, Prepared, Put, Rebuilding, Standing};
 
 /// Numbers of concepts and resources that the writer remembers; then it forgets all.
@@ -44,6 +47,8 @@ pub struct Writer {
     broken: bool,
     /// What was forgotten may still lie in a file's log; the next checkpoint empties it.
     log_due: bool,
+    /// Set where a server's tables may have what was forgotten.
+    traces: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -56,7 +61,11 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(database: Database, reconnect: Option<Reconnect>) -> Result<Self, StoreError> {
+    pub(crate) fn new(
+        database: Database,
+        reconnect: Option<Reconnect>,
+        traces: Arc<AtomicBool>,
+    ) -> Result<Self, StoreError> {
         // A crash may have come before the log of a file was emptied.
         let log_due = database.sealer().is_none();
         let mut made = Self {
@@ -72,6 +81,7 @@ impl Writer {
             open: false,
             broken: false,
             log_due,
+            traces,
         };
         made.remember_nothing()?;
         Ok(made)
@@ -96,6 +106,11 @@ impl Writer {
     #[must_use]
     pub const fn is_broken(&self) -> bool {
         self.broken
+    }
+
+    /// Whether a transaction is open.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.open
     }
 
     /// Begins a transaction, unless one is open. To a server that was away, a new connection is made.

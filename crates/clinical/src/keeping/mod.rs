@@ -204,6 +204,9 @@ impl<C: Others> Keeping<C> {
     /// # Errors
     /// [`ClinicalError::Vault`], or the source's.
     pub async fn round(&mut self) -> Result<Round, ClinicalError> {
+        let ingest = self.ingest.clone();
+        let looked = tokio::task::spawn_blocking(move || ingest.look_after_working_copy());
+        looked.await.map_err(|_| ClinicalError::Stopped)?;
         let vault = self.ingest.vault().clone();
         self.take_over()?;
         let digest = vault.directory_digest();
@@ -242,9 +245,6 @@ impl<C: Others> Keeping<C> {
             let finished = tokio::task::spawn_blocking(move || finish(&finishing, &ingest, country));
             finished.await.map_err(|_| ClinicalError::Stopped)??;
         }
-        let ingest = self.ingest.clone();
-        let looked = tokio::task::spawn_blocking(move || ingest.look_after_working_copy());
-        looked.await.map_err(|_| ClinicalError::Stopped)?;
         round.stated = self.state(&vault).await?;
         Ok(round)
     }

@@ -2,7 +2,7 @@
 
 use super::{Current, Writer};
 use crate::{StoreError, database::values, parameters::Kind, schema, sealing::Domain};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 impl Writer {
     /// Forgets every version of a patient, also of resources that are another patient's by now: their texts and index are gone
@@ -76,6 +76,7 @@ impl Writer {
             self.log_due = true;
             return Ok(());
         }
+        self.traces.store(true, Ordering::SeqCst);
         let count = schema::note(&self.database, schema::FORGOTTEN)?.unwrap_or(0);
         schema::set_note(&self.database, schema::FORGOTTEN, count + 1)
     }
@@ -84,8 +85,15 @@ impl Writer {
     pub(crate) fn note_vacuumed(&mut self, count: i64) -> Result<(), StoreError> {
         let others = self.open;
         self.begin()?;
-        self.attempt(|writer| schema::set_note(&writer.database, schema::VACUUMED, count))?;
-        if others { Ok(()) } else { self.commit() }
+        let noted = self.attempt(|writer| schema::set_note(&writer.database, schema::VACUUMED, count));
+        match (noted, others) {
+            (noted, true) => noted,
+            (Ok(()), false) => self.commit(),
+            (Err(error), false) => {
+                self.undo()?;
+                Err(error)
+            }
+        }
     }
 
     /// Whether something was forgotten that the log of the last transactions may still have.

@@ -28,13 +28,18 @@ const AGE_LIMITS: [(&str, u64); 11] = [
     ("h", 788_399),
 ];
 
-/// Types whose quantities are ages, all of them.
+/// See [`is_of_ages`].
 const OF_AGES: [&str; 4] = ["AllergyIntolerance", "Condition", "FamilyMemberHistory", "Procedure"];
+
+/// Whether the quantities of a type are ages, all of them.
+pub(super) fn is_of_ages(resource_type: &str) -> bool {
+    OF_AGES.contains(&resource_type)
+}
 
 /// Whether the numbers of a resource may be ages without saying so: of some types all are, and of an Observation if its code, or
 /// one of its components', is of an age.
 pub(super) fn tells_age(rules: &Rules, resource_type: &str, resource: Object<'_>) -> bool {
-    if OF_AGES.contains(&resource_type) {
+    if is_of_ages(resource_type) {
         return true;
     }
     if resource_type != "Observation" {

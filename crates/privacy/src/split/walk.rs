@@ -244,7 +244,9 @@ impl<'a> Walk<'a> {
             return Ok(Outcome::Removed);
         };
         let tells_age = self.tells_age;
-        self.tells_age |= datatype::tells_age(self.rules, &resource_type, object);
+        // What an Observation's code says of its numbers holds within it; what a type has is its own.
+        let inherited = tells_age && !datatype::is_of_ages(self.resource_type);
+        self.tells_age = inherited || datatype::tells_age(self.rules, &resource_type, object);
         self.within = Some(index);
         let outcome = self.node(object, node);
         self.within = None;

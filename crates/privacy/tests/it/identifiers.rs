@@ -173,6 +173,14 @@ fn an_age_above_89_stays_in_whatever_unit() {
     }
 }
 
+#[test]
+fn a_measurement_within_a_type_of_ages_is_no_age() {
+    let procedure = r#"{"resourceType":"Procedure","contained":[{"resourceType":"Observation","id":"o","valueQuantity":{"value":120}}],
+        "performedAge":{"value":95}}"#;
+    let (left, _) = split_and_join(&parse(procedure));
+    assert!(left.contains("120") && !left.contains("95"), "{left}");
+}
+
 /// Goal: a relative is protected as the patient is, and what the relative had is told (164.514(b)(2)(i), "or of relatives").
 #[test]
 fn of_relatives_what_they_had_leaves_and_who_they_are_stays() {
