@@ -333,7 +333,9 @@ proptest::proptest! {
                                 let queue = pool.senders.get(&whose);
                                 let last = queue.and_then(|queue| queue.by_nonce.keys().next_back());
                                 let is_last = last.is_none_or(|last| *last < which);
-                                proptest::prop_assert!(is_last || (whose, which) == (sender, nonce));
+                                // Or it is replaced, or spent by the block of which the pool hears with this one.
+                                let own = whose == sender && (which == nonce || which < *account);
+                                proptest::prop_assert!(is_last || own);
                             }
                         }
                     }
