@@ -129,8 +129,13 @@ fn rest(kind: &str, json: &mut Json) {
             json.put("class", Json::object(unknown));
         }
         "Coverage" if !json.has("payor") => json.push("payor", said_nowhere("payor")),
-        "Appointment" if !json.has("participant") => {
-            json.push("participant", Json::object([("status", "needs-action".into())]));
+        "Appointment" => {
+            let mut all = match json.get("participant") {
+                Some(Json::List(all)) if !all.is_empty() => all.clone(),
+                _ => vec![Json::default()],
+            };
+            all.iter_mut().for_each(|one| one.put("status", "needs-action"));
+            json.replace("participant", Json::List(all));
         }
         "DocumentReference" if !json.has("content") => {
             json.push("content", Json::object([("attachment", absent())]));

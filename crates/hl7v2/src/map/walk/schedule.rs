@@ -61,11 +61,6 @@ pub(super) fn finish(context: &mut Context<'_>, state: &State) {
     super::note::finish(context);
     let Some(at) = state.appointment else { return };
     let json = context.at(at);
-    if let Some(Json::List(all)) = json.get("participant") {
-        let mut all = all.clone();
-        all.iter_mut().for_each(|one| one.put("status", "needs-action"));
-        json.replace("participant", Json::List(all));
-    }
     let (start, end) = (json.get("start").cloned(), json.get("end").cloned());
     if let (Some(start), None) = (&start, &end) {
         json.remove("start");
