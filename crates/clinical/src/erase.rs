@@ -10,11 +10,11 @@ mod letters;
 use crate::{
     ClinicalError,
     answer::{self, DONE, malformed, refused},
-    ingest::{Forgotten, Ingest},
+    ingest::{Forgotten, Ingest, Note},
     turns::{Rests, serve_others, take_turns},
 };
 use bxp_network::{Network, Service};
-use bxp_storage::{Batch, Durability};
+use bxp_storage::Durability;
 use bxp_types::{Genesis, RecordId, SubjectId, ValidatorIndex};
 use bxp_vault::{Receipt, Tombstone, Vault, VaultError};
 use bytes::Bytes;
@@ -32,9 +32,6 @@ const RESTS: Rests = Rests {
     failed: Duration::from_secs(10),
     failed_max: Duration::from_secs(60),
 };
-
-/// Adds to a batch that the working copy must forget what the batch erases.
-type Note<'a> = &'a dyn Fn(&mut Batch) -> Result<(), ClinicalError>;
 
 /// Asks another node and brings its answer.
 pub trait Messenger: Clone + Send + Sync + 'static {

@@ -86,19 +86,13 @@ impl std::fmt::Debug for Reader {
     }
 }
 
-/// The place of a version and its body come first, as everywhere; whose it is comes last.
-macro_rules! columns {
-    ($subject:expr) => {
-        concat!("v.seq, v.rid, v.kind, v.version, v.updated_ms, v.body, v.method, v.record, r.id, ", $subject)
-    };
-}
-/// Of the newest version.
-const NEWEST: &str = columns!("r.subject");
-/// Of any version: an earlier one may be of another patient, with whom the resource stood then.
-const ANY: &str = columns!(
-    "coalesce((SELECT m.subject FROM moved m WHERE m.rid = v.rid AND m.upto >= v.version \
-     ORDER BY m.upto LIMIT 1), r.subject)"
-);
+/// The place of a version and its body come first, as everywhere; then comes whose it is.
+const COLUMNS: &str = "v.seq, v.rid, v.kind, v.version, v.updated_ms, v.body, v.method, v.record, r.id";
+/// Whose the newest version is.
+const NEWEST: &str = "r.subject";
+/// Whose any version is: an earlier one may be of another patient, with whom the resource stood then.
+const ANY: &str = "coalesce((SELECT m.subject FROM moved m WHERE m.rid = v.rid AND m.upto >= v.version \
+                   ORDER BY m.upto LIMIT 1), r.subject)";
 
 impl Reader {
     pub(crate) fn new(database: Pooled, permit: Permit, now_ms: u64) -> Self {
@@ -111,7 +105,7 @@ impl Reader {
     /// [`StoreError::Database`], [`StoreError::Damaged`].
     pub fn read(&self, kind: Kind, id: &str) -> Result<Option<Resource>, StoreError> {
         let text = format!(
-            "SELECT {NEWEST} FROM resource r JOIN version v ON v.seq = r.seq WHERE r.kind = ?1 AND r.id = ?2"
+            "SELECT {COLUMNS}, {NEWEST} FROM resource r JOIN version v ON v.seq = r.seq WHERE r.kind = ?1 AND r.id = ?2"
         );
         self.one(&text, values![kind.0, self.database.hidden(Domain::Id(kind), id)?])
     }
@@ -122,7 +116,7 @@ impl Reader {
     /// As [`Reader::read`].
     pub fn version(&self, kind: Kind, id: &str, version: i64) -> Result<Option<Resource>, StoreError> {
         let text = format!(
-            "SELECT {ANY} FROM resource r JOIN version v ON v.rid = r.rid AND v.version = ?3 \
+            "SELECT {COLUMNS}, {ANY} FROM resource r JOIN version v ON v.rid = r.rid AND v.version = ?3 \
              WHERE r.kind = ?1 AND r.id = ?2"
         );
         self.one(&text, values![kind.0, self.database.hidden(Domain::Id(kind), id)?, version])
@@ -154,7 +148,7 @@ impl Reader {
         };
         let order = if matches!(scope, Scope::Instance(..)) { "v.version" } else { "v.seq" };
         let text = format!(
-            "SELECT {ANY} FROM version v JOIN resource r ON r.rid = v.rid \
+            "SELECT {COLUMNS}, {ANY} FROM version v JOIN resource r ON r.rid = v.rid \
              WHERE v.seq < ?1 AND v.updated_ms >= ?2 AND {condition} ORDER BY {order} DESC LIMIT ?3"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -202,7 +196,7 @@ impl Reader {
     /// The newest version of resource `number`, unless it is deleted.
     pub(crate) fn numbered(&self, number: i64) -> Result<Option<Resource>, StoreError> {
         let text = format!(
-            "SELECT {NEWEST} FROM resource r JOIN version v ON v.seq = r.seq WHERE r.rid = ?1 AND r.deleted = 0"
+            "SELECT {COLUMNS}, {NEWEST} FROM resource r JOIN version v ON v.seq = r.seq WHERE r.rid = ?1 AND r.deleted = 0"
         );
         self.one(&text, values![number])
     }

@@ -36,7 +36,7 @@ pub use credentials::{DEVICE_TERM_DAYS_MAX, DEVICE_TOKEN_PREFIX, DeviceCredentia
 pub use files::{FilesReport, Progress};
 pub use find::{Found, FoundEntry};
 pub use gate::{Checked, Deletion, Outcome, REFUSED_WITH_OTHERS, Session, Work};
-pub(crate) use redo::{Forgotten, own_permit};
+pub(crate) use redo::{Forgotten, Note, own_permit};
 pub use report::{RefusedResource, Report};
 pub use resolve::rewrite_references;
 

@@ -51,6 +51,9 @@ impl Forgotten {
     }
 }
 
+/// Adds to a batch that the working copy must forget what the batch erases.
+pub(crate) type Note<'a> = &'a dyn Fn(&mut Batch) -> Result<(), ClinicalError>;
+
 /// What a row says.
 #[derive(Debug, PartialEq, Eq)]
 enum Row {

@@ -9,7 +9,7 @@
 use super::{
     Inner,
     rebuild::rebuild,
-    redo::{Forgotten, Redo},
+    redo::{Forgotten, Note, Redo},
 };
 use crate::ClinicalError;
 use bxp_fhir_store::{Store as FhirStore, StoreError, Writer};
@@ -169,7 +169,7 @@ impl WorkingCopy {
         &self,
         inner: &Inner,
         what: &[Forgotten],
-        erase: impl FnOnce(&dyn Fn(&mut Batch) -> Result<(), ClinicalError>) -> Result<T, ClinicalError>,
+        erase: impl FnOnce(Note<'_>) -> Result<T, ClinicalError>,
     ) -> Result<T, ClinicalError> {
         let noted = Cell::new(None);
         let note = |batch: &mut Batch| {
@@ -192,12 +192,17 @@ impl WorkingCopy {
         );
         if erased.is_err() {
             // It may be erased all the same, now or before, and only what comes after that has failed. A turn does what is noted.
-            if let Err(error) = self.turn(inner, |_| Ok::<_, ClinicalError>(())) {
+            if let Err(error) = self.catch_up(inner) {
                 tracing::error!(%error, "what was erased stands in the working copy until the next write");
             }
         }
         self.leave_no_trace();
         erased
+    }
+
+    /// Does what is noted and is not done yet, as every turn does first.
+    fn catch_up(&self, inner: &Inner) -> Result<(), ClinicalError> {
+        self.turn(inner, |_| Ok(()))
     }
 
     /// Has what was forgotten leave a file's log, where the commit of its group could not, or a server's tables.
@@ -227,7 +232,7 @@ impl WorkingCopy {
     /// Does what could not be done when it was due: what is noted, where a write has failed, and what was forgotten.
     pub(super) fn look_after(&self, inner: &Inner) {
         let behind = self.group.try_lock().is_some_and(|group| group.behind);
-        if behind && let Err(error) = self.turn(inner, |_| Ok::<_, ClinicalError>(())) {
+        if behind && let Err(error) = self.catch_up(inner) {
             tracing::warn!(%error, "bring the working copy up to date; trying again");
         }
         if self.store.has_traces()

@@ -2,6 +2,7 @@
 
 mod anchoring;
 mod canaries;
+mod child;
 mod erasing;
 mod gate;
 mod hl7v2;

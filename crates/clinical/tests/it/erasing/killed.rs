@@ -2,6 +2,7 @@
 //! child process of this very test binary erases one patient after the other; the parent kills it and looks.
 
 use crate::{
+    child::child,
     gate::delete,
     keeping::net::{Net, US, make},
     node::{NOW_MS, clock, collection},
@@ -14,7 +15,6 @@ use std::{
     env,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Command, Stdio},
     thread,
     time::Duration,
 };
@@ -93,18 +93,7 @@ fn an_erasure_is_done_wholly_or_not_at_all_whenever_the_node_is_killed() {
     drop(net);
     let mut told = BTreeSet::new();
     for kill in 0..KILLS {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args([
-                "erasing::killed::child_erases_patients_until_killed",
-                "--exact",
-                "--nocapture",
-                "--test-threads=1",
-            ])
-            .env(FOLDER, dir.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = child("erasing::killed::child_erases_patients_until_killed", FOLDER, dir.path());
         let mut lines = 0;
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();

@@ -2,11 +2,11 @@
 //! test binary hosts a whole country and moves a node out and in; the parent kills it and counts.
 
 use super::net::{DE, Net, US, make};
+use crate::child::child;
 use std::{
     env,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Command, Stdio},
 };
 
 const FOLDER: &str = "BXP_KEEPING_TEST_FOLDER";
@@ -57,18 +57,7 @@ async fn copies_are_never_too_few_whenever_the_nodes_are_killed() {
     let entries = net.take_in().await;
     drop(net);
     for kill in 0..KILLS {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args([
-                "keeping::killed::child_moves_copies_until_killed",
-                "--exact",
-                "--nocapture",
-                "--test-threads=1",
-            ])
-            .env(FOLDER, dir.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = child("keeping::killed::child_moves_copies_until_killed", FOLDER, dir.path());
         let mut lines = 0;
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             line.unwrap();
